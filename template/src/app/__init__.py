@@ -1,0 +1,1 @@
+"""The service: see docs/architecture.md for the map."""

@@ -1,0 +1,176 @@
+"""Every failure as a problem document: RFC 9457, `application/problem+json`."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from app.context import request_id
+from app.db.errors import translate
+from app.errors import AppError
+
+log = structlog.get_logger(__name__)
+
+
+class FieldProblem(BaseModel):
+    """One value of the request that was refused, without the value."""
+
+    location: list[str | int] = Field(examples=[["body", "email"]])
+    message: str
+
+
+class Problem(BaseModel):
+    """What every failed request is answered with."""
+
+    type: str = Field(examples=["urn:problem:validation_error"])
+    title: str = Field(examples=["Invalid request"])
+    status: int = Field(examples=[422])
+    detail: str
+    code: str = Field(description="Stable, for programs.", examples=["validation_error"])
+    request_id: str | None = Field(description="Names this request in the logs.")
+    errors: list[FieldProblem] | None = Field(default=None, description="For invalid requests.")
+
+
+class ValidationFailed(AppError):
+    """The request does not match the API's description."""
+
+    status = 422
+    code = "validation_error"
+    title = "Invalid request"
+
+
+class Malformed(AppError):
+    """The request cannot be read at all."""
+
+    status = 400
+    code = "bad_request"
+    title = "Malformed request"
+
+
+class TooLarge(AppError):
+    """The body has more bytes than this route accepts."""
+
+    status = 413
+    code = "content_too_large"
+    title = "Request body too large"
+
+
+class UnsupportedType(AppError):
+    """The body is not of a media type this route accepts."""
+
+    status = 415
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
+
+
+def problem(error: AppError, *, errors: Sequence[FieldProblem] | None = None, **headers: str) -> Response:
+    """The response for an expected failure."""
+    return _document(error.status, error.code, error.title, error.detail, _headers(error, headers), errors)
+
+
+def internal_problem() -> Response:
+    """The response for a bug: it says nothing but where to look."""
+    return problem(AppError("The failure was logged under this request id."))
+
+
+def responses(*kinds: type[AppError]) -> dict[int | str, dict[str, Any]]:
+    """What a route says in OpenAPI about the ways it can fail, one entry per status."""
+    described: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        entry = described.setdefault(
+            kind.status,
+            {
+                "description": HTTPStatus(kind.status).phrase,
+                "content": {"application/problem+json": {"schema": _PROBLEM_SCHEMA, "examples": {}}},
+            },
+        )
+        entry["content"]["application/problem+json"]["examples"][kind.code] = {
+            "summary": kind.title,
+            "value": _example(kind),
+        }
+    return described
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers for everything a route may raise; what they do not know is a bug."""
+    app.exception_handler(AppError)(_on_app_error)
+    app.exception_handler(RequestValidationError)(_on_invalid_request)
+    app.exception_handler(HTTPException)(_on_http_exception)
+    app.exception_handler(SQLAlchemyError)(_on_database_error)
+
+
+_PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+
+
+async def _on_app_error(_request: Request, error: AppError) -> Response:
+    return problem(error)
+
+
+async def _on_invalid_request(_request: Request, error: RequestValidationError) -> Response:
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        return problem(Malformed("The body is not valid JSON."))
+    return problem(
+        ValidationFailed(),
+        errors=[FieldProblem(location=list(item["loc"]), message=item["msg"]) for item in found],
+    )
+
+
+async def _on_http_exception(_request: Request, error: HTTPException) -> Response:
+    phrase = HTTPStatus(error.status_code).phrase
+    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    return _document(error.status_code, code, phrase, error.detail, dict(error.headers or {}))
+
+
+async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Response:
+    expected = translate(error)
+    if expected is None:
+        raise error
+    log.warning("database_error", code=expected.code, reason=str(error.__cause__ or error))
+    return problem(expected)
+
+
+def _headers(error: AppError, headers: dict[str, str]) -> dict[str, str]:
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
+
+
+def _document(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: dict[str, str],
+    errors: Sequence[FieldProblem] | None = None,
+) -> Response:
+    document = Problem(
+        type=f"urn:problem:{code}",
+        title=title,
+        status=status,
+        detail=detail,
+        code=code,
+        request_id=request_id.get(),
+        errors=list(errors) if errors else None,
+    )
+    return Response(document.model_dump_json(exclude_none=True), status, headers, "application/problem+json")
+
+
+def _example(kind: type[AppError]) -> dict[str, Any]:
+    return {
+        "type": f"urn:problem:{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": f"{kind.title}.",
+        "code": kind.code,
+        "request_id": "0e7c2a3f9d1b4c5e8f60718293a4b5c6",
+    }

@@ -1,0 +1,84 @@
+"""Orders of the caller. Another user's order is answered like one that does not exist."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, status
+
+from app.api import ndjson
+from app.api.dependencies import AUTHENTICATED, CurrentActor, IdempotencyKey, Paging, ServicesDep
+from app.api.problems import UnsupportedType, responses
+from app.db.pagination import Page
+from app.idempotency import Claim, IdempotencyKeyReused
+from app.orders.errors import InvalidImport, OrderNotFound, OrderNotPayable
+from app.orders.models import OrderStatus
+from app.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
+
+router = APIRouter(prefix="/orders", tags=["orders"], responses=AUTHENTICATED)
+
+_NDJSON = "application/x-ndjson"
+_IMPORT_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "One OrderCreate as JSON a line.",
+        "content": {
+            _NDJSON: {
+                "schema": {"type": "string"},
+                "example": '{"lines":[{"sku":"TEA-250","quantity":2,"unit_price_cents":499}]}\n',
+            }
+        },
+    }
+}
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, responses=responses(IdempotencyKeyReused))
+async def create_order(
+    body: OrderCreate, caller: CurrentActor, services: ServicesDep, key: IdempotencyKey = None
+) -> OrderRead:
+    """Place an order."""
+    claim = Claim.of(caller.user_id, key, "create_order", body) if key else None
+    return await services.orders.create(caller.user_id, body, claim)
+
+
+@router.get("")
+async def list_orders(
+    caller: CurrentActor,
+    services: ServicesDep,
+    paging: Paging,
+    status: Annotated[OrderStatus | None, Query(description="Only these.")] = None,
+) -> Page[OrderRead]:
+    """Show one's own orders, newest first."""
+    return await services.orders.page(caller.user_id, paging, status)
+
+
+@router.get("/summary")
+async def summarize_orders(caller: CurrentActor, services: ServicesDep) -> OrderSummary:
+    """Show how many orders there are, and what they cost, by status."""
+    return await services.orders.summary(caller.user_id)
+
+
+@router.post("/import", responses=responses(InvalidImport, UnsupportedType), openapi_extra=_IMPORT_BODY)
+async def import_orders(request: Request, caller: CurrentActor, services: ServicesDep) -> ImportResult:
+    """Store many orders, all or none."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != _NDJSON:
+        raise UnsupportedType(f"Send {_NDJSON}.")
+    orders = ndjson.batches(request.stream(), OrderCreate, InvalidImport)
+    return ImportResult(imported=await services.orders.import_all(caller.user_id, orders))
+
+
+@router.get("/{order_id}", responses=responses(OrderNotFound))
+async def get_order(order_id: UUID, caller: CurrentActor, services: ServicesDep) -> OrderRead:
+    """Show one of one's own orders."""
+    return await services.orders.get(caller.user_id, order_id)
+
+
+@router.post("/{order_id}/pay", responses=responses(OrderNotFound, OrderNotPayable))
+async def pay_order(order_id: UUID, caller: CurrentActor, services: ServicesDep) -> OrderRead:
+    """Pay a pending order; of two payers at once, one wins."""
+    return await services.orders.pay(caller.user_id, order_id)
+
+
+@router.post("/{order_id}/cancel", responses=responses(OrderNotFound, OrderNotPayable))
+async def cancel_order(order_id: UUID, caller: CurrentActor, services: ServicesDep) -> OrderRead:
+    """Cancel a pending order."""
+    return await services.orders.cancel(caller.user_id, order_id)

@@ -1,0 +1,60 @@
+"""Users: registration, one's own account, administration."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, status
+
+from app.api.dependencies import (
+    ADMIN_ONLY,
+    AUTHENTICATED,
+    ActiveUser,
+    AdminUser,
+    CurrentActor,
+    Paging,
+    ServicesDep,
+)
+from app.api.problems import responses
+from app.db.pagination import Page
+from app.errors import Forbidden
+from app.users.errors import EmailTaken, UserNotFound
+from app.users.schemas import UserCreate, UserRead, UserUpdate
+
+router = APIRouter(prefix="/users", tags=["users"])
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, responses=responses(EmailTaken))
+async def create_user(body: UserCreate, services: ServicesDep) -> UserRead:
+    """Register."""
+    return await services.users.create(body)
+
+
+@router.get("/me", responses=AUTHENTICATED)
+async def get_me(user: ActiveUser) -> UserRead:
+    """Show one's own account."""
+    return user
+
+
+@router.patch("/me", responses=AUTHENTICATED)
+async def update_me(body: UserUpdate, user: ActiveUser, services: ServicesDep) -> UserRead:
+    """Change one's own account."""
+    return await services.users.update(user.id, body)
+
+
+@router.delete("/me", status_code=status.HTTP_204_NO_CONTENT, responses=AUTHENTICATED)
+async def delete_me(user: ActiveUser, services: ServicesDep) -> None:
+    """Close one's own account; its access token is worthless from now on."""
+    await services.users.delete(user.id)
+
+
+@router.get("/{user_id}", responses=ADMIN_ONLY | responses(UserNotFound))
+async def get_user(user_id: UUID, caller: CurrentActor, services: ServicesDep) -> UserRead:
+    """Show an account: one's own, or, to administrators, anybody's."""
+    if user_id != caller.user_id and not caller.is_admin:
+        raise Forbidden
+    return await services.users.get(user_id)
+
+
+@router.get("", responses=ADMIN_ONLY)
+async def list_users(paging: Paging, _admin: AdminUser, services: ServicesDep) -> Page[UserRead]:
+    """Show all accounts to administrators, newest first."""
+    return await services.users.page(paging)

@@ -1,0 +1,81 @@
+"""What the service sees of its connections and statements, by SQLAlchemy's events."""
+
+import time
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from app import metrics
+from app.config import DatabaseSettings
+from app.errors import DatabaseUnavailable
+
+log = structlog.get_logger(__name__)
+
+
+def watch(engine: Engine, settings: DatabaseSettings) -> None:
+    """Attach everything below to the engine."""
+    _name_connection_failures(engine)
+    _log_slow_statements(engine, settings.slow_sql_threshold)
+    if settings.pool_pre_ping:
+        _ping_idle_connections(engine, settings.pool_ping_idle)
+    if isinstance(engine.pool, QueuePool):
+        _show_pool(engine.pool)
+
+
+def _name_connection_failures(engine: Engine) -> None:
+    """One error for every way in which connecting fails: drivers raise their own, and plain `OSError`, unwrapped."""
+
+    @event.listens_for(engine, "do_connect")
+    def connect(
+        dialect: Dialect, _record: ConnectionPoolEntry, args: list[Any], kwargs: dict[str, Any]
+    ) -> DBAPIConnection:
+        try:
+            return dialect.connect(*args, **kwargs)
+        except Exception as error:
+            raise DatabaseUnavailable from error
+
+
+def _log_slow_statements(engine: Engine, threshold: float) -> None:
+    """Warn of statements that take longer than `threshold` seconds: their text, never their parameters."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def start(connection: Connection, *_: Any) -> None:
+        connection.info["started_at"] = time.perf_counter()
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def stop(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        seconds = time.perf_counter() - connection.info["started_at"]
+        if seconds >= threshold:
+            metrics.DB_SLOW_STATEMENTS.inc()
+            log.warning("slow_sql", duration_ms=round(seconds * 1000, 1), statement=statement)
+
+
+def _ping_idle_connections(engine: Engine, idle: float) -> None:
+    """Replace connections that died while they sat idle, for `idle` seconds at least.
+
+    SQLAlchemy's own pre-ping asks at every checkout, which is three more round trips per request with asyncpg.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def note(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("idle_since", time.monotonic()) < idle:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            # makes the pool open a new connection, and try again
+            raise DisconnectionError from error
+
+
+def _show_pool(pool: QueuePool) -> None:
+    metrics.DB_POOL_CONNECTIONS.labels("idle").set_function(pool.checkedin)
+    metrics.DB_POOL_CONNECTIONS.labels("checked_out").set_function(pool.checkedout)
+    metrics.DB_POOL_CONNECTIONS.labels("overflow").set_function(lambda: max(0, pool.overflow()))

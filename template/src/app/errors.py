@@ -1,0 +1,98 @@
+"""Failures that callers may expect, each with its HTTP status and a stable code. No web import."""
+
+from typing import ClassVar
+
+
+class AppError(Exception):
+    """Base of every expected failure; anything else is a bug and answered with 500.
+
+    Attributes:
+        status: HTTP status of the problem document.
+        code: machine-readable name, stable across releases.
+        title: what went wrong in general; the message of an instance says what went wrong this time.
+        retry_after: seconds after which a repetition may succeed, if it may.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal server error"
+    retry_after: int | None = None
+
+    def __init__(self, detail: str | None = None) -> None:
+        self.detail = detail or f"{self.title}."
+        super().__init__(self.detail)
+
+
+class StartupError(Exception):
+    """The process cannot start; the message is one line that says why."""
+
+
+class NotAuthenticated(AppError):
+    """There is no valid access token (or, at sign-in, no matching credentials)."""
+
+    status = 401
+    code = "not_authenticated"
+    title = "Missing or invalid credentials"
+
+
+class Forbidden(AppError):
+    """The caller is known, and may not do this."""
+
+    status = 403
+    code = "forbidden"
+    title = "Not allowed"
+
+
+class RateLimited(AppError):
+    """The caller made too many requests."""
+
+    status = 429
+    code = "rate_limited"
+    title = "Too many requests"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Try again in {retry_after} s.")
+        self.retry_after = retry_after
+
+
+class IntegrityConflict(AppError):
+    """A constraint of the database refuses the change."""
+
+    status = 409
+    code = "integrity_conflict"
+    title = "The change conflicts with existing data"
+
+
+class WriteConflict(AppError):
+    """Concurrent changes got in each other's way: deadlock, serialization failure, lock timeout."""
+
+    status = 503
+    code = "write_conflict"
+    title = "Concurrent changes got in each other's way"
+    retry_after = 1
+
+
+class DatabaseUnavailable(AppError):
+    """PostgreSQL cannot be reached, or the connection to it was lost."""
+
+    status = 503
+    code = "database_unavailable"
+    title = "The database is unavailable"
+    retry_after = 5
+
+
+class PoolExhausted(AppError):
+    """No database connection became free within `DB_POOL_TIMEOUT`."""
+
+    status = 503
+    code = "pool_exhausted"
+    title = "The service is at its limit of database connections"
+    retry_after = 5
+
+
+class QueryTimeout(AppError):
+    """The server cancelled a statement after `DB_STATEMENT_TIMEOUT`."""
+
+    status = 504
+    code = "query_timeout"
+    title = "The database took too long"

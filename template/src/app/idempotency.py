@@ -1,0 +1,97 @@
+"""Idempotency keys: a repeated POST has one effect and gets the same answer.
+
+The key is claimed in the transaction of the effect. A second request with it waits for the first one's commit or
+rollback in PostgreSQL itself, so there is no moment at which both could run. The table belongs to the template: its
+migrations are on the branch `platform`.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import DateTime, String, delete, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base
+from app.errors import AppError
+
+ResponseT = TypeVar("ResponseT", bound=BaseModel)
+
+
+class IdempotencyKeyReused(AppError):
+    """The key came before with another request."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    title = "Idempotency key was used for another request"
+
+
+class IdempotencyKey(Base):
+    """A key that was used, and the answer it got."""
+
+    __tablename__ = "idempotency_keys"
+
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    request_digest: Mapped[str] = mapped_column(String(64))
+    response: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now(), index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A key that a user gave to one request."""
+
+    user_id: UUID
+    key: str
+    request_digest: str
+
+    @classmethod
+    def of(cls, user_id: UUID, key: str, operation: str, body: BaseModel) -> "Claim":
+        """The claim of `key` for an operation with this body."""
+        request = f"{operation}\n{body.model_dump_json()}"
+        return cls(user_id, key, hashlib.sha256(request.encode()).hexdigest())
+
+
+async def once(
+    session: AsyncSession,
+    claim: Claim | None,
+    answer: type[ResponseT],
+    work: Callable[[], Awaitable[ResponseT]],
+) -> ResponseT:
+    """Do the work in the session's transaction, or answer as the first time if the claim's key came before.
+
+    Raises:
+        IdempotencyKeyReused: the key came before with another request.
+    """
+    if claim is None:
+        return await work()
+    claimed = await session.scalar(
+        insert(IdempotencyKey)
+        .values(user_id=claim.user_id, key=claim.key, request_digest=claim.request_digest)
+        .on_conflict_do_nothing()
+        .returning(IdempotencyKey.key)
+    )
+    this_key = (IdempotencyKey.user_id == claim.user_id, IdempotencyKey.key == claim.key)
+    if claimed is None:
+        earlier = (await session.scalars(select(IdempotencyKey).where(*this_key))).one()
+        if earlier.request_digest != claim.request_digest:
+            raise IdempotencyKeyReused
+        return answer.model_validate(earlier.response)
+    response = await work()
+    await session.execute(update(IdempotencyKey).where(*this_key).values(response=response.model_dump(mode="json")))
+    return response
+
+
+async def forget(session: AsyncSession, before: datetime) -> int:
+    """Delete the keys that were claimed before that time, and return how many."""
+    result = await session.execute(
+        delete(IdempotencyKey).where(IdempotencyKey.created_at < before).returning(IdempotencyKey.key)
+    )
+    return len(result.all())

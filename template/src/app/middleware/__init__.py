@@ -1,0 +1,1 @@
+"""What surrounds every request: see stack.py for the order."""

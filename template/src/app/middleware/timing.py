@@ -1,0 +1,39 @@
+"""How long requests take: for the client as a header, for monitoring as a histogram."""
+
+import time
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import metrics
+from app.middleware.routes import route_template
+
+
+class Timing:
+    """Adds `X-Response-Time` (until the response begins) and observes the whole time by route and status."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def add_header(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                elapsed = (time.perf_counter() - started) * 1000
+                MutableHeaders(scope=message)["X-Response-Time"] = f"{elapsed:.1f}ms"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, add_header)
+        finally:
+            metrics.HTTP_REQUEST_SECONDS.labels(scope["method"], route_template(scope), status).observe(
+                time.perf_counter() - started
+            )

@@ -1,0 +1,80 @@
+"""Access tokens and password hashes. Nothing here knows about users, HTTP or the database."""
+
+import asyncio
+import hashlib
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import jwt
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from app.config import AuthSettings
+from app.context import Actor
+
+_ALGORITHM = "HS256"
+
+
+def issue_access_token(actor: Actor, settings: AuthSettings) -> str:
+    """Sign a JWT for the actor, valid for `AUTH_ACCESS_TOKEN_TTL` seconds."""
+    now = datetime.now(UTC)
+    claims = {
+        "sub": str(actor.user_id),
+        "admin": actor.is_admin,
+        "aud": settings.audience,
+        "iat": now,
+        "exp": now + timedelta(seconds=settings.access_token_ttl),
+        "jti": uuid4().hex,
+    }
+    return jwt.encode(claims, settings.secret_key.get_secret_value(), algorithm=_ALGORITHM)
+
+
+def read_access_token(token: str, settings: AuthSettings) -> Actor | None:
+    """The actor a token speaks for; `None` when it is expired, tampered with, or not ours."""
+    try:
+        claims = jwt.decode(
+            token,
+            settings.secret_key.get_secret_value(),
+            algorithms=[_ALGORITHM],
+            audience=settings.audience,
+            options={"require": ["sub", "admin", "aud", "exp"]},
+        )
+        return Actor(user_id=UUID(claims["sub"]), is_admin=claims["admin"] is True)
+    except (jwt.InvalidTokenError, ValueError):
+        return None
+
+
+def new_opaque_token() -> str:
+    """A refresh token: 256 random bits, URL-safe."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(token: str) -> str:
+    """What is stored of an opaque token; a plain hash is enough for 256 random bits."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class PasswordHasher:
+    """argon2id on a few threads of its own: one hash takes tens of milliseconds and much memory."""
+
+    def __init__(self, settings: AuthSettings) -> None:
+        self._hash = PasswordHash([Argon2Hasher(settings.argon2_time_cost, settings.argon2_memory_kib, parallelism=4)])
+        self._threads = ThreadPoolExecutor(settings.hashing_threads, "hashing")
+        self._unknown_user = self._hash.hash(secrets.token_urlsafe(16))
+
+    async def hash(self, password: str) -> str:
+        """The encoded argon2id hash of a password."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._hash.hash, password)
+
+    async def verify(self, password: str, encoded: str | None) -> bool:
+        """Whether the password matches; `None` takes as long, so that timing does not tell who has an account."""
+        loop = asyncio.get_running_loop()
+        matches = await loop.run_in_executor(self._threads, self._hash.verify, password, encoded or self._unknown_user)
+        return matches and encoded is not None
+
+    def close(self) -> None:
+        """Stop the threads once they have finished what they are at."""
+        self._threads.shutdown(wait=True)
