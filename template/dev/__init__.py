@@ -1,0 +1,1 @@
+"""Developer tools of this project; never part of the image."""

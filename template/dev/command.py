@@ -1,0 +1,68 @@
+"""Runs the developer's command and hands it the signals that are meant for it."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+from dev.errors import ServiceError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Relay:
+    """Signal handler of the launcher: aborts the start, is silent at the end, relays between."""
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._waiting: list[int] | None = None
+        self._in_foreground = _in_foreground()
+        for number in SIGNALS:
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self._child is not None:
+            self._pass_on(self._child, number)
+        elif self._waiting is not None:
+            self._waiting.append(number)
+        else:
+            raise SystemExit(128 + number)
+
+    def _pass_on(self, child: subprocess.Popen[bytes], number: int) -> None:
+        # The terminal has sent Ctrl-C to the command as well; a second one means "at once".
+        if not (number == signal.SIGINT and self._in_foreground):
+            child.send_signal(number)
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
+        """Run the command to its end and return its exit status as a shell would."""
+        # From here to the end of the launcher signals are kept, so that none cuts the clean-up.
+        self._waiting = []
+        try:
+            self._child = subprocess.Popen(  # noqa: S603 - the developer's own command
+                command,
+                env=environment,
+                # Outside a terminal, whoever signals the whole group must not reach the command
+                # twice; inside, the command stays in the group that may use the terminal.
+                process_group=None if self._in_foreground else 0,
+            )
+        except OSError as error:
+            raise ServiceError(f"cannot run {command[0]}: {error.strerror}") from error
+        for number in self._waiting:
+            self._pass_on(self._child, number)
+        status = self._child.wait()
+        return status if status >= 0 else 128 - status
+
+
+def _in_foreground() -> bool:
+    """Tell whether Ctrl-C in a terminal reaches this process and its children."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)

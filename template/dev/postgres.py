@@ -1,0 +1,68 @@
+"""A PostgreSQL server for development and tests: kept between runs, or thrown away."""
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dev.binaries import find_postgres, made_runnable
+from dev.cluster import Cluster
+from dev.identity import choose
+from dev.lock import locked
+from dev.process import StopSteps, Supervised, Surroundings, serving
+
+# Fast shutdown (clients are disconnected, data is safe), then ever less patience.
+STOP: StopSteps = ((signal.SIGINT, 10), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
+SETTINGS = (
+    "listen_addresses=127.0.0.1",
+    "unix_socket_directories=",
+    "max_connections=200",
+    # Some distributions log into the data directory, where we could not show an error from.
+    "logging_collector=off",
+)
+FAST_UNSAFE_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+@contextmanager
+def postgres(data_dir: Path | None = None) -> Iterator[str]:
+    """Run a server and yield its URL; without a directory its data is thrown away at the end."""
+    home = Path(tempfile.mkdtemp(prefix="dev-postgres-")).resolve()
+    try:
+        cluster = Cluster(data_dir.resolve() if data_dir else home / "data")
+        cluster.check()
+        with (
+            locked(cluster.lock, cluster.busy) as lock,
+            _running(cluster, home, lock, durable=data_dir is not None) as url,
+        ):
+            yield url
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _running(cluster: Cluster, home: Path, lock: int, *, durable: bool) -> Iterator[str]:
+    """Prepare the cluster as needed and keep its server up."""
+    binaries = find_postgres(cluster.major)
+    # Others may pass through to a copy of the programs, but not look around.
+    home.chmod(0o711)
+    identity = choose(cluster.data.parent, cluster.owner)
+    for path in (home, cluster.lock):
+        identity.own(path)
+    binaries = made_runnable(binaries, identity, home)
+    around = Surroundings(home=home, log=cluster.log, identity=identity, keep=(lock,))
+    if cluster.major is None:
+        cluster.create(binaries, around, durable=durable)
+    password = cluster.password()
+    cluster.clear_stale_pid()
+    before = cluster.status()
+    settings = SETTINGS if durable else SETTINGS + FAST_UNSAFE_SETTINGS
+    options = [part for setting in settings for part in ("-c", setting)]
+
+    def start(port: int) -> Supervised:
+        argv = [binaries["postgres"], "-D", str(cluster.data), "-p", str(port), *options]
+        return Supervised(argv, around, stop=STOP)
+
+    with serving("PostgreSQL", start, lambda _: cluster.is_ready(before), cluster.log) as port:
+        yield f"postgresql://app:{password}@127.0.0.1:{port}/app"

@@ -1,0 +1,256 @@
+"""The contract of /api/v1/orders, the same whatever is behind it."""
+
+import asyncio
+import json
+from uuid import uuid4
+
+import httpx2 as httpx
+import pytest
+
+from tests.support.client import problem, sign_up
+
+ORDERS = "/api/v1/orders"
+TEA = {"sku": "TEA-250", "quantity": 2, "unit_price_cents": 499}
+BODY = {"lines": [TEA, {"sku": "CUP", "quantity": 1, "unit_price_cents": 1200}]}
+
+
+async def place(client: httpx.AsyncClient, headers: dict[str, str], count: int = 1) -> list[str]:
+    answers = [await client.post(ORDERS, json=BODY, headers=headers) for _ in range(count)]
+    assert {answer.status_code for answer in answers} == {201}
+    return [answer.json()["id"] for answer in answers]
+
+
+async def test_order_is_created_with_lines_and_total(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client)
+    answer = await client.post(ORDERS, json=BODY, headers=headers)
+    assert answer.status_code == 201
+    order = answer.json()
+    assert order["total_cents"] == 2198
+    assert order["status"] == "pending"
+    assert order["lines"] == BODY["lines"]
+    assert (await client.get(f"{ORDERS}/{order['id']}", headers=headers)).json() == order
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        TEA | {"quantity": 0},
+        TEA | {"quantity": "2"},
+        TEA | {"quantity": 10_001},
+        TEA | {"unit_price_cents": -1},
+        TEA | {"sku": "with space"},
+        TEA | {"colour": "green"},
+        {"sku": "TEA"},
+    ],
+)
+async def test_invalid_line_is_refused_with_its_place(client: httpx.AsyncClient, line: dict[str, object]) -> None:
+    headers = await sign_up(client)
+    answer = await client.post(ORDERS, json={"lines": [line]}, headers=headers)
+    document = problem(answer, 422, "validation_error")
+    assert document["errors"][0]["location"][:3] == ["body", "lines", 0]
+
+
+async def test_order_without_lines_is_refused(client: httpx.AsyncClient) -> None:
+    problem(await client.post(ORDERS, json={"lines": []}, headers=await sign_up(client)), 422, "validation_error")
+
+
+async def test_body_that_is_not_json_is_refused(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client) | {"Content-Type": "application/json"}
+    problem(await client.post(ORDERS, content=b"{", headers=headers), 400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", ""),
+        ("GET", ""),
+        ("GET", "/summary"),
+        ("GET", f"/{uuid4()}"),
+        ("POST", f"/{uuid4()}/pay"),
+        ("POST", f"/{uuid4()}/cancel"),
+        ("POST", "/import"),
+    ],
+)
+async def test_everything_needs_a_token(client: httpx.AsyncClient, method: str, path: str) -> None:
+    json_body = BODY if (method, path) == ("POST", "") else None
+    answer = await client.request(method, f"{ORDERS}{path}", json=json_body)
+    problem(answer, 401, "not_authenticated")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_somebody_elses_order_does_not_exist(client: httpx.AsyncClient) -> None:
+    (order,) = await place(client, await sign_up(client))
+    stranger = await sign_up(client)
+    for answer in (
+        await client.get(f"{ORDERS}/{order}", headers=stranger),
+        await client.post(f"{ORDERS}/{order}/pay", headers=stranger),
+        await client.post(f"{ORDERS}/{order}/cancel", headers=stranger),
+    ):
+        problem(answer, 404, "order_not_found")
+    assert (await client.get(ORDERS, headers=stranger)).json() == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize(("action", "status"), [("pay", "paid"), ("cancel", "cancelled")])
+async def test_pending_order_is_settled_once(client: httpx.AsyncClient, action: str, status: str) -> None:
+    headers = await sign_up(client)
+    (order,) = await place(client, headers)
+    answer = await client.post(f"{ORDERS}/{order}/{action}", headers=headers)
+    assert answer.status_code == 200
+    assert answer.json()["status"] == status
+    assert answer.json()["lines"] == BODY["lines"]
+    problem(await client.post(f"{ORDERS}/{order}/pay", headers=headers), 409, "order_not_payable")
+    problem(await client.post(f"{ORDERS}/{order}/cancel", headers=headers), 409, "order_not_payable")
+
+
+@pytest.mark.commits
+async def test_of_concurrent_payers_one_wins(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client)
+    (order,) = await place(client, headers)
+    async with asyncio.TaskGroup() as group:
+        payers = [group.create_task(client.post(f"{ORDERS}/{order}/pay", headers=headers)) for _ in range(5)]
+    assert sorted(payer.result().status_code for payer in payers) == [200, 409, 409, 409, 409]
+
+
+async def test_pages_are_newest_first_and_complete(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client)
+    placed = await place(client, headers, count=5)
+    seen: list[str] = []
+    cursor: str | None = None
+    sizes = []
+    while True:
+        query: dict[str, str] = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = (await client.get(ORDERS, params=query, headers=headers)).json()
+        sizes.append(len(page["items"]))
+        seen += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert sizes == [2, 2, 1]
+    # one transaction has one time, and a test is one transaction: the ids decide
+    assert sorted(seen) == sorted(placed)
+    assert len(set(seen)) == 5
+
+
+@pytest.mark.commits
+async def test_pages_stay_stable_while_orders_are_placed(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client)
+    placed = await place(client, headers, count=4)
+    first = (await client.get(ORDERS, params={"limit": 2}, headers=headers)).json()
+    await place(client, headers, count=3)
+    query = {"limit": "2", "cursor": first["next_cursor"]}
+    second = (await client.get(ORDERS, params=query, headers=headers)).json()
+    assert [item["id"] for item in first["items"] + second["items"]] == placed[::-1]
+    assert second["next_cursor"] is None
+
+
+async def test_list_can_be_filtered_by_status(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client)
+    first, _second = await place(client, headers, count=2)
+    await client.post(f"{ORDERS}/{first}/pay", headers=headers)
+    paid = (await client.get(ORDERS, params={"status": "paid"}, headers=headers)).json()
+    assert [item["id"] for item in paid["items"]] == [first]
+
+
+@pytest.mark.parametrize(
+    "query", [{"limit": "0"}, {"limit": "101"}, {"limit": "x"}, {"cursor": "nonsense"}, {"status": "lost"}]
+)
+async def test_invalid_queries_are_refused(client: httpx.AsyncClient, query: dict[str, str]) -> None:
+    answer = await client.get(ORDERS, params=query, headers=await sign_up(client))
+    assert problem(answer, 422, "validation_error")["errors"][0]["location"] == ["query", next(iter(query))]
+
+
+async def test_summary_counts_by_status(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client)
+    first, *_others = await place(client, headers, count=3)
+    await client.post(f"{ORDERS}/{first}/pay", headers=headers)
+    assert (await client.get(f"{ORDERS}/summary", headers=headers)).json() == {
+        "count": 3,
+        "total_cents": 3 * 2198,
+        "by_status": [
+            {"status": "paid", "count": 1, "total_cents": 2198},
+            {"status": "pending", "count": 2, "total_cents": 4396},
+        ],
+    }
+
+
+async def test_repeated_request_with_a_key_has_one_effect_and_the_same_answer(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client) | {"Idempotency-Key": "order-1"}
+    first = await client.post(ORDERS, json=BODY, headers=headers)
+    await client.post(f"{ORDERS}/{first.json()['id']}/pay", headers=headers)
+    second = await client.post(ORDERS, json=BODY, headers=headers)
+    assert (second.status_code, second.json()) == (201, first.json())
+    assert (await client.get(f"{ORDERS}/summary", headers=headers)).json()["count"] == 1
+
+
+async def test_key_is_not_good_for_another_request(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client) | {"Idempotency-Key": "order-1"}
+    await client.post(ORDERS, json=BODY, headers=headers)
+    answer = await client.post(ORDERS, json={"lines": [TEA]}, headers=headers)
+    problem(answer, 422, "idempotency_key_reused")
+
+
+async def test_keys_of_two_users_are_two_keys(client: httpx.AsyncClient) -> None:
+    answers = [
+        await client.post(ORDERS, json=BODY, headers=await sign_up(client) | {"Idempotency-Key": "same"})
+        for _ in range(2)
+    ]
+    assert answers[0].json()["id"] != answers[1].json()["id"]
+
+
+@pytest.mark.commits
+async def test_concurrent_requests_with_a_key_have_one_effect(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client) | {"Idempotency-Key": "order-1"}
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(client.post(ORDERS, json=BODY, headers=headers)) for _ in range(5)]
+    assert {task.result().status_code for task in tasks} == {201}
+    assert len({task.result().json()["id"] for task in tasks}) == 1
+    assert (await client.get(f"{ORDERS}/summary", headers=headers)).json()["count"] == 1
+
+
+def ndjson(*documents: object) -> bytes:
+    return b"\n".join(json.dumps(document).encode() for document in documents)
+
+
+async def test_import_stores_every_line(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client)
+    answer = await client.post(
+        f"{ORDERS}/import",
+        content=ndjson(*[BODY] * 2500) + b"\n\n",
+        headers=headers | {"Content-Type": "application/x-ndjson"},
+    )
+    assert (answer.status_code, answer.json()) == (200, {"imported": 2500})
+    summary = (await client.get(f"{ORDERS}/summary", headers=headers)).json()
+    assert (summary["count"], summary["total_cents"]) == (2500, 2500 * 2198)
+    page = (await client.get(ORDERS, params={"limit": 1}, headers=headers)).json()
+    assert page["items"][0]["lines"] == BODY["lines"]
+
+
+@pytest.mark.parametrize(
+    ("last", "detail"),
+    [
+        (b'{"lines": []}', "Line 1501: lines: "),
+        (b'{"lines": [{"sku": "x", "quantity": 1}]}', "Line 1501: lines.0.unit_price_cents: "),
+        (b"not json", "Line 1501: document: "),
+        (b"x" * 70_000, "longer than 65536 bytes"),
+    ],
+)
+async def test_import_with_one_bad_line_stores_nothing(client: httpx.AsyncClient, last: bytes, detail: str) -> None:
+    headers = await sign_up(client)
+    answer = await client.post(
+        f"{ORDERS}/import",
+        content=ndjson(*[BODY] * 1500) + b"\n" + last,
+        headers=headers | {"Content-Type": "application/x-ndjson"},
+    )
+    assert detail in problem(answer, 422, "invalid_import")["detail"]
+    assert (await client.get(f"{ORDERS}/summary", headers=headers)).json()["count"] == 0
+
+
+async def test_import_takes_only_ndjson(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client)
+    answer = await client.post(f"{ORDERS}/import", json=BODY, headers=headers)
+    problem(answer, 415, "unsupported_media_type")
+
+
+async def test_import_of_nothing_imports_nothing(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client) | {"Content-Type": "application/x-ndjson"}
+    assert (await client.post(f"{ORDERS}/import", content=b"", headers=headers)).json() == {"imported": 0}

@@ -1,0 +1,188 @@
+"""Real servers, a database a worker, and a savepoint a test.
+
+`TEST_DATABASE_URL` and `TEST_REDIS_URL` name servers to use; otherwise throw-away ones are started.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from uuid import uuid4
+
+import httpx2 as httpx
+import pytest
+from dev import services as servers
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.config import (
+    AuthSettings,
+    DatabaseSettings,
+    Environment,
+    HttpSettings,
+    LogSettings,
+    ProcessSettings,
+    Settings,
+)
+from app.db.session import Database
+from app.lifespan import State
+from app.main import create_app
+from app.rate_limits import RateLimiter
+from app.resources import Check, Resources
+from app.security import PasswordHasher
+from app.services import Services, build_services
+from tests.support.client import client_of
+from tests.support.databases import execute, migrate, scratch_database, settings_for, sibling
+from tests.support.savepoints import SavepointDatabase
+
+_running = ExitStack()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In the process that starts the workers: start what they share."""
+    if hasattr(session.config, "workerinput") or session.config.option.collectonly:
+        return
+    if "TEST_DATABASE_URL" not in os.environ:
+        os.environ["TEST_DATABASE_URL"] = _running.enter_context(servers.postgres())
+    if "TEST_REDIS_URL" not in os.environ:
+        os.environ["TEST_REDIS_URL"] = _running.enter_context(servers.redis())
+    server_url = os.environ["TEST_DATABASE_URL"]
+    template = f"template_{uuid4().hex}"
+    asyncio.run(execute(server_url, f"CREATE DATABASE {template} TEMPLATE template0"))
+    _running.callback(lambda: asyncio.run(execute(server_url, f"DROP DATABASE {template} WITH (FORCE)")))
+    migrate(sibling(server_url, template))
+    os.environ["TEST_TEMPLATE_DATABASE"] = template
+
+
+def pytest_unconfigure() -> None:
+    """Drop the template database, and stop the servers that were started."""
+    _running.close()
+
+
+@pytest.fixture(scope="session")
+def server_url() -> str:
+    """A database on the PostgreSQL server, to make others from."""
+    return os.environ["TEST_DATABASE_URL"]
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """A Redis-protocol server."""
+    return os.environ["TEST_REDIS_URL"]
+
+
+@pytest.fixture(scope="session")
+async def worker_database_url(server_url: str) -> AsyncIterator[str]:
+    """The migrated database of this worker, in which every test is rolled back."""
+    async with scratch_database(server_url, os.environ["TEST_TEMPLATE_DATABASE"]) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def worker_engine(worker_database_url: str) -> AsyncIterator[AsyncEngine]:
+    """The engine of this worker's database."""
+    database = Database(settings_for(worker_database_url))
+    await database.init()
+    yield database.engine
+    await database.close()
+
+
+@pytest.fixture
+async def migrated_url(server_url: str) -> AsyncIterator[str]:
+    """A migrated database for one test that commits."""
+    async with scratch_database(server_url, os.environ["TEST_TEMPLATE_DATABASE"]) as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_url(server_url: str) -> AsyncIterator[str]:
+    """An empty database for one test."""
+    async with scratch_database(server_url) as url:
+        yield url
+
+
+@pytest.fixture
+def database_settings(request: pytest.FixtureRequest) -> DatabaseSettings:
+    """The settings of the test's database: its own when it commits, else the worker's."""
+    name = "migrated_url" if request.node.get_closest_marker("commits") else "worker_database_url"
+    return settings_for(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def settings(database_settings: DatabaseSettings) -> Settings:
+    """Settings that nothing outside the test has a say in: cheap password hashes, no rate limits to speak of."""
+    auth = AuthSettings.model_construct(secret_key=SecretStr("k" * 32), argon2_time_cost=1, argon2_memory_kib=64)
+    http = HttpSettings.model_construct(rate_limit="100000/minute", login_rate_limit="100000/minute")
+    return Settings(
+        process=ProcessSettings.model_construct(environment=Environment.DEVELOPMENT),
+        database=database_settings,
+        http=http,
+        auth=auth,
+        log=LogSettings.model_construct(),
+    )
+
+
+@pytest.fixture
+async def database(
+    request: pytest.FixtureRequest, settings: Settings, worker_engine: AsyncEngine
+) -> AsyncIterator[Database]:
+    """The test's database: real for tests that commit, else one savepoint after the other."""
+    if request.node.get_closest_marker("commits"):
+        database = Database(settings.database)
+        await database.init()
+        yield database
+        await database.close()
+        return
+    async with worker_engine.connect() as connection:
+        outer = await connection.begin()
+        yield SavepointDatabase(settings.database, connection)
+        await outer.rollback()
+
+
+@pytest.fixture
+def sql_engine(request: pytest.FixtureRequest, database: Database, worker_engine: AsyncEngine) -> Engine:
+    """The engine under the test's database, for `recorded_statements`."""
+    commits = request.node.get_closest_marker("commits")
+    return (database.engine if commits else worker_engine).sync_engine
+
+
+@pytest.fixture
+async def resources(settings: Settings, database: Database) -> AsyncIterator[Resources]:
+    """What the process would have opened, on the test's database."""
+    hasher = PasswordHasher(settings.auth)
+    yield Resources(
+        settings=settings,
+        database=database,
+        hasher=hasher,
+        limiter=RateLimiter(),
+        checks=(Check("postgresql", database.ping),),
+    )
+    hasher.close()
+
+
+@pytest.fixture
+def services(resources: Resources) -> Services:
+    """The services on the test's database."""
+    return build_services(resources)
+
+
+@pytest.fixture
+def state(resources: Resources, services: Services) -> State:
+    """What the lifespan would have given to the requests."""
+    return State(resources=resources, services=services)
+
+
+@pytest.fixture
+def app(settings: Settings) -> FastAPI:
+    """The application."""
+    return create_app(settings)
+
+
+@pytest.fixture
+async def client(app: FastAPI, state: State) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application."""
+    async with client_of(app, state) as client:
+        yield client

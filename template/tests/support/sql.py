@@ -1,0 +1,60 @@
+"""Counting what is sent to the server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+from sqlalchemy import Engine, event, make_url
+
+
+@contextmanager
+def recorded_statements(engine: Engine) -> Iterator[list[str]]:
+    """The statements that run inside the block, without those that only begin or end transactions."""
+    statements: list[str] = []
+
+    def record(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "SAVEPOINT" not in statement:
+            statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", record)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", record)
+
+
+class RoundTrips:
+    """A TCP proxy in front of PostgreSQL that counts how often the client speaks."""
+
+    def __init__(self, url: str) -> None:
+        self._target = make_url(url)
+        self._url = self._target
+        self.count = 0
+
+    @property
+    def url(self) -> str:
+        """The database as seen through the proxy."""
+        return self._url.render_as_string(hide_password=False)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["RoundTrips"]:
+        """Listen on a free port of the loopback interface."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        self._url = self._target.set(host="127.0.0.1", port=port)
+        async with server:
+            yield self
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream = await asyncio.open_connection(self._target.host, self._target.port or 5432)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._pump(reader, upstream[1], counted=True))
+            group.create_task(self._pump(upstream[0], writer, counted=False))
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, counted: bool) -> None:
+        with suppress(ConnectionError):
+            while data := await source.read(65_536):
+                self.count += counted
+                sink.write(data)
+                await sink.drain()
+        sink.close()
