@@ -55,9 +55,7 @@ class Cluster:
             )
         if self.data.is_dir() and not os.access(self.data, os.R_OK | os.W_OK | os.X_OK):
             raise ServiceError(f"{self.data} is not writable: correct its permissions")
-        if self.major:
-            self.password()
-        elif self.data.is_dir() and any(self.data.iterdir()):
+        if self.major is None and self.data.is_dir() and any(self.data.iterdir()):
             raise ServiceError(f"{self.data} is in the way: it is not a PostgreSQL data directory, move it away")
 
     def password(self) -> str:

@@ -3,12 +3,17 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 from dev.errors import ServiceError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# Ends the command when the launcher vanishes: end of file instead of a word on standard input.
+GUARD = "import os, signal, sys\nif not os.read(0, 1):\n    os.kill(int(sys.argv[1]), signal.SIGTERM)"
 
 
 class Relay:
@@ -48,10 +53,21 @@ class Relay:
             )
         except OSError as error:
             raise ServiceError(f"cannot run {command[0]}: {error.strerror}") from error
-        for number in self._waiting:
-            self._pass_on(self._child, number)
-        status = self._child.wait()
+        with _guard(self._child.pid):
+            for number in self._waiting:
+                self._pass_on(self._child, number)
+            status = self._child.wait()
         return status if status >= 0 else 128 - status
+
+
+@contextmanager
+def _guard(pid: int) -> Iterator[None]:
+    """Keep the command from outliving a killed launcher, and the port from staying taken."""
+    with subprocess.Popen(  # noqa: S603 - our own script
+        [sys.executable, "-I", "-S", "-c", GUARD, str(pid)], stdin=subprocess.PIPE, start_new_session=True
+    ) as guard:
+        yield
+        guard.communicate(b"q")
 
 
 def _in_foreground() -> bool:

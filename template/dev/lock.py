@@ -20,7 +20,10 @@ def locked(path: Path, busy: Callable[[], str]) -> Iterator[int]:
     Servers inherit the descriptor. So the lock is right where process ids mislead: after a crash
     that left a server behind, and between containers that share the directory.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ServiceError(f"cannot write {path}: {error.strerror}") from error
     try:
         if not _acquire(descriptor):
             raise ServiceError(busy())

@@ -45,16 +45,17 @@ def postgres(data_dir: Path | None = None) -> Iterator[str]:
 def _running(cluster: Cluster, home: Path, lock: int, *, durable: bool) -> Iterator[str]:
     """Prepare the cluster as needed and keep its server up."""
     binaries = find_postgres(cluster.major)
+    if cluster.major is not None:
+        cluster.password()
     # Others may pass through to a copy of the programs, but not look around.
     home.chmod(0o711)
     identity = choose(cluster.data.parent, cluster.owner)
-    for path in (home, cluster.lock):
-        identity.own(path)
+    identity.own(home)
+    identity.own(cluster.lock)
     binaries = made_runnable(binaries, identity, home)
     around = Surroundings(home=home, log=cluster.log, identity=identity, keep=(lock,))
     if cluster.major is None:
         cluster.create(binaries, around, durable=durable)
-    password = cluster.password()
     cluster.clear_stale_pid()
     before = cluster.status()
     settings = SETTINGS if durable else SETTINGS + FAST_UNSAFE_SETTINGS
@@ -65,4 +66,4 @@ def _running(cluster: Cluster, home: Path, lock: int, *, durable: bool) -> Itera
         return Supervised(argv, around, stop=STOP)
 
     with serving("PostgreSQL", start, lambda _: cluster.is_ready(before), cluster.log) as port:
-        yield f"postgresql://app:{password}@127.0.0.1:{port}/app"
+        yield f"postgresql://app:{cluster.password()}@127.0.0.1:{port}/app"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,7 +22,7 @@ POLITE: StopSteps = ((signal.SIGTERM, 5), (signal.SIGKILL, 5))
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 PORT_ATTEMPTS = 5
-TAIL_LINES = 5
+TAIL_LINES = 4
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,12 @@ def _environment() -> dict[str, str]:
 
 
 def tail(log: Path) -> str:
-    """Return the end of a log file in one line."""
+    """Return the first error in a log file and its end, in one line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return " | ".join(lines[-TAIL_LINES:]) or "(empty)"
+    # A full disk is followed by many lines that only say what else then went wrong.
+    errors = [i for i, line in enumerate(lines[:-TAIL_LINES]) if re.search("error:|ERROR:|FATAL:|PANIC:", line)]
+    first = lines[errors[0] : -TAIL_LINES][:2] if errors else []
+    return " | ".join(first + lines[-TAIL_LINES:]) or "(empty)"
 
 
 def run_step(what: str, argv: list[str], around: Surroundings, text: str = "") -> None:

@@ -11,12 +11,6 @@ from uuid import uuid4
 
 import httpx2 as httpx
 import pytest
-from dev import services as servers
-from fastapi import FastAPI
-from pydantic import SecretStr
-from sqlalchemy import Engine
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from app.config import (
     AuthSettings,
     DatabaseSettings,
@@ -26,13 +20,19 @@ from app.config import (
     ProcessSettings,
     Settings,
 )
+from app.main import create_app
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from app.db.session import Database
 from app.lifespan import State
-from app.main import create_app
 from app.rate_limits import RateLimiter
 from app.resources import Check, Resources
 from app.security import PasswordHasher
 from app.services import Services, build_services
+from dev import services as servers
 from tests.support.client import client_of
 from tests.support.databases import execute, migrate, scratch_database, settings_for, sibling
 from tests.support.savepoints import SavepointDatabase

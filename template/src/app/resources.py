@@ -4,11 +4,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
+
 from app.config import Settings
-from app.db import startup
+from app.db import pool, startup
 from app.db.session import Database
 from app.rate_limits import RateLimiter
 from app.security import PasswordHasher
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         await database.init()
         stack.push_async_callback(database.close)
         await startup.verify(database)
+        log.info("database_pool", **pool.describe(settings.database))
 
         hasher = PasswordHasher(settings.auth)
         stack.callback(hasher.close)

@@ -70,10 +70,8 @@ def test_missing_programs(project: Project) -> None:
 
 def test_an_unknown_command_and_a_wrong_command_line(project: Project) -> None:
     status, _, errors = project.run("run", "no-such-command", DATABASE_URL="given")
-    assert (status, errors) == (
-        1,
-        "dev.services: cannot run no-such-command: No such file or directory\n",
-    )
+    assert status == 1
+    assert errors.startswith("dev.services: cannot run no-such-command: ")
     status, _, errors = project.run("start")
     assert status == 1
     assert errors.startswith("dev.services: usage: ")

@@ -19,7 +19,8 @@ import os, pathlib, signal, socket, sys, time, urllib.parse
 got = []
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, _: got.append(number))
-pathlib.Path("started").touch()
+pathlib.Path("starting").write_text(str(os.getpid()))
+pathlib.Path("starting").rename("started")
 while not got:
     time.sleep(0.02)
 time.sleep(0.3)
@@ -85,6 +86,14 @@ def test_kill_9_stops_the_server_and_the_next_run_works(used_project: Project) -
         used_project.server_pid()
         launcher.kill()
         assert used_project.run(*psql("select 1")) == (0, "1\n", "")
+
+
+def test_kill_9_does_not_leave_the_command_behind(project: Project) -> None:
+    with project.start(*counting(), DATABASE_URL="postgresql://127.0.0.1:1/app") as launcher:
+        wait_until((project.root / "started").exists)
+        (pid,) = [int(line) for line in (project.root / "started").read_text().split()]
+        launcher.kill()
+    wait_until(lambda: not alive(pid))
 
 
 def test_a_signal_to_the_group_reaches_the_command_once(project: Project) -> None:

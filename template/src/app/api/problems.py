@@ -1,7 +1,6 @@
 """Every failure as a problem document: RFC 9457, `application/problem+json`."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -54,6 +53,22 @@ class Malformed(AppError):
     title = "Malformed request"
 
 
+class NotFound(AppError):
+    """There is no such path."""
+
+    status = 404
+    code = "not_found"
+    title = "Not found"
+
+
+class MethodNotAllowed(AppError):
+    """The path does not know this method."""
+
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+
+
 class TooLarge(AppError):
     """The body has more bytes than this route accepts."""
 
@@ -87,10 +102,11 @@ def responses(*kinds: type[AppError]) -> dict[int | str, dict[str, Any]]:
         entry = described.setdefault(
             kind.status,
             {
-                "description": HTTPStatus(kind.status).phrase,
+                "description": "",
                 "content": {"application/problem+json": {"schema": _PROBLEM_SCHEMA, "examples": {}}},
             },
         )
+        entry["description"] = " / ".join(filter(None, (entry["description"], kind.title)))
         entry["content"]["application/problem+json"]["examples"][kind.code] = {
             "summary": kind.title,
             "value": _example(kind),
@@ -104,9 +120,21 @@ def install(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_on_invalid_request)
     app.exception_handler(HTTPException)(_on_http_exception)
     app.exception_handler(SQLAlchemyError)(_on_database_error)
+    openapi = app.openapi
+
+    def with_problem() -> dict[str, Any]:
+        # FastAPI only collects the models of JSON responses
+        document = openapi()
+        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        document["components"]["schemas"] |= schema.pop("$defs") | {"Problem": schema}
+        return document
+
+    app.openapi = with_problem  # type: ignore[method-assign] # FastAPI's documented way to extend it
 
 
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+# What Starlette and FastAPI raise by themselves; the standard library's phrases differ between Python versions.
+_OF_THE_FRAMEWORK = {kind.status: kind for kind in (Malformed, NotFound, MethodNotAllowed, TooLarge, UnsupportedType)}
 
 
 async def _on_app_error(_request: Request, error: AppError) -> Response:
@@ -124,9 +152,10 @@ async def _on_invalid_request(_request: Request, error: RequestValidationError) 
 
 
 async def _on_http_exception(_request: Request, error: HTTPException) -> Response:
-    phrase = HTTPStatus(error.status_code).phrase
-    code = phrase.lower().replace(" ", "_").replace("-", "_")
-    return _document(error.status_code, code, phrase, error.detail, dict(error.headers or {}))
+    kind = _OF_THE_FRAMEWORK.get(error.status_code)
+    code = kind.code if kind else f"http_{error.status_code}"
+    title = kind.title if kind else error.detail
+    return _document(error.status_code, code, title, error.detail, dict(error.headers or {}))
 
 
 async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Response:
@@ -140,7 +169,7 @@ async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Respo
 def _headers(error: AppError, headers: dict[str, str]) -> dict[str, str]:
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    if error.status == HTTPStatus.UNAUTHORIZED:
+    if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return headers
 

@@ -1,6 +1,6 @@
 """Connection pool profiles: plain numbers, each of which a `DB_…` variable overrides."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy.pool import NullPool
@@ -39,6 +39,14 @@ def numbers(settings: DatabaseSettings) -> PoolNumbers | None:
         overflow=profile.overflow if settings.max_overflow is None else settings.max_overflow,
         recycle=settings.pool_recycle or profile.recycle,
     )
+
+
+def describe(settings: DatabaseSettings) -> dict[str, Any]:
+    """The numbers in force, for the log."""
+    pool = numbers(settings)
+    if pool is None:
+        return {"profile": settings.pool_profile, "pool": "external"}
+    return {"profile": settings.pool_profile, "total": pool.total} | asdict(pool)
 
 
 def engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:

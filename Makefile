@@ -1,0 +1,52 @@
+# Working on this template. `make help` says what there is; everything needs Python >= 3.11, git and make only.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+# how many tests run at a time; a rendered service counts as one
+PYTEST_WORKERS ?= logical
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(READY) ## Make a service, run it, and show it answering
+	@$(BIN)/python -m tests.demo
+
+.PHONY: test
+test: $(READY) ## Check the template, render all variants, run those that differ in structure
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+.PHONY: test-variant
+test-variant: $(READY) ## Render and run one variant in full: make test-variant VARIANT=asyncpg-dao-small
+	@test -n "$(VARIANT)" || { echo 'Say which: make test-variant VARIANT=asyncpg-dao-small; `make matrix` lists them'; exit 1; }
+	@$(BIN)/python -m pytest tests/test_variants_run.py --variant "$(VARIANT)" $(PYTEST_ARGS)
+
+.PHONY: matrix
+matrix: $(READY) ## Print the variants as JSON, for CI
+	@$(BIN)/python -m tests.variants
+
+.PHONY: lint
+lint: $(READY) ## Check the style and the types of this repository's own Python
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+.PHONY: format
+format: $(READY) ## Mend what `make lint` can mend by itself
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	rm -rf .venv .*_cache
+
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@echo 'Installing the tools into .venv ...' >&2
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@

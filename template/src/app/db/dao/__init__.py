@@ -1,0 +1,1 @@
+"""Data access by query builders over a session provider."""

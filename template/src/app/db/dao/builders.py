@@ -1,0 +1,242 @@
+"""Queries, counts and updates that are put together step by step.
+
+A builder never changes: every step returns a new one, so a common beginning can be kept, shared and continued in several
+ways. Nothing is sent before a builder is asked for a result; that is one unit of work, whose rows are complete and need
+no session any more.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Self, TypeVar
+
+from sqlalchemy import ColumnElement, Select, Update, exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncScalarResult, AsyncSession
+from sqlalchemy.orm.interfaces import ORMOption
+
+from app.db.base import Base
+from app.db.pagination import Page, PageRequest, behind, cut, newest_first
+from app.db.session import SessionProvider
+
+ModelT = TypeVar("ModelT", bound=Base)
+Condition = ColumnElement[bool]
+
+_OPERATORS: dict[str, Callable[[Any, Any], Condition]] = {
+    "eq": lambda column, value: column == value,
+    "ne": lambda column, value: column != value,
+    "lt": lambda column, value: column < value,
+    "le": lambda column, value: column <= value,
+    "gt": lambda column, value: column > value,
+    "ge": lambda column, value: column >= value,
+    "in": lambda column, values: column.in_(values),
+    "not_in": lambda column, values: column.not_in(values),
+    "like": lambda column, pattern: column.like(pattern),
+    "ilike": lambda column, pattern: column.ilike(pattern),
+    "contains": lambda column, text: column.contains(text, autoescape=True),
+    "starts_with": lambda column, text: column.startswith(text, autoescape=True),
+    "is_null": lambda column, yes: column.is_(None) if yes else column.is_not(None),
+}
+
+
+def condition(model: type[Base], name: str, value: object) -> Condition:
+    """The condition that a filter like `total_cents__ge=1000` stands for; without an operator it is `eq`.
+
+    Raises:
+        ValueError: the model has no such column, or there is no such operator.
+    """
+    column, separator, operator = name.partition("__")
+    if column not in model.__mapper__.column_attrs:
+        message = f"filter {name!r}: {model.__name__} has no column {column!r}"
+        raise ValueError(message)
+    compare = _OPERATORS.get(operator if separator else "eq")
+    if compare is None:
+        message = f"filter {name!r}: no operator {operator!r} for column {column!r}, only {', '.join(_OPERATORS)}"
+        raise ValueError(message)
+    return compare(getattr(model, column), value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Builder(Generic[ModelT]):
+    _provider: SessionProvider
+    _model: type[ModelT]
+    _conditions: tuple[Condition, ...] = ()
+
+    def where(self, *conditions: Condition) -> Self:
+        """Only rows that meet these conditions, too."""
+        return replace(self, _conditions=(*self._conditions, *conditions))
+
+    def filter(self, **filters: Any) -> Self:
+        """Only rows whose columns compare like this, too: `filter(status="paid", total_cents__ge=1000)`.
+
+        Raises:
+            ValueError: the model has no such column, or there is no such operator.
+        """
+        return self.where(*(condition(self._model, name, value) for name, value in filters.items()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueryBuilder(_Builder[ModelT]):
+    """A SELECT of whole rows."""
+
+    _order: tuple[ColumnElement[Any], ...] = ()
+    _limit: int | None = None
+    _offset: int | None = None
+    _options: tuple[ORMOption, ...] = ()
+    _lock: dict[str, bool] | None = None
+
+    def order_by(self, *columns: ColumnElement[Any]) -> Self:
+        """In this order; a second call sorts within the first."""
+        return replace(self, _order=(*self._order, *columns))
+
+    def limit(self, count: int) -> Self:
+        """At most so many rows."""
+        return replace(self, _limit=count)
+
+    def offset(self, count: int) -> Self:
+        """Without the first rows."""
+        return replace(self, _offset=count)
+
+    def options(self, *options: ORMOption) -> Self:
+        """With loader options, such as `selectinload(Order.lines)`."""
+        return replace(self, _options=(*self._options, *options))
+
+    def for_update(self, *, nowait: bool = False, skip_locked: bool = False) -> Self:
+        """Locked until the transaction ends, as they are once we have the lock; only inside `execute_transaction`."""
+        return replace(self, _lock={"nowait": nowait, "skip_locked": skip_locked})
+
+    async def all(self) -> Sequence[ModelT]:
+        """All rows."""
+        async with self._provider.read() as session:
+            return (await session.scalars(self._statement(session))).unique().all()
+
+    async def first(self) -> ModelT | None:
+        """The first row in the given order."""
+        return next(iter(await self.limit(1).all()), None)
+
+    async def one(self) -> ModelT:
+        """The only row.
+
+        Raises:
+            sqlalchemy.exc.NoResultFound: there is none.
+            sqlalchemy.exc.MultipleResultsFound: there are several.
+        """
+        async with self._provider.read() as session:
+            return (await session.scalars(self._statement(session))).unique().one()
+
+    async def one_or_none(self) -> ModelT | None:
+        """The only row, `None` when there is none.
+
+        Raises:
+            sqlalchemy.exc.MultipleResultsFound: there are several.
+        """
+        async with self._provider.read() as session:
+            return (await session.scalars(self._statement(session))).unique().one_or_none()
+
+    async def page(self, request: PageRequest) -> Page[ModelT]:
+        """One page of the rows, newest first.
+
+        Raises:
+            ValueError: the query has an order, a limit or an offset, which a page has of its own.
+        """
+        if self._order or self._limit is not None or self._offset is not None:
+            message = "page() has an order and a limit of its own: leave out order_by, limit and offset"
+            raise ValueError(message)
+        query = self.where(behind(self._model, request.after)).order_by(*newest_first(self._model))
+        return cut(await query.limit(request.limit + 1).all(), request.limit)
+
+    @asynccontextmanager
+    async def stream(self, *, batch: int = 1000) -> AsyncIterator[AsyncScalarResult[ModelT]]:
+        """All rows, with at most `batch` of them in memory: `async with query.stream() as rows: async for row in rows`.
+
+        In a transaction of its own, because that is where a server keeps a cursor.
+        """
+        async with self._provider.transaction() as session:
+            rows = await session.stream_scalars(self._statement(session).execution_options(yield_per=batch))
+            try:
+                yield rows
+            finally:
+                await rows.close()
+
+    def _statement(self, session: AsyncSession) -> Select[ModelT]:
+        query = select(self._model).where(*self._conditions).order_by(*self._order).options(*self._options)
+        query = query.limit(self._limit).offset(self._offset)
+        if self._lock is None:
+            return query
+        if not session.in_transaction():
+            message = "for_update() outside of execute_transaction: the lock would be gone before you see the row"
+            raise RuntimeError(message)
+        # what the transaction read before it had the lock may be out of date
+        return query.with_for_update(of=self._model, **self._lock).execution_options(populate_existing=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CountBuilder(_Builder[ModelT]):
+    """A question about rows that does not fetch them."""
+
+    async def count(self) -> int:
+        """How many rows there are."""
+        async with self._provider.read() as session:
+            query = select(func.count()).select_from(self._model).where(*self._conditions)
+            return (await session.scalars(query)).one()
+
+    async def exists(self) -> bool:
+        """Whether there is any row."""
+        async with self._provider.read() as session:
+            return (await session.scalars(select(exists(select(self._model).where(*self._conditions))))).one()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Update(_Builder[ModelT]):
+    _values: dict[str, Any] = field(default_factory=dict)
+
+    def values(self, **values: Any) -> Self:
+        """Set these columns, to values or to SQL expressions; the audit columns set themselves."""
+        return replace(self, _values=self._values | values)
+
+    def _statement(self, session: AsyncSession) -> Update:
+        if not self._conditions:
+            message = f"update of {self._model.__name__} without a condition; if you mean all rows, say where(true())"
+            raise ValueError(message)
+        if not self._values:
+            message = f"update of {self._model.__name__} without values"
+            raise ValueError(message)
+        # objects the session holds are brought up to date; without any, do not fetch the keys of what was changed
+        synchronize = "auto" if session.sync_session.identity_map else False
+        query = update(self._model).where(*self._conditions).values(self._values)
+        return query.execution_options(synchronize_session=synchronize)
+
+
+class UpdateBuilder(_Update[ModelT]):
+    """An UPDATE by conditions, in one statement and without fetching rows."""
+
+    __slots__ = ()
+
+    def returning(self, *options: ORMOption) -> "ReturningUpdate[ModelT]":
+        """Ask for the changed rows as they are now, loaded with these options (`selectinload`, not `joinedload`)."""
+        return ReturningUpdate(self._provider, self._model, self._conditions, self._values, options)
+
+    async def execute(self) -> int:
+        """Update, and return how many rows were changed.
+
+        Raises:
+            ValueError: there is no condition, or there are no values.
+        """
+        async with self._provider.transaction() as session:
+            return (await session.execute(self._statement(session))).rowcount
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReturningUpdate(_Update[ModelT]):
+    """An UPDATE by conditions that returns the changed rows."""
+
+    _options: tuple[ORMOption, ...] = ()
+
+    async def execute(self) -> Sequence[ModelT]:
+        """Update, and return the changed rows, in no certain order.
+
+        Raises:
+            ValueError: there is no condition, or there are no values.
+        """
+        async with self._provider.transaction() as session:
+            query = self._statement(session).returning(self._model).options(*self._options)
+            return (await session.scalars(query, execution_options={"populate_existing": True})).all()

@@ -1,0 +1,37 @@
+"""The queries for users."""
+
+from typing import Any
+from uuid import UUID
+
+from app.db.dao.base import BaseDAO
+from app.db.dao.builders import Condition, QueryBuilder
+from app.db.pagination import Page, PageRequest
+from app.users.models import User
+
+
+class UserDAO(BaseDAO[User]):
+    """Users that are not deleted."""
+
+    model = User
+
+    @property
+    def live(self) -> QueryBuilder[User]:
+        """Begin a query for users that are not deleted."""
+        return self.querier.where(User.is_live())
+
+    async def find(self, user_id: UUID) -> User | None:
+        """The user with this id."""
+        return await self.live.filter(id=user_id).one_or_none()
+
+    async def find_by_email(self, email: str) -> User | None:
+        """The user with this address; addresses are kept in lower case."""
+        return await self.live.filter(email=email.lower()).one_or_none()
+
+    async def page(self, request: PageRequest) -> Page[User]:
+        """One page of all users, newest first."""
+        return await self.live.page(request)
+
+    async def update(self, who: Condition, **values: Any) -> User | None:
+        """Change the user who meets the condition, in one statement; `None` when there is none."""
+        changed = await self.updater.where(User.is_live(), who).values(**values).returning().execute()
+        return next(iter(changed), None)

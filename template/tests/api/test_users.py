@@ -1,0 +1,114 @@
+"""The contract of /api/v1/users."""
+
+from uuid import uuid4
+
+import httpx2 as httpx
+import pytest
+
+from app.services import Services
+from tests.support.client import PASSWORD, bearer, problem, sign_in, sign_up
+
+USERS = "/api/v1/users"
+
+
+async def sign_up_admin(client: httpx.AsyncClient, services: Services) -> dict[str, str]:
+    email = f"{uuid4().hex}@example.com"
+    await sign_up(client, email)
+    await services.users.grant_admin(email)
+    return bearer(await sign_in(client, email))
+
+
+async def test_registration(client: httpx.AsyncClient) -> None:
+    body = {"email": "Ada@Example.com", "password": PASSWORD, "full_name": "Ada Lovelace"}
+    answer = await client.post(USERS, json=body)
+    assert answer.status_code == 201
+    user = answer.json()
+    assert user["email"] == "ada@example.com"
+    assert user["full_name"] == "Ada Lovelace"
+    assert (user["is_active"], user["is_admin"]) == (True, False)
+    assert "password" not in answer.text
+
+
+async def test_email_address_can_be_taken_once_in_whatever_case(client: httpx.AsyncClient) -> None:
+    await client.post(USERS, json={"email": "ada@example.com", "password": PASSWORD})
+    answer = await client.post(USERS, json={"email": "ADA@example.com", "password": PASSWORD})
+    problem(answer, 409, "email_taken")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("email", "no address"),
+        ("email", "a@b"),
+        ("email", f"{'a' * 65}@example.com"),
+        ("email", f"a@{'b' * 63}.{'c' * 63}.{'d' * 63}.{'e' * 63}.com"),
+        ("email", "a\x00b@example.com"),
+        ("email", None),
+        ("password", "short"),
+        ("password", "x" * 129),
+        ("full_name", ""),
+        ("full_name", "nul\x00"),
+        ("full_name", 7),
+        ("is_admin", True),
+    ],
+)
+async def test_invalid_registration_is_refused(client: httpx.AsyncClient, field: str, value: object) -> None:
+    body = {"email": "ada@example.com", "password": PASSWORD, field: value}
+    answer = await client.post(USERS, json=body)
+    document = problem(answer, 422, "validation_error")
+    assert document["errors"][0]["location"] == ["body", field]
+    assert PASSWORD not in answer.text
+
+
+async def test_own_account_is_shown_and_changed(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client, "ada@example.com")
+    assert (await client.get(f"{USERS}/me", headers=headers)).json()["email"] == "ada@example.com"
+    changed = await client.patch(f"{USERS}/me", json={"full_name": "Ada"}, headers=headers)
+    assert (changed.status_code, changed.json()["full_name"]) == (200, "Ada")
+    untouched = await client.patch(f"{USERS}/me", json={}, headers=headers)
+    assert untouched.json()["full_name"] == "Ada"
+    cleared = await client.patch(f"{USERS}/me", json={"full_name": None}, headers=headers)
+    assert cleared.json()["full_name"] is None
+
+
+async def test_closed_account_is_gone(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client, "ada@example.com")
+    assert (await client.delete(f"{USERS}/me", headers=headers)).status_code == 204
+    problem(await client.get(f"{USERS}/me", headers=headers), 401, "not_authenticated")
+    form = {"username": "ada@example.com", "password": PASSWORD}
+    problem(await client.post("/api/v1/auth/token", data=form), 401, "invalid_credentials")
+
+
+async def test_user_is_shown_to_oneself_and_to_administrators(client: httpx.AsyncClient, services: Services) -> None:
+    headers = await sign_up(client)
+    user = (await client.get(f"{USERS}/me", headers=headers)).json()
+    assert (await client.get(f"{USERS}/{user['id']}", headers=headers)).json() == user
+    problem(await client.get(f"{USERS}/{user['id']}", headers=await sign_up(client)), 403, "forbidden")
+    admin = await sign_up_admin(client, services)
+    assert (await client.get(f"{USERS}/{user['id']}", headers=admin)).json() == user
+    problem(await client.get(f"{USERS}/{uuid4()}", headers=admin), 404, "user_not_found")
+
+
+async def test_list_is_for_administrators(client: httpx.AsyncClient, services: Services) -> None:
+    problem(await client.get(USERS), 401, "not_authenticated")
+    problem(await client.get(USERS, headers=await sign_up(client)), 403, "forbidden")
+    admin = await sign_up_admin(client, services)
+    first = (await client.get(USERS, params={"limit": 1}, headers=admin)).json()
+    query = {"limit": 100, "cursor": first["next_cursor"]}
+    second = (await client.get(USERS, params=query, headers=admin)).json()
+    assert len(first["items"]) == 1
+    assert len(second["items"]) == 1
+    assert second["next_cursor"] is None
+
+
+async def test_rights_that_were_taken_away_are_gone_at_once(client: httpx.AsyncClient, services: Services) -> None:
+    admin = await sign_up_admin(client, services)
+    me = (await client.get(f"{USERS}/me", headers=admin)).json()
+    assert me["is_admin"] is True
+    await client.delete(f"{USERS}/me", headers=admin)
+    problem(await client.get(USERS, headers=admin), 401, "not_authenticated")
+
+
+async def test_identifier_that_is_none_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.get(f"{USERS}/42", headers=await sign_up(client))
+    assert problem(answer, 422, "validation_error")["errors"][0]["location"] == ["path", "user_id"]

@@ -1,0 +1,116 @@
+"""One snapshot of the template, one PostgreSQL and one Redis-protocol server for the whole run."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import rendering, variants
+from tests.project import Project
+from tests.variants import ROOT, Variant
+
+# All that is made lies below this directory, which the first process of the run makes and removes.
+_PLACE = "TEMPLATE_TESTS_PLACE"
+_stack = ExitStack()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--variant", help="run only this variant in tests/test_variants_run.py, but any of them")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make everything once, in the process that hands out the tests; the others inherit its environment."""
+    name = config.getoption("--variant")
+    if name and name not in variants.matrix()["all"]:
+        raise pytest.UsageError(str(_complaint(name)))
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    place = _stack.enter_context(_scratch())
+    os.environ[_PLACE] = str(place)
+    rendering.snapshot(place / "template")
+    _start_servers()
+
+
+def pytest_unconfigure() -> None:
+    _stack.close()
+
+
+def _complaint(name: str) -> str:
+    try:
+        variants.by_id(name)
+    except KeyError as error:
+        return str(error.args[0])
+    return ""
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A directory that a server without our rights may pass through; removed even when some of it is not ours."""
+    place = Path(tempfile.mkdtemp(prefix="template-tests-")).resolve()
+    place.chmod(0o755)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _start_servers() -> None:
+    """Start what is not given; the launcher is the one every service has."""
+    # last, because `tests` and not `template/tests` is our package
+    sys.path.append(str(ROOT / "template"))
+    from dev.services import postgres, redis  # noqa: PLC0415 - importable only now
+
+    for variable, server in {"TEST_DATABASE_URL": postgres, "TEST_REDIS_URL": redis}.items():
+        if not os.environ.get(variable):
+            os.environ[variable] = _stack.enter_context(server())
+
+
+@pytest.fixture(scope="session")
+def place() -> Path:
+    """The directory of this run."""
+    return Path(os.environ[_PLACE])
+
+
+@pytest.fixture(scope="session")
+def template(place: Path) -> Path:
+    """A clean copy of this repository at a single commit."""
+    return place / "template"
+
+
+@pytest.fixture(scope="session")
+def rendered(place: Path, template: Path) -> Callable[[Variant], Path]:
+    """Renders each variant once in a run, whoever asks. Nobody may write to the result."""
+
+    def get(variant: Variant) -> Path:
+        target = place / "rendered" / variant.id
+        if not target.exists():
+            draft = place / f"drafts-{os.getpid()}" / variant.id
+            rendering.render(template, draft, dict(variant.answers))
+            target.parent.mkdir(exist_ok=True)
+            try:
+                draft.rename(target)
+            except OSError:
+                # another test process was quicker, with the same bytes
+                shutil.rmtree(draft)
+        return target
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def running_project(place: Path, template: Path) -> Callable[[Variant], Project]:
+    """Makes the project that the tests of one variant share, since each of them runs in one process."""
+    made: dict[Variant, Project] = {}
+
+    def get(variant: Variant) -> Project:
+        if variant not in made:
+            root = rendering.render(template, place / "projects" / variant.id, dict(variant.answers))
+            made[variant] = Project(root)
+        return made[variant]
+
+    return get

@@ -1,0 +1,156 @@
+"""A rendered project that is used as its owner would: by its Makefile."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tests import client
+from tests.shell import CommandError, environment, run
+
+# Of the generated Makefile. Two services are tested at a time, on the two cores there are.
+ONE_WORKER = "PYTEST_WORKERS=1"
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+LOG_TAIL = 40
+
+
+class Project:
+    """The project's directory and what can be done in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def make(self, *targets: str) -> str:
+        """Run targets of the project's Makefile to a good end; return what they printed."""
+        return run("make", *targets, cwd=self.root, env=environment())
+
+    @contextmanager
+    def serving(self, **variables: str) -> Iterator["Service"]:
+        """Keep `make run` up on a free port."""
+        service = Service(self.root, variables)
+        try:
+            service.wait_until_ready()
+            yield service
+        finally:
+            service.kill()
+
+
+class Service:
+    """A service that `make run` started in a session of its own."""
+
+    def __init__(self, root: Path, variables: dict[str, str]) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._root = root
+        self._log = root.with_name(f"{root.name}.log")
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                ["make", "run"],
+                cwd=root,
+                env=environment(HTTP_PORT=str(port), **variables),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_until_ready(self) -> None:
+        """Wait until the service says that requests may come.
+
+        Raises:
+            CommandError: it ended or took too long; the message shows the end of its log.
+        """
+
+        def answers() -> bool:
+            if self._process.poll() is not None:
+                raise CommandError(f"make run ended with {self._process.returncode}\n{self.log()}")
+            try:
+                return client.call("GET", f"{self.url}/readyz").status == 200
+            except OSError:
+                return False
+
+        if not wait_for(answers, START_SECONDS):
+            raise CommandError(f"make run did not get ready in {START_SECONDS:.0f} s\n{self.log()}")
+
+    def log(self) -> str:
+        """The end of what was printed."""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-LOG_TAIL:])
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The log's events of that name; needs LOG_JSON=true."""
+        lines = (line for line in self._log.read_text(errors="replace").splitlines() if line.startswith("{"))
+        return [event for event in map(json.loads, lines) if event.get("event") == name]
+
+    def stop(self) -> int:
+        """Do what an orchestrator does, SIGTERM to the service itself; return how `make run` ended."""
+        servers = [pid for pid, command in processes_of(self._root).items() if "-m app api" in command]
+        if len(servers) != 1:
+            raise CommandError(f"one process should serve, not {len(servers)}\n{processes_of(self._root)}")
+        os.kill(servers[0], signal.SIGTERM)
+        return self._wait()
+
+    def terminate(self) -> int:
+        """End `make run` and all it started by SIGTERM; return how it ended."""
+        os.killpg(self._process.pid, signal.SIGTERM)
+        return self._wait()
+
+    def _wait(self) -> int:
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise CommandError(f"the service did not stop in {STOP_SECONDS:.0f} s\n{self.log()}") from None
+
+    def left_behind(self) -> dict[int, str]:
+        """The processes that still work for this project, after a moment of patience."""
+        wait_for(lambda: not processes_of(self._root), 10)
+        return processes_of(self._root)
+
+    def kill(self) -> None:
+        """Leave nothing running, however the test went."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            wait_for(lambda: self._process.poll() is not None, STOP_SECONDS)
+        for pid in self.left_behind():
+            os.kill(pid, signal.SIGKILL)
+        self._process.wait(STOP_SECONDS)
+
+
+def processes_of(root: Path) -> dict[int, str]:
+    """The processes whose command line names a directory: its Python, its PostgreSQL."""
+    return {pid: command for pid, command in _processes() if f"{root}/" in command}
+
+
+def _processes() -> Iterator[tuple[int, str]]:
+    if not Path("/proc/self").exists():
+        listed = subprocess.run(["ps", "-axo", "pid=,command="], capture_output=True, text=True, check=True).stdout
+        yield from ((int(pid), command) for pid, command in (line.split(maxsplit=1) for line in listed.splitlines()))
+        return
+    # slim images have no ps
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield int(entry.parent.name), entry.read_text(errors="replace").replace("\0", " ")
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Ask again and again; False when time is up."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def free_port() -> int:
+    """A TCP port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

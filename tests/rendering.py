@@ -1,0 +1,71 @@
+"""Renders the template as it is in the working tree, and reads what came out."""
+
+import hashlib
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.shell import attempt, environment, run
+from tests.variants import ROOT
+
+# Copier's own settings of the developer's account must not answer questions here.
+SETTINGS = "COPIER_SETTINGS_PATH"
+
+
+def working_files(root: Path = ROOT) -> list[Path]:
+    """The files git has or would add, relative to the repository."""
+    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=root)
+    return sorted(path for name in listed.split("\0") if name and (root / (path := Path(name))).is_file())
+
+
+def snapshot(target: Path, root: Path = ROOT) -> Path:
+    """Commit a copy of the working tree to a new repository: a clean template without tags, however ours looks."""
+    for path in working_files(root):
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / path, target / path)
+    return commit(target)
+
+
+def commit(repository: Path) -> Path:
+    """Commit everything there is."""
+    run("git", "init", "--quiet", "--initial-branch=main", cwd=repository)
+    run("git", "add", "--all", cwd=repository)
+    run("git", "commit", "--quiet", "--no-verify", "--message=snapshot", cwd=repository)
+    return repository
+
+
+def copier(*arguments: str, cwd: Path, prefix: tuple[str, ...] = (), **variables: str) -> tuple[int, str]:
+    """Run Copier's command line; return its exit status and what it printed."""
+    settings = cwd / "no-copier-settings.yml"
+    settings.touch()
+    command = [*prefix, sys.executable, "-m", "copier", *arguments]
+    done = attempt(*command, cwd=cwd, env=environment(**{SETTINGS: str(settings)}, **variables))
+    return done.returncode, done.stdout
+
+
+def render(template: Path, target: Path, answers: Mapping[str, str], **variables: str) -> Path:
+    """Render as a user does: through the command line, untrusted, without being asked anything."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    data = [part for name, answer in answers.items() for part in ("--data", f"{name}={answer}")]
+    command = ["copy", "--defaults", "--quiet", "--vcs-ref=HEAD", *data, str(template), str(target)]
+    status, printed = copier(*command, cwd=target.parent, **variables)
+    assert status == 0, printed
+    return target
+
+
+def rendered_files(project: Path) -> dict[str, bytes]:
+    """Every file of a freshly rendered project by its path."""
+    return {str(path.relative_to(project)): path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()}
+
+
+def fingerprint(project: Path) -> dict[str, str]:
+    """Every path of a project with its content and permissions, in a form that is short to compare."""
+    return {str(path.relative_to(project)): _describe(path) for path in sorted(project.rglob("*"))}
+
+
+def _describe(path: Path) -> str:
+    content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "directory"
+    return f"{stat.filemode(os.lstat(path).st_mode)} {content}"

@@ -1,0 +1,36 @@
+"""The README's promises about questions and commands are true."""
+
+import re
+
+import pytest
+
+from tests.test_template_rules import targets
+from tests.variants import ROOT, choices, questions
+
+README = (ROOT / "README.md").read_text()
+
+
+def rows() -> dict[str, str]:
+    """The rows of tables whose first cell is a question's name, as code."""
+    return {found[1]: found[0] for found in re.finditer(r"^\| *`([a-z_]+)` *\|.*\|$", README, re.MULTILINE)}
+
+
+def test_the_options_table_has_every_question_in_order() -> None:
+    assert [name for name in rows() if name in questions() or name.islower()] == list(questions())
+
+
+@pytest.mark.parametrize("name", questions())
+def test_the_options_table_names_every_answer_and_the_default(name: str) -> None:
+    said = set(re.findall(r"`([^`]+)`", rows()[name]))
+    if name in choices():
+        assert said >= set(choices()[name])
+    if "{" not in str(questions()[name]["default"]):
+        assert str(questions()[name]["default"]) in said
+
+
+def test_commands_exist() -> None:
+    """Of this repository or of the service, which the README shows as well."""
+    known = targets(ROOT / "Makefile") | targets(ROOT / "template/Makefile")
+    called = re.findall(r"^\s*(?:\$ )?make ([a-z -]+)", README, re.MULTILINE)
+    named = {word for line in called for word in line.split() if not word.startswith("-")}
+    assert {"demo", "test"} <= named <= known

@@ -1,0 +1,201 @@
+"""Every variant, rendered: complete, clean, and nothing of what was not chosen."""
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.rendering import copier, fingerprint, render, rendered_files
+from tests.shell import environment, run
+from tests.test_template_rules import TEMPLATE, exclusions, files_of, plain, targets
+from tests.variants import Variant, all_variants, choices, questions
+
+Rendered = Callable[[Variant], Path]
+
+MEDIAN_LINES = 80
+MOST_LINES = 250
+MOST_LINES_OF_A_FUNCTION = 25
+
+# Jinja is written with a space after its delimiter; GitHub's ${{ }} and braces of f-strings are not meant.
+LEFTOVER = re.compile(r"(?<!\$)\{[{%#]-? [a-z_]|[a-z_)\]\"'] -?[%#]\}")
+
+every_variant = pytest.mark.parametrize("variant", all_variants(), ids=lambda variant: variant.id)
+
+
+def python_files(root: Path, *parts: str) -> list[Path]:
+    return sorted(root.joinpath(*parts).rglob("*.py"))
+
+
+@every_variant
+def test_no_jinja_is_left(variant: Variant, rendered: Rendered) -> None:
+    for path, content in rendered_files(rendered(variant)).items():
+        assert not path.endswith(".jinja")
+        found = LEFTOVER.search(content.decode())
+        assert not found, f"{path}: {found and found[0]}"
+
+
+@every_variant
+def test_no_file_is_empty(variant: Variant, rendered: Rendered) -> None:
+    assert not [path for path, content in rendered_files(rendered(variant)).items() if not content.strip()]
+
+
+@every_variant
+def test_text_ends_with_one_line_break(variant: Variant, rendered: Rendered) -> None:
+    files = rendered_files(rendered(variant))
+    assert not [path for path, text in files.items() if not text.endswith(b"\n") or text.endswith(b"\n\n")]
+
+
+@every_variant
+def test_every_format_parses(variant: Variant, rendered: Rendered) -> None:
+    for path, content in rendered_files(rendered(variant)).items():
+        suffix = Path(path).suffix
+        if suffix == ".toml":
+            tomllib.loads(content.decode())
+        elif suffix in {".yml", ".yaml"}:
+            list(yaml.safe_load_all(content))
+        elif suffix == ".py":
+            compile(content, path, "exec", dont_inherit=True)
+
+
+@every_variant
+def test_the_answers_file_is_complete(variant: Variant, rendered: Rendered) -> None:
+    answers = yaml.safe_load((rendered(variant) / ".copier-answers.yml").read_text())
+    assert {"_commit", "_src_path", *questions()} == answers.keys()
+    assert {name: answers[name] for name in choices()} == dict(variant.answers)
+
+
+@every_variant
+def test_all_files_of_the_answers_are_there_and_no_others(variant: Variant, rendered: Rendered) -> None:
+    """Said by copier.yml alone, and compared with the whole tree: a path that matched too much would show here."""
+    excluded = [
+        path.removeprefix("/")
+        for condition, paths in exclusions().items()
+        for path in paths
+        if variant[condition.split()[2]] != condition.split()[4].strip('"')
+    ]
+    expected = {
+        ".copier-answers.yml" if "{{" in str(path) else str(plain(path))
+        for path in files_of(TEMPLATE)
+        if not any(plain(path).is_relative_to(each) for each in excluded)
+    }
+    assert set(rendered_files(rendered(variant))) == expected
+
+
+@every_variant
+def test_other_drivers_are_not_mentioned(variant: Variant, rendered: Rendered) -> None:
+    root = rendered(variant)
+    others = set(choices()["db_driver"]) - {variant["db_driver"]}
+    manifest = (root / "pyproject.toml").read_text()
+    assert not [name for name in others if name in manifest]
+    for path in python_files(root):
+        assert not others & imports(path), path.relative_to(root)
+
+
+def imports(path: Path) -> set[str]:
+    """The top-level packages that a file imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain_imports = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    from_imports = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in plain_imports + from_imports}
+
+
+@every_variant
+@pytest.mark.parametrize("command", ["check", "format --check"])
+def test_ruff_finds_nothing(variant: Variant, command: str, rendered: Rendered) -> None:
+    """With the configuration that the service itself has."""
+    run(sys.executable, "-m", "ruff", *command.split(), "--no-cache", cwd=rendered(variant))
+
+
+@every_variant
+def test_files_are_small(variant: Variant, rendered: Rendered) -> None:
+    root = rendered(variant)
+    lines = {path: len(path.read_text().splitlines()) for path in python_files(root, "src")}
+    assert statistics.median(lines.values()) <= MEDIAN_LINES
+    assert not {str(path.relative_to(root)): count for path, count in lines.items() if count > MOST_LINES}
+
+
+@every_variant
+def test_functions_are_small(variant: Variant, rendered: Rendered) -> None:
+    root = rendered(variant)
+    long = {
+        f"{path.relative_to(root)}: {node.name}": body_lines(node)
+        for path in python_files(root, "src")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and body_lines(node) > MOST_LINES_OF_A_FUNCTION
+    }
+    assert not long
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The lines from the first to the last statement; a long docstring or signature is no fault."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+@every_variant
+def test_trust_and_pytest_copie_change_nothing(variant: Variant, rendered: Rendered, template: Path, copie: Any) -> None:
+    """What `copier copy` gives without trust is what its Python interface gives with it."""
+    result = copie.copy(dict(variant.answers), template_dir=template)
+    assert result.exit_code == 0, result.exception
+    assert result.answers.keys() == questions().keys()
+    assert rendered_files(result.project_dir) == rendered_files(rendered(variant))
+
+
+def test_rendering_is_the_same_later_elsewhere_and_in_another_order(
+    rendered: Rendered, template: Path, tmp_path: Path
+) -> None:
+    for variant in reversed(all_variants()):
+        answers = dict(reversed(variant.answers))
+        again = render(
+            template, tmp_path / variant.id, answers, PYTHONHASHSEED="7", TZ="Pacific/Apia", LC_ALL="C", USER="someone"
+        )
+        assert fingerprint(again) == fingerprint(rendered(variant))
+
+
+def isolation() -> tuple[str, ...]:
+    """A command prefix that takes the network away, where the system allows it."""
+    for prefix in (("unshare", "--net"), ("unshare", "--map-root-user", "--net")):
+        try:
+            if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0:
+                return prefix
+        except FileNotFoundError:
+            break
+    return ()
+
+
+def test_copy_needs_no_network_and_no_trust(template: Path, rendered: Rendered, tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:9"
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), nowhere)
+    command = ["copy", "--defaults", str(template), str(tmp_path / "service")]
+    status, printed = copier(*command, cwd=tmp_path, prefix=isolation(), **proxies, no_proxy="")
+    assert status == 0, printed
+    assert rendered_files(tmp_path / "service") == rendered_files(rendered(default_variant()))
+
+
+def default_variant() -> Variant:
+    return next(each for each in all_variants() if all(each[name] == questions()[name]["default"] for name in choices()))
+
+
+def test_the_owner_is_told_what_to_do_next(template: Path, tmp_path: Path) -> None:
+    status, printed = copier("copy", "--defaults", str(template), str(tmp_path / "service"), cwd=tmp_path)
+    assert status == 0
+    advice = printed[printed.index("is ready. Next:") :]
+    assert f"cd {tmp_path / 'service'}" in advice
+    named = re.findall(r"\bmake ([a-z]+)", advice)
+    assert named[:3] == ["setup", "run", "test"]
+    assert set(named) <= targets(tmp_path / "service" / "Makefile")
+
+
+def test_the_makefile_explains_itself(rendered: Rendered) -> None:
+    printed = run("make", "help", cwd=rendered(default_variant()), env=environment())
+    assert re.findall(r"^([a-z]+) +\S", printed, re.MULTILINE) == re.findall(
+        r"^\.PHONY: ([a-z]+)$", (rendered(default_variant()) / "Makefile").read_text(), re.MULTILINE
+    )

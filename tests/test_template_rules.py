@@ -1,0 +1,247 @@
+"""The rules of this repository (docs: design of the template), held: a template that stays readable and harmless."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+from copier._template import DEFAULT_EXCLUDE
+
+from tests.rendering import working_files
+from tests.variants import ROOT, choices, manifest, questions
+
+TEMPLATE = ROOT / "template"
+BODIES = ROOT / "variants"
+ANSWERS_FILE = "{{ _copier_conf.answers_file }}.jinja"
+
+MOST_PYTHON_FILES_WITH_BLOCKS = 5
+MOST_CONDITIONS = 40
+MOST_CONDITIONS_IN_A_FILE = 6
+MOST_CONDITIONS_IN_A_MANIFEST = 10
+MANIFESTS = ("pyproject.toml", "compose.yaml")
+
+CONDITION = re.compile(r"\{%-?\s*(if|elif)\b")
+INCLUDE = re.compile(r'\{% include "variants/(\w+)/" ~ \1 ~ "/([^"]+)" -?%\}\n?')
+EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+
+
+def files_of(directory: Path) -> list[Path]:
+    """The files of ours below a directory, relative to it; a cache that lies there is not ours."""
+    part = directory.relative_to(ROOT)
+    return [path.relative_to(part) for path in working_files() if path.is_relative_to(part)]
+
+
+def templated() -> dict[Path, str]:
+    return {path: (TEMPLATE / path).read_text() for path in files_of(TEMPLATE) if path.suffix == ".jinja"}
+
+
+def plain(path: Path) -> Path:
+    """The path in the service."""
+    return path.with_suffix("") if path.suffix == ".jinja" else path
+
+
+def exclusions() -> dict[str, list[str]]:
+    """The paths of each conditional entry of `_exclude`, by its condition."""
+    blocks = [entry.strip().splitlines() for entry in manifest()["_exclude"] if "\n" in entry.strip()]
+    return {lines[0]: [line.strip() for line in lines[1:-1]] for lines in blocks}
+
+
+# names
+
+
+def test_no_file_name_depends_on_an_answer() -> None:
+    names = [str(path) for path in files_of(TEMPLATE) if re.search(r"[{}%]", str(path))]
+    assert names == [ANSWERS_FILE]
+
+
+def test_every_name_is_legal_on_every_system() -> None:
+    names = [str(path) for path in working_files()]
+    assert not [name for name in names if re.search(r'["<>:|?*\\]', name)]
+    folded = Counter(name.lower() for name in names)
+    assert not [name for name, count in folded.items() if count > 1], "the same name on a system that ignores case"
+
+
+# Jinja budgets
+
+
+def test_few_python_files_hold_jinja() -> None:
+    blocks = [path for path, text in templated().items() if path.name.endswith(".py.jinja") and INCLUDE.sub("", text)]
+    assert len(blocks) <= MOST_PYTHON_FILES_WITH_BLOCKS, blocks
+
+
+def test_few_conditions_in_all() -> None:
+    texts = [*templated().values(), "\n".join(manifest()["_exclude"])]
+    assert sum(len(CONDITION.findall(text)) for text in texts) <= MOST_CONDITIONS
+
+
+def test_few_conditions_in_a_file() -> None:
+    for path, text in templated().items():
+        limit = MOST_CONDITIONS_IN_A_MANIFEST if plain(path).name in MANIFESTS else MOST_CONDITIONS_IN_A_FILE
+        assert len(CONDITION.findall(text)) <= limit, path
+
+
+def test_jinja_is_only_where_the_name_says_so() -> None:
+    """And nothing is called a template without need."""
+    for path, text in templated().items():
+        assert EXPRESSION.search(text), f"{path} holds no Jinja"
+    settings = r"_copier_\w+|" + "|".join(manifest_names())
+    leak = re.compile(rf"\{{\{{-?\s*({settings})\b|\{{%-?\s*(if|include|set|for)\b")
+    for path in files_of(TEMPLATE):
+        if path.suffix != ".jinja":
+            assert not leak.search((TEMPLATE / path).read_text()), f"{path} holds Jinja that is not rendered"
+
+
+def manifest_names() -> list[str]:
+    return [name for name in manifest() if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("word", ["now", "strftime", "random", "shuffle", "uuid", "lookup", "password", "getenv"])
+def test_nothing_rendered_depends_on_the_moment(word: str) -> None:
+    """No dates, no randomness, no secrets: an old version can be rendered again, which is what an update does."""
+    texts = {**templated(), Path("copier.yml"): (ROOT / "copier.yml").read_text()}
+    for path, text in texts.items():
+        for expression in EXPRESSION.findall(text):
+            code = re.sub(r'"[^"]*"|\'[^\']*\'', "", expression)
+            assert not re.search(rf"\b(\w+_)?{word}(_\w+)?\b", code), f"{path}: {expression}"
+
+
+# copier.yml
+
+
+def test_nothing_needs_trust() -> None:
+    assert not {"_tasks", "_jinja_extensions"} & manifest().keys()
+    for migration in manifest().get("_migrations", []):
+        assert migration.get("version"), f"without a version it would run on every update: {migration}"
+
+
+def test_an_undefined_name_is_an_error() -> None:
+    assert manifest()["_envops"]["undefined"] == "jinja2.StrictUndefined"
+    assert issubclass(jinja2.StrictUndefined, jinja2.Undefined)
+
+
+def test_an_old_copier_is_refused() -> None:
+    """Before 9.18 the multi-line entries of `_exclude` are ignored: it would render all flavours at once."""
+    oldest = tuple(int(part) for part in manifest()["_min_copier_version"].split("."))
+    assert oldest >= (9, 18, 0)
+
+
+def test_copiers_own_exclusions_are_restated() -> None:
+    """Setting `_subdirectory` empties them."""
+    assert not set(DEFAULT_EXCLUDE) - set(manifest()["_exclude"])
+
+
+@pytest.mark.parametrize("name", questions())
+def test_every_question_explains_itself(name: str) -> None:
+    details = questions()[name]
+    assert re.fullmatch(r"[a-z][a-z_]*", name)
+    assert details["help"].strip().endswith((".", "?"))
+    assert str(details["default"]).strip()
+    if "choices" in details:
+        assert details["default"] in choices()[name]
+    else:
+        assert details["validator"].strip()
+
+
+def test_question_names_are_no_yaml_booleans() -> None:
+    assert all(isinstance(name, str) for name in manifest())
+    assert all(isinstance(answer, str) for values in choices().values() for answer in values)
+
+
+# which file belongs to which answer
+
+
+def test_exclusions_name_questions_and_answers_that_exist() -> None:
+    for condition in exclusions():
+        found = re.fullmatch(r'\{% if (\w+) != "(\w+)" %\}', condition)
+        assert found, f'write {{% if question != "answer" %}}, one entry for each answer, not {condition}'
+        assert found[2] in choices()[found[1]]
+
+
+@pytest.mark.parametrize("path", [path for paths in exclusions().values() for path in paths])
+def test_every_excluded_path_exists(path: str) -> None:
+    """A misspelt one would exclude nothing."""
+    assert path.startswith("/"), "without a leading slash it would match in every directory"
+    place = TEMPLATE / path.removeprefix("/")
+    assert place.exists() or place.with_name(f"{place.name}.jinja").exists()
+
+
+def test_no_path_belongs_to_two_answers() -> None:
+    paths = [path for paths in exclusions().values() for path in paths]
+    assert len(paths) == len(set(paths))
+
+
+def test_every_body_is_included_by_the_file_of_its_path() -> None:
+    included = {(found[1], found[2]): path for path, text in templated().items() if (found := INCLUDE.search(text))}
+    bodies = {(path.parts[0], str(Path(*path.parts[2:]))) for path in files_of(BODIES)}
+    assert bodies == set(included)
+    for (_, body), path in included.items():
+        assert plain(path) == Path(body)
+        assert INCLUDE.fullmatch((TEMPLATE / path).read_text()), f"{path} should be the include and nothing else"
+
+
+@pytest.mark.parametrize("question", sorted({path.parts[0] for path in files_of(BODIES)}))
+def test_all_answers_have_the_same_bodies(question: str) -> None:
+    bodies: dict[str, set[Path]] = {answer: set() for answer in choices()[question]}
+    for path in files_of(BODIES / question):
+        bodies[path.parts[0]].add(Path(*path.parts[1:]))
+    first, *others = bodies.values()
+    assert all(other == first for other in others), bodies
+
+
+# what must not be committed
+
+
+def test_no_lock_file() -> None:
+    """They record where packages were downloaded from."""
+    locks = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "package-lock.json", "yarn.lock", "pnpm-lock.yaml"}
+    assert not [path for path in working_files() if path.name in locks]
+
+
+FOREIGN = {
+    "the host of a package registry": r"\b(pypi|pythonhosted|npmjs|yarnpkg)\s?\.\s?(org|com)\b",
+    "an option that names a package index": r"^\s*--(extra-)?index-url|^\s*index-url\s*=|^\s*\[\[tool\.uv\.index\]\]",
+    "a path of somebody's machine": r"(?<![\w.])/(root|work|Users)/\w|/home/(?!app\b)\w",
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_no_file_names_a_place_of_ours(what: str) -> None:
+    pattern = re.compile(FOREIGN[what], re.MULTILINE)
+    for path in working_files():
+        found = pattern.search((ROOT / path).read_text(errors="replace"))
+        assert not found, f"{path} holds {what}: {found and found[0]}"
+
+
+def test_requirements_are_pinned_and_nothing_else() -> None:
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+    assert lines
+    assert not [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line)]
+
+
+# commands
+
+
+def targets(makefile: Path) -> set[str]:
+    return set(re.findall(r"^([a-z][a-z-]*):", makefile.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("makefile", [ROOT / "Makefile", TEMPLATE / "Makefile"], ids=["template", "service"])
+def test_every_target_is_in_make_help(makefile: Path) -> None:
+    explained = set(re.findall(r"^([a-z][a-z-]*):.*## \S", makefile.read_text(), re.MULTILINE))
+    assert targets(makefile) == explained
+
+
+def test_ci_calls_targets_that_exist() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    called = re.findall(r"\bmake (?:--[a-z-]+ )*([a-z-]+)", "\n".join(commands))
+    assert {"lint", "matrix", "test", "test-variant"} <= set(called) <= targets(ROOT / "Makefile")
+
+
+def test_ci_needs_no_secret() -> None:
+    workflow: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    assert "secrets." not in (ROOT / ".github/workflows/ci.yml").read_text()

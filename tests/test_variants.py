@@ -1,0 +1,44 @@
+"""The variants follow copier.yml."""
+
+from itertools import pairwise
+from math import prod
+
+import pytest
+
+from tests import variants
+from tests.variants import STRUCTURAL, all_variants, choices, structural_variants
+
+
+def test_every_combination_occurs_once() -> None:
+    ids = [variant.id for variant in all_variants()]
+    assert len(set(ids)) == len(ids) == prod(len(values) for values in choices().values())
+
+
+def test_a_new_question_is_a_dimension_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = len(all_variants())
+    more = {**variants.manifest(), "colour": {"type": "str", "choices": ["red", "blue"], "default": "red"}}
+    monkeypatch.setattr(variants, "manifest", lambda: more)
+    assert len(all_variants()) == 2 * before
+    assert {variant["colour"] for variant in structural_variants()} == {"red", "blue"}
+
+
+def test_structural_variants_have_every_structure_once_and_every_answer() -> None:
+    found = [variant.structure() for variant in structural_variants()]
+    assert sorted(found) == sorted({variant.structure() for variant in all_variants()})
+    for question, values in choices().items():
+        assert {variant[question] for variant in structural_variants()} == set(values)
+
+
+def test_structural_questions_are_those_that_own_files() -> None:
+    """Asked of the file system, so that a new question with bodies of its own cannot be forgotten."""
+    owners = {path.name for path in (variants.ROOT / "variants").iterdir() if path.is_dir()}
+    assert owners <= set(STRUCTURAL) <= set(choices())
+
+
+def test_neighbouring_structures_differ() -> None:
+    assert all(one.answers != other.answers for one, other in pairwise(structural_variants()))
+
+
+def test_an_unknown_variant_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(KeyError, match=all_variants()[0].id):
+        variants.by_id("oracle-magic-huge")

@@ -1,0 +1,108 @@
+"""What can be done with orders. Each method is one unit of work."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID, uuid4
+
+from app.db.dao.transaction import execute_transaction
+from app.db.pagination import Page, PageRequest
+from app.db.session import SessionProvider
+from app.idempotency import Claim, once
+from app.orders.dao import OrderDAO, OrderLineDAO
+from app.orders.errors import OrderNotFound, OrderNotPayable
+from app.orders.models import Order, OrderLine, OrderStatus
+from app.orders.schemas import OrderCreate, OrderRead, OrderSummary
+
+
+class OrderService:
+    """Orders of one user at a time: `owner` is the user whose orders exist for a call."""
+
+    def __init__(self, database: SessionProvider) -> None:
+        self._database = database
+        self._orders = OrderDAO(database)
+
+    async def create(self, owner: UUID, data: OrderCreate, claim: Claim | None = None) -> OrderRead:
+        """Place an order; with a claim, only once.
+
+        Raises:
+            IdempotencyKeyReused: the claim's key came before with another order.
+        """
+
+        async def place(steps: SessionProvider) -> OrderRead:
+            async with steps.transaction() as session:
+                return await once(session, claim, OrderRead, lambda: self._place(steps, owner, data))
+
+        return await execute_transaction(self._database, place)
+
+    async def get(self, owner: UUID, order_id: UUID) -> OrderRead:
+        """One order with its lines.
+
+        Raises:
+            OrderNotFound: the owner has none with this id.
+        """
+        order = await self._orders.find(owner, order_id)
+        if order is None:
+            raise OrderNotFound
+        return OrderRead.model_validate(order)
+
+    async def page(self, owner: UUID, request: PageRequest, status: OrderStatus | None = None) -> Page[OrderRead]:
+        """One page of orders, newest first, of one status or of all."""
+        page = await self._orders.page_of(owner, request, status)
+        return Page([OrderRead.model_validate(order) for order in page.items], page.next_cursor)
+
+    async def summary(self, owner: UUID) -> OrderSummary:
+        """How many orders there are, and what they cost, by status."""
+        return OrderSummary.of(await self._orders.summary(owner))
+
+    async def pay(self, owner: UUID, order_id: UUID) -> OrderRead:
+        """Pay a pending order; of two at once, one wins.
+
+        Raises:
+            OrderNotFound: the owner has none with this id.
+            OrderNotPayable: it was paid or cancelled before.
+        """
+        return await self._settle(owner, order_id, OrderStatus.PAID)
+
+    async def cancel(self, owner: UUID, order_id: UUID) -> OrderRead:
+        """Cancel a pending order.
+
+        Raises:
+            OrderNotFound: the owner has none with this id.
+            OrderNotPayable: it was paid or cancelled before.
+        """
+        return await self._settle(owner, order_id, OrderStatus.CANCELLED)
+
+    async def import_all(self, owner: UUID, batches: AsyncIterator[Sequence[OrderCreate]]) -> int:
+        """Store all orders or none, one batch in memory at a time, and return how many there were."""
+
+        async def store(steps: SessionProvider) -> int:
+            orders, lines = OrderDAO(steps), OrderLineDAO(steps)
+            imported = 0
+            async for batch in batches:
+                keyed = [(uuid4(), data) for data in batch]
+                imported += await orders.insert_rows(data.order_row(key, owner) for key, data in keyed)
+                await lines.insert_rows(row for key, data in keyed for row in data.line_rows(key))
+            return imported
+
+        return await execute_transaction(self._database, store)
+
+    async def _settle(self, owner: UUID, order_id: UUID, status: OrderStatus) -> OrderRead:
+        async def settle(steps: SessionProvider) -> Order:
+            orders = OrderDAO(steps)
+            order = await orders.lock(owner, order_id)
+            if order is None:
+                raise OrderNotFound
+            if order.status != OrderStatus.PENDING:
+                raise OrderNotPayable
+            return await orders.update_status(owner, order_id, status)
+
+        return OrderRead.model_validate(await execute_transaction(self._database, settle))
+
+    @staticmethod
+    async def _place(database: SessionProvider, owner: UUID, data: OrderCreate) -> OrderRead:
+        key = uuid4()
+        order = Order(
+            **data.order_row(key, owner),
+            lines=[OrderLine(**row) for row in data.line_rows(key)],
+        )
+        await OrderDAO(database).insert_instances([order])
+        return OrderRead.model_validate(order)
