@@ -5,14 +5,13 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.shell import attempt, environment, run
+from tests.shell import CommandError, attempt, environment, run
 from tests.variants import ROOT
 
-# Copier's own settings of the developer's account must not answer questions here.
-SETTINGS = "COPIER_SETTINGS_PATH"
+SETTINGS = Path(__file__).with_name("copier-settings.yml")
 
 
 def working_files(root: Path = ROOT) -> list[Path]:
@@ -37,22 +36,25 @@ def commit(repository: Path) -> Path:
     return repository
 
 
-def copier(*arguments: str, cwd: Path, prefix: tuple[str, ...] = (), **variables: str) -> tuple[int, str]:
-    """Run Copier's command line; return its exit status and what it printed."""
-    settings = cwd / "no-copier-settings.yml"
-    settings.touch()
-    command = [*prefix, sys.executable, "-m", "copier", *arguments]
-    done = attempt(*command, cwd=cwd, env=environment(**{SETTINGS: str(settings)}, **variables))
+def copier(*arguments: str, cwd: Path, behind: Sequence[str] = (), **variables: str) -> tuple[int, str]:
+    """Run Copier's command line, behind another command if need be; return its exit status and what it printed."""
+    command = [*behind, sys.executable, "-m", "copier", *arguments]
+    done = attempt(*command, cwd=cwd, env=environment(COPIER_SETTINGS_PATH=str(SETTINGS), **variables))
     return done.returncode, done.stdout
 
 
 def render(template: Path, target: Path, answers: Mapping[str, str], **variables: str) -> Path:
-    """Render as a user does: through the command line, untrusted, without being asked anything."""
+    """Render as a user does: through the command line, untrusted, without being asked anything.
+
+    Raises:
+        CommandError: Copier refused.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     data = [part for name, answer in answers.items() for part in ("--data", f"{name}={answer}")]
     command = ["copy", "--defaults", "--quiet", "--vcs-ref=HEAD", *data, str(template), str(target)]
-    status, printed = copier(*command, cwd=target.parent, **variables)
-    assert status == 0, printed
+    status, printed = copier(*command, cwd=target.parent, behind=(), **variables)
+    if status != 0:
+        raise CommandError(printed)
     return target
 
 

@@ -108,7 +108,7 @@ def imports(path: Path) -> set[str]:
 
 
 @every_variant
-@pytest.mark.parametrize("command", ["check", "format --check"])
+@pytest.mark.parametrize("command", ["check --output-format=concise", "format --check"])
 def test_ruff_finds_nothing(variant: Variant, command: str, rendered: Rendered) -> None:
     """With the configuration that the service itself has."""
     run(sys.executable, "-m", "ruff", *command.split(), "--no-cache", cwd=rendered(variant))
@@ -141,7 +141,9 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 @every_variant
-def test_trust_and_pytest_copie_change_nothing(variant: Variant, rendered: Rendered, template: Path, copie: Any) -> None:
+def test_trust_and_pytest_copie_change_nothing(
+    variant: Variant, rendered: Rendered, template: Path, copie: Any
+) -> None:
     """What `copier copy` gives without trust is what its Python interface gives with it."""
     result = copie.copy(dict(variant.answers), template_dir=template)
     assert result.exit_code == 0, result.exception
@@ -175,13 +177,15 @@ def test_copy_needs_no_network_and_no_trust(template: Path, rendered: Rendered, 
     nowhere = "http://127.0.0.1:9"
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), nowhere)
     command = ["copy", "--defaults", str(template), str(tmp_path / "service")]
-    status, printed = copier(*command, cwd=tmp_path, prefix=isolation(), **proxies, no_proxy="")
+    status, printed = copier(*command, cwd=tmp_path, behind=isolation(), **proxies, no_proxy="")
     assert status == 0, printed
     assert rendered_files(tmp_path / "service") == rendered_files(rendered(default_variant()))
 
 
 def default_variant() -> Variant:
-    return next(each for each in all_variants() if all(each[name] == questions()[name]["default"] for name in choices()))
+    return next(
+        each for each in all_variants() if all(each[name] == questions()[name]["default"] for name in choices())
+    )
 
 
 def test_the_owner_is_told_what_to_do_next(template: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ class Pool:
     overflow: int
     recycle: int
 
-    def event(self) -> dict[str, int]:
+    def event(self) -> dict[str, int | str]:
         return {
             "size": self.size,
             "overflow": self.overflow,
@@ -91,11 +91,12 @@ def test_serves_with_the_numbers_of_its_profile(variant: Variant, project: Proje
         assert ready["checks"]["postgresql"]["status"] == "ok"
         assert sign_in(service)["email"] == "ada@example.com"
         (event,) = service.events("database_pool")
-        expected = POOLS[variant["pool_profile"]].event() if variant["pool_profile"] in POOLS else {"pool": "external"}
-        expected["profile"] = variant["pool_profile"]
+        profile = variant["pool_profile"]
+        numbers: dict[str, int | str] = POOLS[profile].event() if profile in POOLS else {"pool": "external"}
+        expected = {"profile": profile, **numbers}
         assert {name: event.get(name) for name in expected} == expected
         gauges = client.call("GET", f"{service.url}/metrics").text
-        assert ("db_pool_connections{" in gauges) == (variant["pool_profile"] in POOLS)
+        assert ("db_pool_connections{" in gauges) == (profile in POOLS)
         # the service is asked to stop, and everything above it reports a good end
         assert service.stop() == 0, service.log()
         assert not service.left_behind()

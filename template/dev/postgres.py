@@ -26,15 +26,15 @@ FAST_UNSAFE_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes
 
 
 @contextmanager
-def postgres(data_dir: Path | None = None) -> Iterator[str]:
-    """Run a server and yield its URL; without a directory its data is thrown away at the end."""
+def postgres(data_dir: Path | None = None, port: int | None = None) -> Iterator[str]:
+    """Run a server, on a free port if none is given, and yield its URL; without a directory its data is thrown away."""
     home = Path(tempfile.mkdtemp(prefix="dev-postgres-")).resolve()
     try:
         cluster = Cluster(data_dir.resolve() if data_dir else home / "data")
         cluster.check()
         with (
             locked(cluster.lock, cluster.busy) as lock,
-            _running(cluster, home, lock, durable=data_dir is not None) as url,
+            _running(cluster, home, lock, port, durable=data_dir is not None) as url,
         ):
             yield url
     finally:
@@ -42,7 +42,7 @@ def postgres(data_dir: Path | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def _running(cluster: Cluster, home: Path, lock: int, *, durable: bool) -> Iterator[str]:
+def _running(cluster: Cluster, home: Path, lock: int, port: int | None, *, durable: bool) -> Iterator[str]:
     """Prepare the cluster as needed and keep its server up."""
     binaries = find_postgres(cluster.major)
     if cluster.major is not None:
@@ -65,5 +65,5 @@ def _running(cluster: Cluster, home: Path, lock: int, *, durable: bool) -> Itera
         argv = [binaries["postgres"], "-D", str(cluster.data), "-p", str(port), *options]
         return Supervised(argv, around, stop=STOP)
 
-    with serving("PostgreSQL", start, lambda _: cluster.is_ready(before), cluster.log) as port:
-        yield f"postgresql://app:{cluster.password()}@127.0.0.1:{port}/app"
+    with serving("PostgreSQL", start, lambda _: cluster.is_ready(before), cluster.log, port) as used:
+        yield f"postgresql://app:{cluster.password()}@127.0.0.1:{used}/app"

@@ -125,10 +125,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(what: str, start: Callable[[int], Supervised], is_ready: Callable[[int], bool], log: Path) -> Iterator[int]:
-    """Keep a server up on a free port, trying another port if somebody took it meanwhile."""
+def serving(
+    what: str, start: Callable[[int], Supervised], is_ready: Callable[[int], bool], log: Path, wanted: int | None = None
+) -> Iterator[int]:
+    """Keep a server up on the wanted port, else on a free one, trying another if somebody took it meanwhile."""
     for _ in range(PORT_ATTEMPTS):
-        port = free_port()
+        port = wanted or free_port()
         server = start(port)
         try:
             if _wait_until_ready(server, is_ready, port):

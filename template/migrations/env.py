@@ -3,12 +3,12 @@
 import asyncio
 
 from alembic import context
-from app.config import DatabaseSettings, load
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app import models
+from app.config import DatabaseSettings, load
 from app.db import driver
 
 # Any number will do, as long as all releases of this service use the same.

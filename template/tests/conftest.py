@@ -11,6 +11,12 @@ from uuid import uuid4
 
 import httpx2 as httpx
 import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app import logging
 from app.config import (
     AuthSettings,
     DatabaseSettings,
@@ -20,14 +26,9 @@ from app.config import (
     ProcessSettings,
     Settings,
 )
-from app.main import create_app
-from fastapi import FastAPI
-from pydantic import SecretStr
-from sqlalchemy import Engine
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from app.db.session import Database
 from app.lifespan import State
+from app.main import create_app
 from app.rate_limits import RateLimiter
 from app.resources import Check, Resources
 from app.security import PasswordHasher
@@ -60,6 +61,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_unconfigure() -> None:
     """Drop the template database, and stop the servers that were started."""
     _running.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _production_logs() -> None:
+    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ from dataclasses import replace
 import httpx2 as httpx
 import pytest
 import structlog
-from app.config import Settings
-from app.main import create_app
 from fastapi import FastAPI
 
+from app.config import Settings
 from app.lifespan import State
+from app.main import create_app
 from tests.support.client import client_of, problem, sign_up
 
 

@@ -1,8 +1,8 @@
 """A database whose every commit can be taken back."""
 
-from app.config import DatabaseSettings
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.config import DatabaseSettings
 from app.db.session import Database
 
 

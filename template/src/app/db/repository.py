@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnExpressionArgument, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
@@ -11,7 +11,7 @@ from app.db.base import Base
 from app.db.pagination import Page, PageRequest, behind, cut, newest_first
 
 ModelT = TypeVar("ModelT", bound=Base)
-Condition = ColumnElement[bool]
+Condition = ColumnExpressionArgument[bool]
 
 
 class AsyncRepository(Generic[ModelT]):
@@ -48,7 +48,7 @@ class AsyncRepository(Generic[ModelT]):
     async def list(
         self,
         *where: Condition,
-        order_by: Sequence[ColumnElement[Any]] = (),
+        order_by: Sequence[ColumnExpressionArgument[Any]] = (),
         limit: int | None = None,
         options: Sequence[ORMOption] = (),
     ) -> Sequence[ModelT]:

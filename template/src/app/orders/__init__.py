@@ -1,1 +1,1 @@
-"""The sample feature: orders, their lines, and paying for them. docs/sample.md says how to remove it."""
+"""The sample feature: orders, their lines, and paying for them."""

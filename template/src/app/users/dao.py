@@ -4,7 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from app.db.dao.base import BaseDAO
-from app.db.dao.builders import Condition, QueryBuilder
+from app.db.dao.builders import QueryBuilder
+from app.db.dao.filters import Condition
 from app.db.pagination import Page, PageRequest
 from app.users.models import User
 

@@ -1,58 +1,35 @@
 """Queries, counts and updates that are put together step by step.
 
-A builder never changes: every step returns a new one, so a common beginning can be kept, shared and continued in several
-ways. Nothing is sent before a builder is asked for a result; that is one unit of work, whose rows are complete and need
-no session any more.
+A builder never changes: every step returns a new one, so a common beginning can be kept, shared and continued in many
+ways. Nothing is sent before a builder is asked for a result; that is one unit of work, and its rows need no session.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Select, Update, exists, func, select, update
+from sqlalchemy import (
+    ColumnExpressionArgument,
+    CursorResult,
+    ScalarResult,
+    Select,
+    Update,
+    exists,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncScalarResult, AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.db.base import Base
+from app.db.dao.filters import Condition, condition
 from app.db.pagination import Page, PageRequest, behind, cut, newest_first
 from app.db.session import SessionProvider
 
 ModelT = TypeVar("ModelT", bound=Base)
-Condition = ColumnElement[bool]
-
-_OPERATORS: dict[str, Callable[[Any, Any], Condition]] = {
-    "eq": lambda column, value: column == value,
-    "ne": lambda column, value: column != value,
-    "lt": lambda column, value: column < value,
-    "le": lambda column, value: column <= value,
-    "gt": lambda column, value: column > value,
-    "ge": lambda column, value: column >= value,
-    "in": lambda column, values: column.in_(values),
-    "not_in": lambda column, values: column.not_in(values),
-    "like": lambda column, pattern: column.like(pattern),
-    "ilike": lambda column, pattern: column.ilike(pattern),
-    "contains": lambda column, text: column.contains(text, autoescape=True),
-    "starts_with": lambda column, text: column.startswith(text, autoescape=True),
-    "is_null": lambda column, yes: column.is_(None) if yes else column.is_not(None),
-}
-
-
-def condition(model: type[Base], name: str, value: object) -> Condition:
-    """The condition that a filter like `total_cents__ge=1000` stands for; without an operator it is `eq`.
-
-    Raises:
-        ValueError: the model has no such column, or there is no such operator.
-    """
-    column, separator, operator = name.partition("__")
-    if column not in model.__mapper__.column_attrs:
-        message = f"filter {name!r}: {model.__name__} has no column {column!r}"
-        raise ValueError(message)
-    compare = _OPERATORS.get(operator if separator else "eq")
-    if compare is None:
-        message = f"filter {name!r}: no operator {operator!r} for column {column!r}, only {', '.join(_OPERATORS)}"
-        raise ValueError(message)
-    return compare(getattr(model, column), value)
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,13 +55,13 @@ class _Builder(Generic[ModelT]):
 class QueryBuilder(_Builder[ModelT]):
     """A SELECT of whole rows."""
 
-    _order: tuple[ColumnElement[Any], ...] = ()
+    _order: tuple[ColumnExpressionArgument[Any], ...] = ()
     _limit: int | None = None
     _offset: int | None = None
     _options: tuple[ORMOption, ...] = ()
     _lock: dict[str, bool] | None = None
 
-    def order_by(self, *columns: ColumnElement[Any]) -> Self:
+    def order_by(self, *columns: ColumnExpressionArgument[Any]) -> Self:
         """In this order; a second call sorts within the first."""
         return replace(self, _order=(*self._order, *columns))
 
@@ -106,8 +83,7 @@ class QueryBuilder(_Builder[ModelT]):
 
     async def all(self) -> Sequence[ModelT]:
         """All rows."""
-        async with self._provider.read() as session:
-            return (await session.scalars(self._statement(session))).unique().all()
+        return await self._fetch(ScalarResult.all)
 
     async def first(self) -> ModelT | None:
         """The first row in the given order."""
@@ -120,8 +96,7 @@ class QueryBuilder(_Builder[ModelT]):
             sqlalchemy.exc.NoResultFound: there is none.
             sqlalchemy.exc.MultipleResultsFound: there are several.
         """
-        async with self._provider.read() as session:
-            return (await session.scalars(self._statement(session))).unique().one()
+        return await self._fetch(ScalarResult.one)
 
     async def one_or_none(self) -> ModelT | None:
         """The only row, `None` when there is none.
@@ -129,8 +104,7 @@ class QueryBuilder(_Builder[ModelT]):
         Raises:
             sqlalchemy.exc.MultipleResultsFound: there are several.
         """
-        async with self._provider.read() as session:
-            return (await session.scalars(self._statement(session))).unique().one_or_none()
+        return await self._fetch(ScalarResult.one_or_none)
 
     async def page(self, request: PageRequest) -> Page[ModelT]:
         """One page of the rows, newest first.
@@ -156,6 +130,10 @@ class QueryBuilder(_Builder[ModelT]):
                 yield rows
             finally:
                 await rows.close()
+
+    async def _fetch(self, take: Callable[[ScalarResult[ModelT]], ResultT]) -> ResultT:
+        async with self._provider.read() as session:
+            return take((await session.scalars(self._statement(session))).unique())
 
     def _statement(self, session: AsyncSession) -> Select[ModelT]:
         query = select(self._model).where(*self._conditions).order_by(*self._order).options(*self._options)
@@ -193,17 +171,14 @@ class _Update(_Builder[ModelT]):
         """Set these columns, to values or to SQL expressions; the audit columns set themselves."""
         return replace(self, _values=self._values | values)
 
-    def _statement(self, session: AsyncSession) -> Update:
+    def _statement(self) -> Update:
         if not self._conditions:
             message = f"update of {self._model.__name__} without a condition; if you mean all rows, say where(true())"
             raise ValueError(message)
         if not self._values:
             message = f"update of {self._model.__name__} without values"
             raise ValueError(message)
-        # objects the session holds are brought up to date; without any, do not fetch the keys of what was changed
-        synchronize = "auto" if session.sync_session.identity_map else False
-        query = update(self._model).where(*self._conditions).values(self._values)
-        return query.execution_options(synchronize_session=synchronize)
+        return update(self._model).where(*self._conditions).values(self._values)
 
 
 class UpdateBuilder(_Update[ModelT]):
@@ -222,7 +197,12 @@ class UpdateBuilder(_Update[ModelT]):
             ValueError: there is no condition, or there are no values.
         """
         async with self._provider.transaction() as session:
-            return (await session.execute(self._statement(session))).rowcount
+            query = self._statement()
+            if any(isinstance(row, self._model) for row in session):
+                # brings them up to date: what the server computed, they could not load later
+                return len((await session.scalars(query.returning(self._model))).all())
+            result = await session.execute(query, execution_options={"synchronize_session": False})
+            return cast("CursorResult[Any]", result).rowcount
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,5 +218,6 @@ class ReturningUpdate(_Update[ModelT]):
             ValueError: there is no condition, or there are no values.
         """
         async with self._provider.transaction() as session:
-            query = self._statement(session).returning(self._model).options(*self._options)
-            return (await session.scalars(query, execution_options={"populate_existing": True})).all()
+            query = self._statement().returning(self._model).options(*self._options)
+            fresh = {"synchronize_session": False, "populate_existing": True}
+            return (await session.scalars(query, execution_options=fresh)).all()

@@ -19,21 +19,21 @@ async def execute_transaction(
 ) -> ResultT:
     """Run the callback in one transaction, and return what it returns.
 
-    DAOs that the callback builds on the session provider it is given share the transaction. It is committed when the
-    callback returns, and rolled back when it raises. Inside of another transaction it joins that one.
+    DAOs built on the session provider it is given share the transaction, which is committed when the callback returns
+    and rolled back when it raises. Inside of another transaction it joins that one.
 
     Raises:
         Exception: what the callback raised.
-        RuntimeError: the callback returned although a step had failed half-way; nothing was committed.
+        RuntimeError: the callback caught the error of a step that failed half-way; nothing was committed.
     """
     async with session_provider.transaction(autoflush=autoflush) as session:
         steps = _OpenTransaction(session)
         try:
             result = await callback(steps)
         finally:
-            steps.end()
+            steps.ended = True
         if steps.failure:
-            message = "a step of this transaction failed half-way, and its error was caught: nothing was committed"
+            message = "a step of this transaction failed, and its error was caught: nothing is committed"
             raise RuntimeError(message) from steps.failure
         return result
 
@@ -42,11 +42,9 @@ class _OpenTransaction:
     """Hands out the session of a transaction that somebody else commits."""
 
     def __init__(self, session: AsyncSession) -> None:
-        self._session: AsyncSession | None = session
+        self._session = session
+        self.ended = False
         self.failure: BaseException | None = None
-
-    def end(self) -> None:
-        self._session = None
 
     @asynccontextmanager
     async def transaction(self, *, autoflush: bool = True) -> AsyncIterator[AsyncSession]:
@@ -65,7 +63,7 @@ class _OpenTransaction:
         yield self._current()
 
     def _current(self) -> AsyncSession:
-        if self._session is None:
+        if self.ended:
             message = "the transaction has ended: its session provider is for use inside the callback only"
             raise RuntimeError(message)
         return self._session

@@ -1,0 +1,312 @@
+"""Several steps in one transaction."""
+
+import asyncio
+from functools import partial
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import IntegrityError
+
+from app.db.dao.base import BaseDAO
+from app.db.dao.transaction import execute_transaction
+from app.db.session import Database, SessionProvider
+from app.users.models import User
+from tests.support.sql import recorded_statements
+
+
+class Users(BaseDAO[User]):
+    model = User
+
+    async def insert(self, *emails: str) -> None:
+        await self.insert_rows({"email": email, "password_hash": ""} for email in emails)
+
+
+class Refused(Exception):
+    pass
+
+
+async def test_value_of_the_callback_is_returned(database: Database) -> None:
+    async def steps(provider: SessionProvider) -> int:
+        await Users(provider).insert("ada")
+        await Users(provider).insert("bob")
+        return await Users(provider).counter.count()
+
+    assert await execute_transaction(database, steps) == 2
+    assert await Users(database).counter.count() == 2
+
+
+@pytest.mark.commits
+async def test_nothing_is_visible_to_others_before_the_end(database: Database) -> None:
+    async def steps(provider: SessionProvider) -> None:
+        await Users(provider).insert("ada")
+        await Users(provider).insert_instances([User(email="bob", password_hash="")])
+        await Users(provider).updater.filter(email="ada").values(full_name="A").execute()
+        assert await Users(provider).counter.count() == 2
+        assert await Users(database).counter.count() == 0
+
+    await execute_transaction(database, steps)
+    assert await Users(database).counter.count() == 2
+
+
+@pytest.mark.commits
+async def test_original_exception_comes_out_and_nothing_is_stored(database: Database) -> None:
+    refusal = Refused("too late")
+
+    async def steps(provider: SessionProvider) -> None:
+        await Users(provider).insert("ada")
+        raise refusal
+
+    with pytest.raises(Refused) as raised:
+        await execute_transaction(database, steps)
+    assert raised.value is refusal
+    assert await Users(database).counter.count() == 0
+
+
+@pytest.mark.commits
+async def test_cancelled_transaction_is_rolled_back(database: Database) -> None:
+    async def steps(provider: SessionProvider) -> None:
+        await Users(provider).insert("ada")
+        await asyncio.sleep(10)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await execute_transaction(database, steps)
+    assert await Users(database).counter.count() == 0
+
+
+async def test_database_error_comes_out_with_its_type(database: Database) -> None:
+    async def steps(provider: SessionProvider) -> None:
+        await Users(provider).insert("ada")
+        await Users(provider).insert("ada")
+
+    with pytest.raises(IntegrityError):
+        await execute_transaction(database, steps)
+    assert await Users(database).counter.count() == 0
+
+
+async def test_all_sessions_inside_are_the_same(database: Database) -> None:
+    async def steps(provider: SessionProvider) -> None:
+        async with provider.transaction() as one, provider.read() as other:
+            assert one is other
+        async with provider.transaction() as later:
+            assert later is one
+            assert later.in_transaction()
+
+    await execute_transaction(database, steps)
+
+
+async def test_nested_transaction_joins_the_outer_one(database: Database) -> None:
+    async def inner(provider: SessionProvider) -> int:
+        await Users(provider).insert("bob")
+        return await Users(provider).counter.count()
+
+    async def outer(provider: SessionProvider) -> None:
+        await Users(provider).insert("ada")
+        assert await execute_transaction(provider, inner) == 2
+        raise Refused
+
+    with pytest.raises(Refused):
+        await execute_transaction(database, outer)
+    assert await Users(database).counter.count() == 0
+
+
+async def test_exception_of_a_nested_transaction_comes_out_of_the_outer_one(database: Database) -> None:
+    async def inner(provider: SessionProvider) -> None:
+        await Users(provider).insert("bob")
+        raise Refused
+
+    async def outer(provider: SessionProvider) -> None:
+        await Users(provider).insert("ada")
+        await execute_transaction(provider, inner)
+
+    with pytest.raises(Refused):
+        await execute_transaction(database, outer)
+    assert await Users(database).counter.count() == 0
+
+
+async def test_half_a_step_is_never_committed(database: Database) -> None:
+    async def inner(provider: SessionProvider) -> None:
+        await Users(provider).insert("bob")
+        raise Refused
+
+    async def outer(provider: SessionProvider) -> None:
+        with pytest.raises(Refused):
+            await execute_transaction(provider, inner)
+
+    with pytest.raises(RuntimeError, match="nothing is committed") as raised:
+        await execute_transaction(database, outer)
+    assert isinstance(raised.value.__cause__, Refused)
+    assert await Users(database).counter.count() == 0
+
+
+async def test_step_in_a_savepoint_may_fail(database: Database) -> None:
+    async def steps(provider: SessionProvider) -> None:
+        await Users(provider).insert("ada")
+        async with provider.transaction() as session:
+            with pytest.raises(IntegrityError):
+                async with session.begin_nested():
+                    await Users(provider).insert("bob", "ada")
+        await Users(provider).insert("cyd")
+
+    await execute_transaction(database, steps)
+    stored = await Users(database).querier.order_by(User.email).all()
+    assert [user.email for user in stored] == ["ada", "cyd"]
+
+
+async def test_failed_question_may_be_caught(database: Database) -> None:
+    async def steps(provider: SessionProvider) -> None:
+        with pytest.raises(ValueError, match="no column"):
+            Users(provider).querier.filter(emial="ada")
+        async with provider.read() as session:
+            with pytest.raises(ZeroDivisionError):
+                await session.run_sync(lambda _session: 1 // 0)
+        await Users(provider).insert("ada")
+
+    await execute_transaction(database, steps)
+    assert await Users(database).counter.count() == 1
+
+
+async def test_provider_is_of_no_use_after_its_transaction(database: Database) -> None:
+    async def leak(provider: SessionProvider) -> SessionProvider:
+        return provider
+
+    async def leak_and_fail(provider: SessionProvider) -> None:
+        leaked.append(provider)
+        raise Refused
+
+    leaked = [await execute_transaction(database, leak)]
+    with pytest.raises(Refused):
+        await execute_transaction(database, leak_and_fail)
+    for provider in leaked:
+        for opening in (provider.transaction, provider.read):
+            with pytest.raises(RuntimeError, match="the transaction has ended"):
+                async with opening():
+                    pass
+        with pytest.raises(RuntimeError, match="the transaction has ended"):
+            await Users(provider).querier.all()
+
+
+async def test_provider_of_a_nested_transaction_ends_with_it(database: Database) -> None:
+    async def inner(provider: SessionProvider) -> SessionProvider:
+        return provider
+
+    async def outer(provider: SessionProvider) -> None:
+        ended = await execute_transaction(provider, inner)
+        with pytest.raises(RuntimeError, match="the transaction has ended"):
+            await Users(ended).counter.count()
+        await Users(provider).insert("ada")
+
+    await execute_transaction(database, outer)
+    assert await Users(database).counter.count() == 1
+
+
+async def test_objects_are_flushed_before_a_query_unless_told_otherwise(database: Database) -> None:
+    async def steps(provider: SessionProvider) -> int:
+        async with provider.transaction() as session:
+            session.add(User(email="ada", password_hash=""))
+        return await Users(provider).counter.filter(email="ada").count()
+
+    assert await execute_transaction(database, steps) == 1
+    await Users(database).updater.filter(email="ada").values(email="eve").execute()
+    assert await execute_transaction(database, steps, autoflush=False) == 0
+
+    async def nested(provider: SessionProvider) -> tuple[int, int]:
+        without = await execute_transaction(provider, steps, autoflush=False)
+        return without, await Users(provider).counter.filter(email="ada").count()
+
+    await Users(database).updater.filter(email="ada").values(email="bob").execute()
+    assert await execute_transaction(database, nested) == (0, 1)
+
+
+async def test_changed_objects_are_written_at_the_end(database: Database) -> None:
+    await Users(database).insert("ada")
+
+    async def steps(provider: SessionProvider) -> None:
+        user = await Users(provider).querier.one()
+        user.full_name = "Ada"
+
+    await execute_transaction(database, steps)
+    assert (await Users(database).querier.one()).full_name == "Ada"
+
+
+@pytest.mark.commits
+async def test_locked_row_is_as_the_one_who_had_the_lock_left_it(database: Database) -> None:
+    await Users(database).insert("ada")
+    read = asyncio.Event()
+
+    async def slow(provider: SessionProvider) -> None:
+        query = Users(provider).querier.filter(email="ada")
+        await query.for_update().one()
+        await read.wait()
+        await asyncio.sleep(0.1)
+        await Users(provider).updater.filter(email="ada").values(full_name="first").execute()
+
+    async def waiting(provider: SessionProvider) -> str | None:
+        query = Users(provider).querier.filter(email="ada")
+        before = await query.one()
+        assert before.full_name is None
+        read.set()
+        return (await query.for_update().one()).full_name
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(execute_transaction(database, slow))
+        second = group.create_task(execute_transaction(database, waiting))
+    assert second.result() == "first"
+
+
+@pytest.mark.commits
+async def test_locked_rows_can_be_skipped(database: Database) -> None:
+    await Users(database).insert("ada", "bob")
+
+    async def take(provider: SessionProvider) -> list[str]:
+        (mine,) = await Users(provider).querier.order_by(User.email).limit(1).for_update(skip_locked=True).all()
+
+        async def take_next(other: SessionProvider) -> str:
+            query = Users(other).querier.order_by(User.email)
+            return (await query.for_update(skip_locked=True).one()).email
+
+        return [mine.email, await execute_transaction(database, take_next)]
+
+    assert await execute_transaction(database, take) == ["ada", "bob"]
+
+
+@pytest.mark.commits
+async def test_locks_are_refused_at_once_if_wanted(database: Database) -> None:
+    await Users(database).insert("ada")
+
+    async def take(provider: SessionProvider) -> None:
+        await Users(provider).querier.for_update().one()
+
+        async def take_too(other: SessionProvider) -> None:
+            await Users(other).querier.for_update(nowait=True).one()
+
+        with pytest.raises(Exception, match="could not obtain lock") as refused:
+            await execute_transaction(database, take_too)
+        assert getattr(refused.value, "orig", None) is not None
+
+    await execute_transaction(database, take)
+
+
+async def test_stream_inside_shares_the_transaction(database: Database, sql_engine: Engine) -> None:
+    async def steps(provider: SessionProvider) -> list[str]:
+        await Users(provider).insert("ada", "bob")
+        with recorded_statements(sql_engine) as statements:
+            async with Users(provider).querier.order_by(User.email).stream(batch=1) as rows:
+                emails = [row.email async for row in rows]
+        assert len(statements) == 1
+        return emails
+
+    assert await execute_transaction(database, steps) == ["ada", "bob"]
+
+
+@pytest.mark.commits
+async def test_transactions_at_once_are_separate(database: Database) -> None:
+    async def steps(provider: SessionProvider, email: str) -> int:
+        await Users(provider).insert(email)
+        async with provider.read() as session:
+            return int((await session.scalars(text("SELECT txid_current()"))).one())
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(execute_transaction(database, partial(steps, email=email))) for email in "abcde"]
+    assert len({task.result() for task in tasks}) == 5
+    assert await Users(database).counter.count() == 5

@@ -1,0 +1,74 @@
+"""The service as a process of its own, as it runs in production."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2 as httpx
+
+PATIENCE = 60
+SECRET = "s" * 32
+
+
+def environment(database_url: str, **variables: str) -> dict[str, str]:
+    """What the process is told; nothing of the developer's own settings."""
+    ours = ("DATABASE_", "DB_", "HTTP_", "AUTH_", "LOG_", "REDIS_", "ENVIRONMENT")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    source = Path(__file__).parents[2] / "src"
+    cheap = {"AUTH_ARGON2_TIME_COST": "1", "AUTH_ARGON2_MEMORY_KIB": "64", "LOG_JSON": "true"}
+    given = {"DATABASE_URL": database_url, "AUTH_SECRET_KEY": SECRET, "PYTHONPATH": str(source)}
+    return inherited | cheap | given | variables
+
+
+class Server:
+    """A running service, and a client of it."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE)
+
+    def wait_until_ready(self) -> None:
+        """Wait until the service answers."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                if self.client.get("/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                assert self.process.poll() is None, self.process.communicate()[0]
+            assert time.monotonic() < deadline, "the service does not become ready"
+            time.sleep(0.05)
+
+    def stop(self) -> tuple[int, str]:
+        """Ask the process to end; its exit status and all that it logged."""
+        self.process.terminate()
+        output, _ = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, output
+
+
+@contextmanager
+def serving(working_directory: Path, database_url: str, **variables: str) -> Iterator[Server]:
+    """A service on a free port; killed at the end, if it still runs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", "api"],
+        cwd=working_directory,
+        env=environment(database_url, **({"HTTP_PORT": str(port)} | variables)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        server = Server(process, port)
+        try:
+            yield server
+        finally:
+            server.client.close()
+            process.kill()
+            process.communicate()

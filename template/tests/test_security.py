@@ -1,0 +1,36 @@
+"""Password hashes and opaque tokens; what a token must be like is tested through the API."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from app import security
+from app.config import Settings
+from app.security import PasswordHasher
+
+
+@pytest.fixture
+def hasher(settings: Settings) -> Iterator[PasswordHasher]:
+    hasher = PasswordHasher(settings.auth)
+    yield hasher
+    hasher.close()
+
+
+async def test_password_is_verified(hasher: PasswordHasher) -> None:
+    encoded = await hasher.hash("correct horse")
+    assert encoded.startswith("$argon2id$")
+    assert await hasher.verify("correct horse", encoded)
+    assert not await hasher.verify("wrong", encoded)
+    assert encoded != await hasher.hash("correct horse")
+
+
+async def test_unknown_user_never_matches(hasher: PasswordHasher) -> None:
+    assert not await hasher.verify("anything", None)
+
+
+def test_opaque_tokens_are_long_and_stored_as_digests() -> None:
+    token = security.new_opaque_token()
+    assert len(token) >= 43
+    assert security.digest(token) != token
+    assert security.digest(token) == security.digest(token)
+    assert token != security.new_opaque_token()
