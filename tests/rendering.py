@@ -15,8 +15,8 @@ SETTINGS = Path(__file__).with_name("copier-settings.yml")
 
 
 def working_files(root: Path = ROOT) -> list[Path]:
-    """The files git has or would add, relative to the repository."""
-    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=root)
+    """The files git has or would add, relative to the repository; asked with the developer's own settings of git."""
+    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=root, env=os.environ)
     return sorted(path for name in listed.split("\0") if name and (root / (path := Path(name))).is_file())
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from tests.rendering import copier, fingerprint, render, rendered_files
 from tests.shell import environment, run
-from tests.test_template_rules import TEMPLATE, exclusions, files_of, plain, targets
+from tests.test_template_rules import exclusions, files_of, plain, targets
 from tests.variants import Variant, all_variants, choices, questions
 
 Rendered = Callable[[Variant], Path]
@@ -73,7 +73,7 @@ def test_the_answers_file_is_complete(variant: Variant, rendered: Rendered) -> N
 
 
 @every_variant
-def test_all_files_of_the_answers_are_there_and_no_others(variant: Variant, rendered: Rendered) -> None:
+def test_all_files_of_the_answers_are_there_and_no_others(variant: Variant, rendered: Rendered, template: Path) -> None:
     """Said by copier.yml alone, and compared with the whole tree: a path that matched too much would show here."""
     excluded = [
         path.removeprefix("/")
@@ -83,7 +83,7 @@ def test_all_files_of_the_answers_are_there_and_no_others(variant: Variant, rend
     ]
     expected = {
         ".copier-answers.yml" if "{{" in str(path) else str(plain(path))
-        for path in files_of(TEMPLATE)
+        for path in files_of(template / "template", template)
         if not any(plain(path).is_relative_to(each) for each in excluded)
     }
     assert set(rendered_files(rendered(variant))) == expected

@@ -28,10 +28,10 @@ INCLUDE = re.compile(r'\{% include "variants/(\w+)/" ~ \1 ~ "/([^"]+)" -?%\}\n?'
 EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
 
-def files_of(directory: Path) -> list[Path]:
+def files_of(directory: Path, repository: Path = ROOT) -> list[Path]:
     """The files of ours below a directory, relative to it; a cache that lies there is not ours."""
-    part = directory.relative_to(ROOT)
-    return [path.relative_to(part) for path in working_files() if path.is_relative_to(part)]
+    part = directory.relative_to(repository)
+    return [path.relative_to(part) for path in working_files(repository) if path.is_relative_to(part)]
 
 
 def templated() -> dict[Path, str]:

@@ -149,7 +149,5 @@ def _is_server_of(pid: int, data: Path) -> bool:
             # Another user's process; the data is ours.
             return False
     command = ["/bin/ps", "-o", "comm=", "-p", str(pid)]
-    answer = subprocess.run(  # noqa: S603 - a fixed command
-        command, capture_output=True, text=True, timeout=PS_SECONDS, check=False
-    )
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=PS_SECONDS, check=False)
     return "postgres" in answer.stdout

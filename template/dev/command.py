@@ -44,7 +44,7 @@ class Relay:
         # From here to the end of the launcher signals are kept, so that none cuts the clean-up.
         self._waiting = []
         try:
-            self._child = subprocess.Popen(  # noqa: S603 - the developer's own command
+            self._child = subprocess.Popen(
                 command,
                 env=environment,
                 # Outside a terminal, whoever signals the whole group must not reach the command
@@ -63,7 +63,7 @@ class Relay:
 @contextmanager
 def _guard(pid: int) -> Iterator[None]:
     """Keep the command from outliving a killed launcher, and the port from staying taken."""
-    with subprocess.Popen(  # noqa: S603 - our own script
+    with subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", GUARD, str(pid)], stdin=subprocess.PIPE, start_new_session=True
     ) as guard:
         yield

@@ -31,7 +31,7 @@ class Identity:
         if self.user is not None:
             as_user = {"user": self.user[0], "group": self.user[1], "extra_groups": []}
         try:
-            result = subprocess.run(  # noqa: S603 - fixed commands
+            result = subprocess.run(
                 [*self.prefix, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

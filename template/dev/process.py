@@ -52,7 +52,7 @@ class Supervised:
         }
         watchdog = str(Path(__file__).with_name("watchdog.py"))
         with around.log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own script
+            self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", watchdog, json.dumps(spec)],
                 bufsize=0,
                 stdin=subprocess.PIPE,

@@ -39,9 +39,7 @@ def start(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
     if spec["user"] is not None:
         user, group = spec["user"]
         as_user = {"user": user, "group": group, "extra_groups": []}
-    return subprocess.Popen(  # noqa: S603 - the command comes from our own launcher
-        spec["argv"], stdin=subprocess.PIPE, pass_fds=spec["keep"], **as_user
-    )
+    return subprocess.Popen(spec["argv"], stdin=subprocess.PIPE, pass_fds=spec["keep"], **as_user)
 
 
 def main() -> int:

@@ -2,10 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 # PostgreSQL's text cannot hold NUL, and no control character belongs into a name
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# JSON does not tell 2.0 from 2, and neither does JSON Schema (Validation, 6.1.1)
+Integer = Annotated[int, BeforeValidator(_whole)]
 
 
 class RequestModel(BaseModel):

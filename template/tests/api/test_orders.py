@@ -36,6 +36,7 @@ async def test_order_is_created_with_lines_and_total(client: httpx.AsyncClient) 
     [
         TEA | {"quantity": 0},
         TEA | {"quantity": "2"},
+        TEA | {"quantity": 2.5},
         TEA | {"quantity": 10_001},
         TEA | {"unit_price_cents": -1},
         TEA | {"sku": "with space"},
@@ -48,6 +49,13 @@ async def test_invalid_line_is_refused_with_its_place(client: httpx.AsyncClient,
     answer = await client.post(ORDERS, json={"lines": [line]}, headers=headers)
     document = problem(answer, 422, "validation_error")
     assert document["errors"][0]["location"][:3] == ["body", "lines", 0]
+
+
+async def test_whole_numbers_may_be_written_with_a_point(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client) | {"Content-Type": "application/json"}
+    body = b'{"lines": [{"sku": "TEA", "quantity": 2.0, "unit_price_cents": 1e2}]}'
+    answer = await client.post(ORDERS, content=body, headers=headers)
+    assert answer.json()["lines"] == [{"sku": "TEA", "quantity": 2, "unit_price_cents": 100}]
 
 
 async def test_order_without_lines_is_refused(client: httpx.AsyncClient) -> None:

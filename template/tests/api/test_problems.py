@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
 from app.db.session import Database
@@ -27,7 +28,14 @@ async def test_unknown_path(client: httpx.AsyncClient) -> None:
 async def test_wrong_method(client: httpx.AsyncClient) -> None:
     answer = await client.put("/api/v1/orders")
     problem(answer, 405, "method_not_allowed")
-    assert set(answer.headers["allow"].split(", ")) <= {"GET", "POST", "HEAD"}
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "POST"}
+    problem(await client.get("/api/v1/orders/import"), 405, "method_not_allowed")
+    problem(await client.put("/docs"), 405, "method_not_allowed")
+
+
+async def test_status_without_a_name_of_its_own(app: FastAPI, client: httpx.AsyncClient) -> None:
+    raising(app, HTTPException(418, "no coffee"))
+    problem(await client.get("/raise"), 418, "http_418")
 
 
 async def test_bug_is_a_500_that_says_nothing_of_the_inside(app: FastAPI, client: httpx.AsyncClient) -> None:

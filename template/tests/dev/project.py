@@ -30,7 +30,7 @@ class Project:
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
         inherited = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-        return subprocess.Popen(  # noqa: S603 - our own module
+        return subprocess.Popen(
             [sys.executable, *command],
             cwd=self.root,
             env={**inherited, "TMPDIR": str(self.root), **environment},

@@ -110,7 +110,7 @@ def test_ctrl_c_in_a_terminal_reaches_the_command_once(project: Project) -> None
     master, terminal = pty.openpty()
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"postgresql://127.0.0.1:{server.getsockname()[1]}/app"
-        with subprocess.Popen(  # noqa: S603 - our own module
+        with subprocess.Popen(
             [sys.executable, "-c", IN_TERMINAL, *counting()],
             cwd=project.root,
             env={**os.environ, "DATABASE_URL": url},

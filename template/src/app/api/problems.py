@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from app.context import request_id
 from app.db.errors import translate
@@ -151,11 +152,24 @@ async def _on_invalid_request(_request: Request, error: RequestValidationError) 
     )
 
 
-async def _on_http_exception(_request: Request, error: HTTPException) -> Response:
+async def _on_http_exception(request: Request, error: HTTPException) -> Response:
     kind = _OF_THE_FRAMEWORK.get(error.status_code)
     code = kind.code if kind else f"http_{error.status_code}"
     title = kind.title if kind else error.detail
-    return _document(error.status_code, code, title, error.detail, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == MethodNotAllowed.status and (methods := _methods(request)):
+        headers["Allow"] = ", ".join(methods)
+    return _document(error.status_code, code, title, error.detail, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """All methods of a path (RFC 9110, section 10.2.1); Starlette names those of the first route it finds there."""
+    app: FastAPI = request.app
+    for template, item in app.openapi()["paths"].items():
+        pattern, _, _ = compile_path(template)
+        if pattern.fullmatch(request.url.path):
+            return [method.upper() for method in item]
+    return []
 
 
 async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Response:

@@ -7,5 +7,5 @@ def route_template(scope: Scope) -> str:
     """The full path template of the route that took the request; `unmatched` when none did."""
     context = scope.get("fastapi", {}).get("effective_route_context")
     if context is not None:
-        return str(context.path)
+        return str(context.path_format)
     return str(getattr(scope.get("route"), "path", "unmatched"))

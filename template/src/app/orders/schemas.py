@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.orders.models import OrderStatus
-from app.schemas import RequestModel, ResponseModel
+from app.schemas import Integer, RequestModel, ResponseModel
 
 _Sku = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["TEA-250"])]
 
@@ -17,8 +17,8 @@ class LineCreate(RequestModel):
     """One product to order."""
 
     sku: _Sku
-    quantity: int = Field(ge=1, le=10_000, examples=[2])
-    unit_price_cents: int = Field(ge=0, le=100_000_000, examples=[499])
+    quantity: Integer = Field(ge=1, le=10_000, examples=[2])
+    unit_price_cents: Integer = Field(ge=0, le=100_000_000, examples=[499])
 
 
 class OrderCreate(RequestModel):

@@ -20,13 +20,8 @@ _NDJSON = "application/x-ndjson"
 _IMPORT_BODY = {
     "requestBody": {
         "required": True,
-        "description": "One OrderCreate as JSON a line.",
-        "content": {
-            _NDJSON: {
-                "schema": {"type": "string"},
-                "example": '{"lines":[{"sku":"TEA-250","quantity":2,"unit_price_cents":499}]}\n',
-            }
-        },
+        "description": "JSON lines: one item each, without brackets and commas around them.",
+        "content": {_NDJSON: {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/OrderCreate"}}}},
     }
 }
 
@@ -66,19 +61,19 @@ async def import_orders(request: Request, caller: CurrentActor, services: Servic
     return ImportResult(imported=await services.orders.import_all(caller.user_id, orders))
 
 
-@router.get("/{order_id}", responses=responses(OrderNotFound))
+@router.get("/{order_id:uuid}", responses=responses(OrderNotFound))
 async def get_order(order_id: UUID, caller: CurrentActor, services: ServicesDep) -> OrderRead:
     """Show one of one's own orders."""
     return await services.orders.get(caller.user_id, order_id)
 
 
-@router.post("/{order_id}/pay", responses=responses(OrderNotFound, OrderNotPayable))
+@router.post("/{order_id:uuid}/pay", responses=responses(OrderNotFound, OrderNotPayable))
 async def pay_order(order_id: UUID, caller: CurrentActor, services: ServicesDep) -> OrderRead:
     """Pay a pending order; of two payers at once, one wins."""
     return await services.orders.pay(caller.user_id, order_id)
 
 
-@router.post("/{order_id}/cancel", responses=responses(OrderNotFound, OrderNotPayable))
+@router.post("/{order_id:uuid}/cancel", responses=responses(OrderNotFound, OrderNotPayable))
 async def cancel_order(order_id: UUID, caller: CurrentActor, services: ServicesDep) -> OrderRead:
     """Cancel a pending order."""
     return await services.orders.cancel(caller.user_id, order_id)

@@ -46,7 +46,7 @@ async def delete_me(user: ActiveUser, services: ServicesDep) -> None:
     await services.users.delete(user.id)
 
 
-@router.get("/{user_id}", responses=ADMIN_ONLY | responses(UserNotFound))
+@router.get("/{user_id:uuid}", responses=ADMIN_ONLY | responses(UserNotFound))
 async def get_user(user_id: UUID, caller: CurrentActor, services: ServicesDep) -> UserRead:
     """Show an account: one's own, or, to administrators, anybody's."""
     if user_id != caller.user_id and not caller.is_admin:

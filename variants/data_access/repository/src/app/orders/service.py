@@ -76,6 +76,9 @@ class OrderService:
         async with self._database.transaction() as session:
             orders = OrderRepository(session)
             async for batch in batches:
+                if not batch:
+                    # SQLAlchemy takes an empty list for one row of defaults
+                    continue
                 keyed = [(uuid4(), data) for data in batch]
                 await orders.insert_rows(
                     [data.order_row(key, owner) for key, data in keyed],

@@ -1,0 +1,1 @@
+"""How fast the services are, side by side with the usual tutorial: `python -m benchmarks --help`."""

@@ -1,0 +1,87 @@
+"""A closed-loop HTTP client on asyncio streams: each connection sends its next request when the last one is answered."""
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass, field
+
+# How long a request may stay unanswered after the time of a measurement is over.
+GRACE_SECONDS = 15.0
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+@dataclass
+class Outcome:
+    """What became of the requests of one measurement."""
+
+    latencies: list[float] = field(default_factory=list)
+    refused: int = 0
+    unanswered: int = 0
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> int:
+        """Requests without an answer, and those whose answer was not 2xx."""
+        return self.refused + self.unanswered
+
+
+def http(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
+    """The bytes of a keep-alive request."""
+    lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
+    if body:
+        lines.append(f"content-length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, bytes]:
+    """Send a request; the status and the body of its answer."""
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    body = await reader.readexactly(int(length[1])) if length else b""
+    return int(head[9:12]), body
+
+
+async def once(port: int, request: bytes) -> tuple[int, bytes]:
+    """Send one request on a connection of its own."""
+    async with asyncio.timeout(GRACE_SECONDS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            return await exchange(reader, writer, request)
+        finally:
+            writer.close()
+
+
+async def load(port: int, request: bytes, *, connections: int, requests: int, seconds: float) -> Outcome:
+    """Send the request so many times, or for so many seconds, whichever is over first."""
+    outcome = Outcome()
+    started = time.perf_counter()
+    deadline = started + seconds
+    left = requests
+
+    async def keep_asking() -> None:
+        nonlocal left
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            while left > 0 and (sent := time.perf_counter()) < deadline:
+                left -= 1
+                # taken back when the answer is there
+                outcome.unanswered += 1
+                status, _ = await exchange(reader, writer, request)
+                outcome.latencies.append(time.perf_counter() - sent)
+                outcome.unanswered -= 1
+                outcome.refused += not 200 <= status < 300
+        finally:
+            writer.close()
+
+    tasks = [asyncio.create_task(keep_asking()) for _ in range(connections)]
+    try:
+        _, waiting = await asyncio.wait(tasks, timeout=seconds + GRACE_SECONDS)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    outcome.seconds = time.perf_counter() - started
+    # a connection that could not even be opened
+    outcome.unanswered += sum(isinstance(error, ConnectionRefusedError) for error in ended)
+    return outcome

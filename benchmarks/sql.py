@@ -1,0 +1,20 @@
+"""Runs SQL statements one by one: `python -m benchmarks.sql URL STATEMENT…`, in an environment that has asyncpg."""
+
+import asyncio
+import sys
+
+import asyncpg
+
+
+async def main(url: str, *statements: str) -> None:
+    """Run the statements, each in a transaction of its own unless it cannot run in one."""
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

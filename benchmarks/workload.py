@@ -1,0 +1,125 @@
+"""The data all databases begin with, and the requests that are measured."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from benchmarks.apps import App
+from benchmarks.load import http, once
+from benchmarks.server import Cores, Server, ServerError
+from tests.shell import environment, run
+
+JSON = {"content-type": "application/json"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of users that live for some minutes
+# One reads and the other one writes, so that what is read stays as it is.
+READER, WRITER = "reader@example.com", "writer@example.com"
+LINES = [
+    {"sku": "TEA-250", "quantity": 2, "unit_price_cents": 499},
+    {"sku": "CUP-1", "quantity": 1, "unit_price_cents": 1250},
+]
+# 1000 users; 200 orders of the reader and 800 of others, with two lines each
+SEED = (
+    """INSERT INTO users (id, email, password_hash, is_active, is_admin)
+    SELECT gen_random_uuid(), 'user' || n || '@example.com', '-', true, false FROM generate_series(1, 998) n""",
+    """INSERT INTO orders (id, user_id, status, total_cents, created_at)
+    SELECT gen_random_uuid(), id, 'pending', 2248, now() - n * interval '1 minute'
+    FROM users, generate_series(1, 200) n WHERE email IN ('{reader}', 'user1@example.com', 'user2@example.com',
+    'user3@example.com', 'user4@example.com')""",
+    """INSERT INTO order_lines (order_id, position, sku, quantity, unit_price_cents)
+    SELECT id, n, 'TEA-' || n, n, 499 FROM orders, generate_series(1, 2) n""",
+    # nothing should start to work in the background
+    *(f"ALTER TABLE {table} SET (autovacuum_enabled = false)" for table in ("users", "orders", "order_lines")),
+    "ANALYZE",
+)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user of the services."""
+
+    id: str
+    token: str = ""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A request that is measured, and how often: about two seconds at the tutorial's speed."""
+
+    title: str
+    requests: int
+    of_service: Callable[[Person, Person], bytes]
+    of_tutorial: Callable[[Person, Person], bytes]
+
+    def request(self, app: App, reader: Person, writer: Person) -> bytes:
+        """The bytes to send to this app."""
+        return (self.of_service if app.is_service else self.of_tutorial)(reader, writer)
+
+
+def _bearer(person: Person, **more: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {person.token}", **more}
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET one user by id",
+        2000,
+        lambda reader, _: http("GET", f"/api/v1/users/{reader.id}", **_bearer(reader)),
+        lambda reader, _: http("GET", f"/users/{reader.id}"),
+    ),
+    Endpoint(
+        "GET a list of 50 orders with 2 lines each",
+        500,
+        lambda reader, _: http("GET", "/api/v1/orders?limit=50", **_bearer(reader)),
+        lambda reader, _: http("GET", f"/orders?limit=50&user_id={reader.id}"),
+    ),
+    Endpoint(
+        "POST an order with 2 lines",
+        800,
+        lambda _, writer: http(
+            "POST", "/api/v1/orders", json.dumps({"lines": LINES}).encode(), **_bearer(writer), **JSON
+        ),
+        lambda _, writer: http(
+            "POST", "/orders", json.dumps({"user_id": writer.id, "lines": LINES}).encode(), **JSON
+        ),
+    ),
+)
+
+
+async def prepare(apps: list[App], template: Path, server_url: str, cores: Cores) -> tuple[Person, Person]:
+    """Make one database for each app, all with the same rows; reader and writer are registered through the API."""
+    first = next(app for app in apps if app.is_service)
+
+    def sql(database: str, *statements: str) -> None:
+        url = urlsplit(server_url)._replace(path=database).geturl()
+        python = next(app.command[0] for app in apps if "asyncpg" in app.name)
+        run(python, "-m", "benchmarks.sql", url, *statements, cwd=template)
+
+    sql("app", f"CREATE DATABASE {first.database}")
+    url = urlsplit(server_url)._replace(path=first.database).geturl()
+    run(first.command[0], "-m", "app", "migrate", cwd=first.cwd, env=environment(DATABASE_URL=url))
+    async with first.serving(server_url, cores) as server:
+        reader, writer = [await _register(server, email) for email in (READER, WRITER)]
+    sql(first.database, *(statement.format(reader=READER) for statement in SEED))
+    others = [app.database for app in apps if app is not first]
+    sql("app", *(f"CREATE DATABASE {name} TEMPLATE {first.database}" for name in others))
+    return reader, writer
+
+
+async def sign_in(server: Server, email: str, person: Person) -> Person:
+    """The person with an access token of this server."""
+    form = urlencode({"username": email, "password": PASSWORD}).encode()
+    status, body = await once(server.port, http("POST", "/api/v1/auth/token", form, **FORM))
+    if status != 200:
+        raise ServerError(f"signing in was answered with {status}: {body.decode()}")
+    return Person(person.id, json.loads(body)["access_token"])
+
+
+async def _register(server: Server, email: str) -> Person:
+    account = json.dumps({"email": email, "password": PASSWORD, "full_name": "Ada Lovelace"}).encode()
+    status, body = await once(server.port, http("POST", "/api/v1/users", account, **JSON))
+    if status != 201:
+        raise ServerError(f"registering was answered with {status}: {body.decode()}")
+    return Person(json.loads(body)["id"])

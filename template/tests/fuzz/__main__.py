@@ -1,0 +1,52 @@
+"""Starts the service on a throw-away database and lets the fuzzer at it: `make fuzz EXAMPLES=300`."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from dev import services as servers
+from tests.support.client import PASSWORD
+from tests.support.databases import migrate
+from tests.support.server import Server, environment, serving
+
+ADMIN = "ada@example.com"
+# leaves nobody to call the other operations, so it has a run of its own
+CLOSES_THE_ACCOUNT = "delete_me"
+UNLIMITED = {"HTTP_RATE_LIMIT": "100000000/day", "HTTP_LOGIN_RATE_LIMIT": "100000000/day", "LOG_LEVEL": "ERROR"}
+
+
+def sign_up(server: Server, database_url: str) -> str:
+    """An administrator's access token."""
+    server.client.post("/api/v1/users", json={"email": ADMIN, "password": PASSWORD}).raise_for_status()
+    grant = [sys.executable, "-m", "app", "grant-admin", ADMIN]
+    subprocess.run(grant, env=environment(database_url), check=True)
+    form = {"username": ADMIN, "password": PASSWORD}
+    answer = server.client.post("/api/v1/auth/token", data=form).raise_for_status()
+    return str(answer.json()["access_token"])
+
+
+def fuzz(server: Server, token: str, *options: str) -> int:
+    """Run all checks; the fuzzer's exit status."""
+    config = str(Path(__file__).with_name("schemathesis.toml"))
+    document = str(server.client.base_url.join("/openapi.json"))
+    command = ["schemathesis", "--config-file", config, "run", document, "--checks", "all"]
+    given = ["--header", f"Authorization: Bearer {token}", "--max-examples", os.environ.get("EXAMPLES", "100")]
+    hooks = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
+    arguments = [*command, *given, "--suppress-health-check", "all", *options]
+    return subprocess.run(arguments, env=hooks, check=False).returncode
+
+
+def main() -> int:
+    """0 when nothing was found."""
+    with servers.postgres() as url, tempfile.TemporaryDirectory() as elsewhere:
+        migrate(url)
+        with serving(Path(elsewhere), url, **UNLIMITED) as server:
+            server.wait_until_ready()
+            token = sign_up(server, url)
+            found = fuzz(server, token, "--exclude-operation-id", CLOSES_THE_ACCOUNT)
+            return fuzz(server, token, "--include-operation-id", CLOSES_THE_ACCOUNT) or found
+
+
+sys.exit(main())

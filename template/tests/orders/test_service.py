@@ -1,0 +1,298 @@
+"""What one can rely on with orders, whatever is behind the service."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, event, func, select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.context import Actor, actor
+from app.db.pagination import Cursor, PageRequest
+from app.db.session import Database
+from app.idempotency import Claim, IdempotencyKey, IdempotencyKeyReused
+from app.orders.errors import OrderNotFound, OrderNotPayable
+from app.orders.models import Order, OrderLine, OrderStatus
+from app.orders.schemas import LineCreate, OrderCreate, OrderRead
+from app.orders.service import OrderService
+from app.services import Services
+from app.users.schemas import UserCreate
+from tests.support.databases import settings_for
+from tests.support.sql import RoundTrips, recorded_statements
+
+TEA = LineCreate(sku="TEA-250", quantity=2, unit_price_cents=499)
+CUP = LineCreate(sku="CUP", quantity=1, unit_price_cents=1200)
+BASKET = OrderCreate(lines=[TEA, CUP])
+REFUSE_AT_COMMIT = (
+    """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN RAISE EXCEPTION 'refused at commit' USING ERRCODE = 'check_violation'; END$$
+    """,
+    """
+    CREATE CONSTRAINT TRIGGER refuse AFTER INSERT OR UPDATE ON orders
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()
+    """,
+)
+
+
+@pytest.fixture
+def orders(services: Services) -> OrderService:
+    return services.orders
+
+
+@pytest.fixture
+async def owner(services: Services) -> UUID:
+    return await register(services)
+
+
+async def register(services: Services) -> UUID:
+    user = UserCreate(email=f"{uuid4().hex}@example.com", password=SecretStr("correct horse battery"))
+    return (await services.users.create(user)).id
+
+
+@contextmanager
+def acting(user_id: UUID) -> Iterator[None]:
+    token = actor.set(Actor(user_id))
+    yield
+    actor.reset(token)
+
+
+async def batches(*sizes: int) -> AsyncIterator[Sequence[OrderCreate]]:
+    for size in sizes:
+        yield [BASKET] * size
+
+
+async def rows(database: Database, model: type[Order | OrderLine | IdempotencyKey]) -> int:
+    async with database.read() as session:
+        return (await session.scalars(select(func.count()).select_from(model))).one()
+
+
+async def stored(database: Database) -> Sequence[Order]:
+    async with database.read() as session:
+        return (await session.scalars(select(Order))).all()
+
+
+def claim(owner: UUID, key: str = "one", body: OrderCreate = BASKET) -> Claim:
+    return Claim.of(owner, key, "create_order", body)
+
+
+async def test_placed_order_has_its_lines_and_total(orders: OrderService, owner: UUID) -> None:
+    placed = await orders.create(owner, BASKET)
+    assert (placed.status, placed.total_cents) == (OrderStatus.PENDING, 2198)
+    assert [line.model_dump() for line in placed.lines] == [TEA.model_dump(), CUP.model_dump()]
+    assert await orders.get(owner, placed.id) == placed
+
+
+async def test_order_needs_an_owner_that_exists(orders: OrderService, database: Database) -> None:
+    with pytest.raises(IntegrityError):
+        await orders.create(uuid4(), BASKET)
+    assert await rows(database, OrderLine) == 0
+
+
+async def test_claimed_order_is_placed_once(orders: OrderService, owner: UUID, database: Database) -> None:
+    first = await orders.create(owner, BASKET, claim(owner))
+    await orders.pay(owner, first.id)
+    assert await orders.create(owner, BASKET, claim(owner)) == first
+    assert await rows(database, Order) == 1
+    with pytest.raises(IdempotencyKeyReused):
+        await orders.create(owner, BASKET, claim(owner, body=OrderCreate(lines=[CUP])))
+    assert (await orders.create(owner, BASKET, claim(owner, "two"))).id != first.id
+
+
+@pytest.mark.commits
+async def test_concurrent_calls_with_a_claim_have_one_effect(
+    orders: OrderService, owner: UUID, database: Database
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(orders.create(owner, BASKET, claim(owner))) for _ in range(5)]
+    assert len({task.result().id for task in tasks}) == 1
+    assert await rows(database, Order) == 1
+
+
+async def test_somebody_elses_order_does_not_exist(orders: OrderService, owner: UUID, services: Services) -> None:
+    placed = await orders.create(owner, BASKET)
+    stranger = await register(services)
+    for call in (orders.get, orders.pay, orders.cancel):
+        with pytest.raises(OrderNotFound):
+            await call(stranger, placed.id)
+        with pytest.raises(OrderNotFound):
+            await call(owner, uuid4())
+    assert (await orders.page(stranger, PageRequest())).items == []
+    assert (await orders.summary(stranger)).count == 0
+    assert await orders.get(owner, placed.id) == placed
+
+
+@pytest.mark.commits
+async def test_pending_order_is_settled_once(orders: OrderService, owner: UUID) -> None:
+    for settle, status in ((orders.pay, OrderStatus.PAID), (orders.cancel, OrderStatus.CANCELLED)):
+        placed = await orders.create(owner, BASKET)
+        settled = await settle(owner, placed.id)
+        assert settled.updated_at > placed.updated_at
+        assert settled == placed.model_copy(update={"status": status, "updated_at": settled.updated_at})
+        assert await orders.get(owner, placed.id) == settled
+        for again in (orders.pay, orders.cancel):
+            with pytest.raises(OrderNotPayable):
+                await again(owner, placed.id)
+        assert await orders.get(owner, placed.id) == settled
+
+
+async def outcome(call: Awaitable[OrderRead]) -> OrderRead | type[Exception]:
+    try:
+        return await call
+    except OrderNotPayable as error:
+        return type(error)
+
+
+@pytest.mark.commits
+async def test_of_two_concurrent_payers_one_wins(orders: OrderService, owner: UUID) -> None:
+    for _ in range(5):
+        placed = await orders.create(owner, BASKET)
+        async with asyncio.TaskGroup() as group:
+            payers = [group.create_task(outcome(orders.pay(owner, placed.id))) for _ in range(2)]
+        outcomes = [payer.result() for payer in payers]
+        assert outcomes.count(OrderNotPayable) == 1
+        assert (await orders.get(owner, placed.id)) in outcomes
+
+
+@pytest.mark.commits
+async def test_pages_are_newest_first_and_filtered_by_status(orders: OrderService, owner: UUID) -> None:
+    placed = [await orders.create(owner, BASKET) for _ in range(3)]
+    first = await orders.page(owner, PageRequest(limit=2))
+    assert first.items == placed[:0:-1]
+    assert first.next_cursor is not None
+    second = await orders.page(owner, PageRequest(limit=2, after=Cursor.decode(first.next_cursor)))
+    assert (second.items, second.next_cursor) == (placed[:1], None)
+    paid = await orders.pay(owner, placed[1].id)
+    assert (await orders.page(owner, PageRequest(), OrderStatus.PAID)).items == [paid]
+    assert len((await orders.page(owner, PageRequest(), OrderStatus.PENDING)).items) == 2
+    assert (await orders.page(owner, PageRequest(), OrderStatus.CANCELLED)).items == []
+
+
+async def test_summary_counts_by_status(orders: OrderService, owner: UUID) -> None:
+    assert (await orders.summary(owner)).by_status == []
+    placed = [await orders.create(owner, BASKET) for _ in range(3)]
+    await orders.cancel(owner, placed[0].id)
+    summary = await orders.summary(owner)
+    assert (summary.count, summary.total_cents) == (3, 3 * 2198)
+    assert [(part.status, part.count, part.total_cents) for part in summary.by_status] == [
+        (OrderStatus.CANCELLED, 1, 2198),
+        (OrderStatus.PENDING, 2, 4396),
+    ]
+
+
+async def test_import_stores_all_orders(orders: OrderService, owner: UUID, database: Database) -> None:
+    assert await orders.import_all(owner, batches(600, 1, 300)) == 901
+    assert (await rows(database, Order), await rows(database, OrderLine)) == (901, 1802)
+    (imported,) = (await orders.page(owner, PageRequest(limit=1))).items
+    assert (imported.status, imported.total_cents) == (OrderStatus.PENDING, 2198)
+    assert [line.model_dump() for line in imported.lines] == [TEA.model_dump(), CUP.model_dump()]
+
+
+async def test_import_of_nothing_imports_nothing(orders: OrderService, owner: UUID, database: Database) -> None:
+    assert await orders.import_all(owner, batches()) == 0
+    assert await orders.import_all(owner, batches(0)) == 0
+    assert await rows(database, Order) == 0
+
+
+@pytest.mark.commits
+async def test_import_that_breaks_off_leaves_nothing(orders: OrderService, owner: UUID, database: Database) -> None:
+    async def broken() -> AsyncIterator[Sequence[OrderCreate]]:
+        yield [BASKET] * 10
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await orders.import_all(owner, broken())
+    assert (await rows(database, Order), await rows(database, OrderLine)) == (0, 0)
+
+
+@pytest.mark.commits
+async def test_failure_after_the_flush_leaves_no_row(orders: OrderService, owner: UUID, database: Database) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    event.listen(Session, "after_flush", fail)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            await orders.create(owner, BASKET, claim(owner))
+    finally:
+        event.remove(Session, "after_flush", fail)
+    assert [await rows(database, model) for model in (Order, OrderLine, IdempotencyKey)] == [0, 0, 0]
+
+
+@pytest.mark.commits
+async def test_failure_of_the_commit_is_raised_and_leaves_nothing(
+    orders: OrderService, owner: UUID, database: Database
+) -> None:
+    placed = await orders.create(owner, BASKET)
+    async with database.transaction() as session:
+        for statement in REFUSE_AT_COMMIT:
+            await session.execute(text(statement))
+    calls: tuple[Awaitable[object], ...] = (
+        orders.create(owner, BASKET, claim(owner)),
+        orders.pay(owner, placed.id),
+        orders.cancel(owner, placed.id),
+        orders.import_all(owner, batches(2, 2)),
+    )
+    for call in calls:
+        with pytest.raises(IntegrityError, match="refused at commit"):
+            await call
+    assert [await rows(database, model) for model in (Order, OrderLine, IdempotencyKey)] == [1, 2, 0]
+    assert await orders.get(owner, placed.id) == placed
+
+
+@pytest.mark.commits
+async def test_audit_columns_carry_the_caller(orders: OrderService, owner: UUID, database: Database) -> None:
+    one, other = uuid4(), uuid4()
+    with acting(one):
+        placed = await orders.create(owner, BASKET)
+        await orders.import_all(owner, batches(2))
+    assert [(order.created_by, order.updated_by) for order in await stored(database)] == [(one, one)] * 3
+    with acting(other):
+        await orders.pay(owner, placed.id)
+    (paid,) = [order for order in await stored(database) if order.id == placed.id]
+    assert (paid.created_by, paid.updated_by) == (one, other)
+
+
+async def test_number_of_statements_does_not_grow_with_the_orders(
+    orders: OrderService, owner: UUID, sql_engine: Engine
+) -> None:
+    placed = [await orders.create(owner, BASKET) for _ in range(5)]
+    with recorded_statements(sql_engine) as statements:
+        await orders.get(owner, placed[0].id)
+    assert len(statements) == 1
+    with recorded_statements(sql_engine) as statements:
+        assert len((await orders.page(owner, PageRequest())).items) == 5
+    assert len(statements) == 2
+    with recorded_statements(sql_engine) as statements:
+        await orders.pay(owner, placed[0].id)
+    assert len(statements) == 3
+
+
+async def test_reads_are_a_round_trip_a_statement(migrated_url: str) -> None:
+    async with RoundTrips(migrated_url).running() as proxy:
+        database = Database(settings_for(proxy.url))
+        await database.init()
+        orders = OrderService(database)
+        nobody = uuid4()
+
+        async def get() -> None:
+            with pytest.raises(OrderNotFound):
+                await orders.get(nobody, uuid4())
+
+        async def page() -> None:
+            await orders.page(nobody, PageRequest())
+
+        async def summary() -> None:
+            await orders.summary(nobody)
+
+        for call in (get, page, summary):
+            for _ in range(6):  # psycopg prepares a statement when it has seen it five times
+                await call()
+            before = proxy.count
+            await call()
+            assert proxy.count - before == 1, call
+        await database.close()
