@@ -13,6 +13,7 @@ from tests.shell import environment, run
 # Production settings, but for a rate limit that the load does not reach.
 SETTINGS = {"ENVIRONMENT": "production", "AUTH_SECRET_KEY": "benchmark" * 8, "HTTP_RATE_LIMIT": "1000000000/minute"}
 PROFILE = "small"
+DRIVERS = variants.choices()["db_driver"]
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ async def once(port: int, request: bytes) -> tuple[int, bytes]:
             writer.close()
 
 
-async def load(port: int, request: bytes, *, connections: int, requests: int, seconds: float) -> Outcome:
+async def load(port: int, request: bytes, requests: int, *, connections: int, seconds: float) -> Outcome:
     """Send the request so many times, or for so many seconds, whichever is over first."""
     outcome = Outcome()
     started = time.perf_counter()
@@ -76,12 +76,17 @@ async def load(port: int, request: bytes, *, connections: int, requests: int, se
 
     tasks = [asyncio.create_task(keep_asking()) for _ in range(connections)]
     try:
-        _, waiting = await asyncio.wait(tasks, timeout=seconds + GRACE_SECONDS)
+        await asyncio.wait(tasks, timeout=seconds + GRACE_SECONDS)
     finally:
         for task in tasks:
             task.cancel()
         ended = await asyncio.gather(*tasks, return_exceptions=True)
     outcome.seconds = time.perf_counter() - started
-    # a connection that could not even be opened
+    # one that was broken has left its request unanswered; one that was never opened has sent none
     outcome.unanswered += sum(isinstance(error, ConnectionRefusedError) for error in ended)
+    unexpected = [
+        error for error in ended if isinstance(error, Exception) and not isinstance(error, OSError | EOFError)
+    ]
+    if unexpected:
+        raise unexpected[0]
     return outcome

@@ -53,10 +53,6 @@ class Endpoint:
     of_service: Callable[[Person, Person], bytes]
     of_tutorial: Callable[[Person, Person], bytes]
 
-    def request(self, app: App, reader: Person, writer: Person) -> bytes:
-        """The bytes to send to this app."""
-        return (self.of_service if app.is_service else self.of_tutorial)(reader, writer)
-
 
 def _bearer(person: Person, **more: str) -> dict[str, str]:
     return {"authorization": f"Bearer {person.token}", **more}
@@ -81,9 +77,7 @@ ENDPOINTS = (
         lambda _, writer: http(
             "POST", "/api/v1/orders", json.dumps({"lines": LINES}).encode(), **_bearer(writer), **JSON
         ),
-        lambda _, writer: http(
-            "POST", "/orders", json.dumps({"user_id": writer.id, "lines": LINES}).encode(), **JSON
-        ),
+        lambda _, writer: http("POST", "/orders", json.dumps({"user_id": writer.id, "lines": LINES}).encode(), **JSON),
     ),
 )
 
@@ -108,8 +102,19 @@ async def prepare(apps: list[App], template: Path, server_url: str, cores: Cores
     return reader, writer
 
 
-async def sign_in(server: Server, email: str, person: Person) -> Person:
-    """The person with an access token of this server."""
+async def requests(app: App, server: Server, reader: Person, writer: Person) -> dict[Endpoint, bytes]:
+    """The bytes to send for each endpoint; a service is asked for tokens first."""
+    if app.is_service:
+        reader, writer = [
+            await _sign_in(server, email, person) for email, person in ((READER, reader), (WRITER, writer))
+        ]
+    return {
+        endpoint: (endpoint.of_service if app.is_service else endpoint.of_tutorial)(reader, writer)
+        for endpoint in ENDPOINTS
+    }
+
+
+async def _sign_in(server: Server, email: str, person: Person) -> Person:
     form = urlencode({"username": email, "password": PASSWORD}).encode()
     status, body = await once(server.port, http("POST", "/api/v1/auth/token", form, **FORM))
     if status != 200:
