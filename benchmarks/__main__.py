@@ -23,6 +23,7 @@ from tests.shell import CommandError
 from tests.variants import ROOT
 
 BASELINE = "tutorial"
+Results = dict[Endpoint, dict[str, list[Sample]]]
 TUTORIALS = {BASELINE: "asyncpg", "tutorial, its twin": "asyncpg", "tutorial, psycopg": "psycopg"}
 
 
@@ -58,26 +59,27 @@ async def measure(options: argparse.Namespace, place: Path, server_url: str, cor
     benchmark = Benchmark(found, people, server_url, cores, options.connections, options.seconds)
     say("Counting round trips")
     trips = await benchmark.round_trips()
-    results: dict[Endpoint, dict[str, list[Sample]]] = {e: {app.name: [] for app in found} for e in ENDPOINTS}
+    results: Results = {endpoint: {app.name: [] for app in found} for endpoint in ENDPOINTS}
     for number in range(options.rounds):
         say(f"Round {number + 1} of {options.rounds}")
         for endpoint, samples in (await benchmark.round(number)).items():
             for name, sample in samples.items():
                 results[endpoint][name].append(sample)
-    print(
-        f"Python {platform.python_version()} · {cores} · {options.connections} connections · {options.rounds} rounds\n"
-        f"medians; ratio: the tutorial of the same round = 1.00; trips: to PostgreSQL, which does not wait for its disk"
+    python = f"Python {platform.python_version()}"
+    sys.stdout.write(
+        f"\n{python}; {cores}; {options.connections} connections; {options.rounds} rounds\n"
+        f"Medians. ratio: {BASELINE} in the same round = 1.00. trips: to PostgreSQL, which does not wait for its disk.\n"
     )
     for endpoint, rounds in results.items():
-        print("\n" + report.table(endpoint.title, rounds, trips[endpoint], BASELINE))
+        sys.stdout.write("\n" + report.table(endpoint.title, rounds, trips[endpoint], BASELINE))
     failed = sum(sample.failed for rounds in results.values() for samples in rounds.values() for sample in samples)
-    print(f"\n{failed} requests were refused or not answered")
+    sys.stdout.write(f"\n{failed} requests were refused or not answered.\n")
     return 1 if failed else 0
 
 
 def say(what: str) -> None:
     """Tell how far it is."""
-    print(f"{what} ...", file=sys.stderr, flush=True)
+    sys.stderr.write(f"{what} ...\n")
 
 
 def main(arguments: list[str]) -> int:
@@ -93,7 +95,7 @@ def main(arguments: list[str]) -> int:
             with postgres() as server_url:
                 return asyncio.run(measure(options, Path(name).resolve(), server_url, cores))
         except (CommandError, ServerError, ServiceError, OSError) as error:
-            print(f"The benchmark failed: {error}", file=sys.stderr)
+            sys.stderr.write(f"The benchmark failed: {error}\n")
             return 1
         except KeyboardInterrupt:
             return 130

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.server import Cores, Server, free_port, serving
+from benchmarks.server import Cores, Program, Server, free_port, serving
 from tests import rendering, variants
 from tests.shell import environment, run
 
@@ -37,14 +37,14 @@ class App:
         port = free_port()
         url = urlsplit(server_url)._replace(scheme=self.scheme, path=self.database).geturl()
         values = {name: value.format(port=port) for name, value in self.env.items()}
-        return serving(
-            [part.format(port=port) for part in self.command],
-            self.cwd,
-            environment(DATABASE_URL=url, **values),
-            port,
-            "/readyz" if self.is_service else "/openapi.json",
-            cores.server,
+        program = Program(
+            command=[part.format(port=port) for part in self.command],
+            cwd=self.cwd,
+            env=environment(DATABASE_URL=url, **values),
+            port=port,
+            probe="/readyz" if self.is_service else "/openapi.json",
         )
+        return serving(program, cores.server)
 
 
 def services(template: Path, place: Path, label: str = "") -> list[App]:

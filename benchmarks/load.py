@@ -1,8 +1,10 @@
-"""A closed-loop HTTP client on asyncio streams: each connection sends its next request when the last one is answered."""
+"""A closed-loop HTTP client: each of its connections sends the next request when the last one is answered."""
 
 import asyncio
+import json
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 # How long a request may stay unanswered after the time of a measurement is over.
@@ -25,12 +27,16 @@ class Outcome:
         return self.refused + self.unanswered
 
 
-def http(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
+def http(method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> bytes:
     """The bytes of a keep-alive request."""
-    lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
-    if body:
-        lines.append(f"content-length: {len(body)}")
+    fields = {"host": "127.0.0.1", "content-length": str(len(body)), **(headers or {})}
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def json_request(path: str, content: object, headers: Mapping[str, str] | None = None) -> bytes:
+    """The bytes of a POST with a JSON body."""
+    return http("POST", path, {"content-type": "application/json", **(headers or {})}, json.dumps(content).encode())
 
 
 async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, bytes]:

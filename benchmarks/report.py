@@ -1,6 +1,6 @@
 """One plain table: absolute numbers, and what they are of the tutorial's in the same round."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
@@ -30,7 +30,7 @@ class Sample:
         )
 
 
-def table(title: str, results: dict[str, Rounds], round_trips: dict[str, float], baseline: str) -> str:
+def table(title: str, results: Mapping[str, Rounds], round_trips: Mapping[str, float], baseline: str) -> str:
     """The rows of one endpoint; ratios are medians over the rounds, so that what loads the machine counts for both."""
     width = max(map(len, results))
     head = f"{'requests/s':>10}  {'ratio':>5}  {'(of rounds)':>11}  {'CPU us':>6}  {'ratio':>5}  {'p99 ms':>6}"
@@ -45,7 +45,7 @@ def table(title: str, results: dict[str, Rounds], round_trips: dict[str, float],
             f"  {median(sample.p99_ms for sample in rounds):6.1f}  {_number(round_trips.get(name), 5, 2)}"
             f"  {sum(sample.failed for sample in rounds):6}"
         )
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 def _quotient(own: float | None, other: float | None) -> float | None:

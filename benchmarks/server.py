@@ -55,6 +55,17 @@ def pinned(cores: frozenset[int]) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Program:
+    """How to start a server on a port, and what to ask it to see whether it is up."""
+
+    command: Sequence[str]
+    cwd: Path
+    env: Mapping[str, str]
+    port: int
+    probe: str
+
+
+@dataclass(frozen=True)
 class Server:
     """A running server."""
 
@@ -70,20 +81,18 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(
-    command: Sequence[str], cwd: Path, env: Mapping[str, str], port: int, probe: str, cores: frozenset[int]
-) -> AsyncIterator[Server]:
+async def serving(program: Program, cores: frozenset[int]) -> AsyncIterator[Server]:
     """Keep a server up; what it prints on standard output, its access log, is thrown away.
 
     Raises:
         ServerError: it ended, or did not answer the probe in time.
     """
-    errors = cwd / f"server-{port}.log"
+    errors = program.cwd / f"server-{program.port}.log"
     with errors.open("wb") as log, pinned(cores):
         process = await asyncio.create_subprocess_exec(
-            *command,
-            cwd=cwd,
-            env=env,
+            *program.command,
+            cwd=program.cwd,
+            env=program.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
@@ -91,8 +100,11 @@ async def serving(
             start_new_session=True,
         )
     try:
-        await _wait_until_ready(process, port, probe, errors)
-        yield Server(process.pid, port)
+        if not await _becomes_ready(process, program):
+            last_words = errors.read_text(errors="replace")[-2000:]
+            message = f"{' '.join(program.command)} in {program.cwd} did not start: {process.returncode}\n{last_words}"
+            raise ServerError(message)
+        yield Server(process.pid, program.port)
     finally:
         await _stop(process)
 
@@ -105,16 +117,15 @@ def free_port() -> int:
         return port
 
 
-async def _wait_until_ready(process: asyncio.subprocess.Process, port: int, probe: str, errors: Path) -> None:
+async def _becomes_ready(process: asyncio.subprocess.Process, program: Program) -> bool:
     for _ in range(int(START_SECONDS / 0.1)):
+        with suppress(OSError, EOFError, TimeoutError):
+            if (await once(program.port, http("GET", program.probe)))[0] == 200:
+                return True
         if process.returncode is not None:
             break
-        with suppress(OSError, EOFError, TimeoutError):
-            if (await once(port, http("GET", probe)))[0] == 200:
-                return
         await asyncio.sleep(0.1)
-    last_words = errors.read_text(errors="replace")[-2000:]
-    raise ServerError(f"a server did not start (exit status {process.returncode}) in {errors.parent}\n{last_words}")
+    return False
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -1,4 +1,4 @@
-"""The service as tutorials write it, to measure against: FastAPI, SQLAlchemy 2 async, a session from a `yield` dependency.
+"""The service as tutorials write it, to measure against: FastAPI, SQLAlchemy 2 async, a `yield` dependency.
 
 No middleware, no authentication, no log. It uses the services' own tables and runs in their environment, so
 `DATABASE_URL` names the driver.

@@ -1,17 +1,16 @@
 """The data all databases begin with, and the requests that are measured."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from benchmarks.apps import App
-from benchmarks.load import http, once
+from benchmarks.load import http, json_request, once
 from benchmarks.server import Cores, Server, ServerError
 from tests.shell import environment, run
 
-JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of users that live for some minutes
 # One reads and the other one writes, so that what is read stays as it is.
@@ -41,7 +40,7 @@ class Person:
     """A user of the services."""
 
     id: str
-    token: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,30 +53,24 @@ class Endpoint:
     of_tutorial: Callable[[Person, Person], bytes]
 
 
-def _bearer(person: Person, **more: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {person.token}", **more}
-
-
 ENDPOINTS = (
     Endpoint(
         "GET one user by id",
         2000,
-        lambda reader, _: http("GET", f"/api/v1/users/{reader.id}", **_bearer(reader)),
+        lambda reader, _: http("GET", f"/api/v1/users/{reader.id}", reader.headers),
         lambda reader, _: http("GET", f"/users/{reader.id}"),
     ),
     Endpoint(
         "GET a list of 50 orders with 2 lines each",
         500,
-        lambda reader, _: http("GET", "/api/v1/orders?limit=50", **_bearer(reader)),
+        lambda reader, _: http("GET", "/api/v1/orders?limit=50", reader.headers),
         lambda reader, _: http("GET", f"/orders?limit=50&user_id={reader.id}"),
     ),
     Endpoint(
         "POST an order with 2 lines",
         800,
-        lambda _, writer: http(
-            "POST", "/api/v1/orders", json.dumps({"lines": LINES}).encode(), **_bearer(writer), **JSON
-        ),
-        lambda _, writer: http("POST", "/orders", json.dumps({"user_id": writer.id, "lines": LINES}).encode(), **JSON),
+        lambda _, writer: json_request("/api/v1/orders", {"lines": LINES}, writer.headers),
+        lambda _, writer: json_request("/orders", {"user_id": writer.id, "lines": LINES}),
     ),
 )
 
@@ -116,15 +109,15 @@ async def requests(app: App, server: Server, reader: Person, writer: Person) -> 
 
 async def _sign_in(server: Server, email: str, person: Person) -> Person:
     form = urlencode({"username": email, "password": PASSWORD}).encode()
-    status, body = await once(server.port, http("POST", "/api/v1/auth/token", form, **FORM))
+    status, body = await once(server.port, http("POST", "/api/v1/auth/token", FORM, form))
     if status != 200:
         raise ServerError(f"signing in was answered with {status}: {body.decode()}")
-    return Person(person.id, json.loads(body)["access_token"])
+    return Person(person.id, {"authorization": f"Bearer {json.loads(body)['access_token']}"})
 
 
 async def _register(server: Server, email: str) -> Person:
-    account = json.dumps({"email": email, "password": PASSWORD, "full_name": "Ada Lovelace"}).encode()
-    status, body = await once(server.port, http("POST", "/api/v1/users", account, **JSON))
+    account = {"email": email, "password": PASSWORD, "full_name": "Ada Lovelace"}
+    status, body = await once(server.port, json_request("/api/v1/users", account))
     if status != 201:
         raise ServerError(f"registering was answered with {status}: {body.decode()}")
     return Person(json.loads(body)["id"])

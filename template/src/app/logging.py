@@ -5,7 +5,7 @@ Our own events go from structlog straight to bytes; what libraries say through `
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import orjson
@@ -36,12 +36,8 @@ def configure(settings: LogSettings, environment: Environment) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     level = logging.getLevelNamesMapping()[settings.level]
-    # Tracebacks as plain text: the rich and the dict renderers would print local variables, secrets among them.
-    renderer: list[Processor] = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    if json_lines:
-        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(orjson.dumps)]
     structlog.configure(
-        processors=[*shared, *renderer],
+        processors=[*shared, *_renderers(orjson.dumps if json_lines else None)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.BytesLoggerFactory() if json_lines else structlog.PrintLoggerFactory(),
         cache_logger_on_first_use=True,
@@ -51,19 +47,28 @@ def configure(settings: LogSettings, environment: Environment) -> None:
 
 def _configure_stdlib(level: int, shared: list[Processor], *, json_lines: bool) -> None:
     handler = logging.StreamHandler(sys.stdout)
-    renderer: list[Processor] = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    if json_lines:
-        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)]
+    renderers = _renderers(_dumps if json_lines else None)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
     # Our own middleware writes the access log; asgi-correlation-id would repeat a client's invalid request id.
     for name in ("uvicorn.access", "asgi_correlation_id"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _renderers(dumps: Callable[..., str | bytes] | None) -> list[Processor]:
+    """Tracebacks as plain text: the rich and the dict renderers would print local variables, secrets among them."""
+    if dumps:
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(dumps)]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
 
 
 def _dumps(event: object, **options: Any) -> str:

@@ -13,6 +13,7 @@ from app.db.errors import translate
 from app.db.session import Database
 from app.errors import DatabaseUnavailable, PoolExhausted, QueryTimeout, WriteConflict
 from tests.support.databases import settings_for
+from tests.support.sql import RoundTrips
 
 LOCK = "SELECT pg_advisory_xact_lock(42)"
 
@@ -127,6 +128,21 @@ async def test_behind_a_pooler_nothing_outlives_a_transaction(migrated_url: str)
         async with database.transaction() as session:
             assert await session.scalar(text("SELECT pg_backend_pid()")) != first
     await database.close()
+
+
+async def test_what_is_prepared_behind_a_pooler_is_executed_on_the_same_connection(migrated_url: str) -> None:
+    async with RoundTrips(migrated_url).running() as proxy:
+        database = Database(settings_for(proxy.url, pool_profile=PoolProfile.EXTERNAL_POOLER))
+        await database.init()
+        async with database.read() as session:
+            await session.execute(text("SELECT 1"))
+            in_transaction = await session.scalar(text("SELECT now() = statement_timestamp()")) is False
+            before = proxy.count
+            await session.execute(text("SELECT 2"))
+            round_trips = proxy.count - before
+        # either a statement is one message, or a transaction keeps its messages together
+        assert in_transaction or round_trips == 1
+        await database.close()
 
 
 @pytest.mark.parametrize(

@@ -145,8 +145,9 @@ class Database:
 
     def _bind(self, bind: AsyncEngine | AsyncConnection, **options: Any) -> None:
         readers: AsyncEngine | AsyncConnection = bind
-        if isinstance(bind, AsyncEngine):
-            readers = bind.execution_options(isolation_level="AUTOCOMMIT")
+        isolation = driver.isolation_of_reads(self._settings)
+        if isinstance(bind, AsyncEngine) and isolation:
+            readers = bind.execution_options(isolation_level=isolation)
         self._sessions = async_sessionmaker(bind, expire_on_commit=False, **options)
         self._readers = async_sessionmaker(readers, expire_on_commit=False, sync_session_class=ReadSession, **options)
 

@@ -52,6 +52,15 @@ def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     }
 
 
+def isolation_of_reads(settings: DatabaseSettings) -> str | None:
+    """Autocommit, so that a read of one statement is one round trip; `None` is the server's default, in a transaction.
+
+    asyncpg prepares and executes in two steps. Behind PgBouncer each step would be a transaction of its own, and the
+    second one may meet another server connection, on which nothing was prepared.
+    """
+    return None if settings.pool_profile is PoolProfile.EXTERNAL_POOLER else "AUTOCOMMIT"
+
+
 def constraint_name(error: IntegrityError) -> str | None:
     """The name of the violated constraint, when there is one."""
     name = getattr(error.orig.__cause__, "constraint_name", None) if error.orig else None

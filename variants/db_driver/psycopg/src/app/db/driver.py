@@ -48,6 +48,11 @@ def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     }
 
 
+def isolation_of_reads(_settings: DatabaseSettings) -> str | None:
+    """Autocommit, so that a read of one statement is one round trip, also behind PgBouncer."""
+    return "AUTOCOMMIT"
+
+
 def constraint_name(error: IntegrityError) -> str | None:
     """The name of the violated constraint, when there is one."""
     return error.orig.diag.constraint_name if isinstance(error.orig, psycopg.Error) else None
