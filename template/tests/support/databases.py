@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
+from alembic.script import ScriptDirectory
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -47,6 +48,12 @@ async def scratch_database(server_url: str, template: str | None = None) -> Asyn
         yield sibling(server_url, name)
     finally:
         await execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def heads() -> dict[str, str]:
+    """The newest revision of each migration branch, by the branch's label."""
+    scripts = ScriptDirectory.from_config(migrations.config())
+    return {label: head.revision for head in scripts.get_revisions("heads") for label in head.branch_labels}
 
 
 def migrate(url: str) -> None:
