@@ -5,8 +5,10 @@ import json
 import schemathesis
 
 
-@schemathesis.serializer("application/x-ndjson")
 def ndjson(_context: object, value: object) -> bytes:
     """One document a line."""
     documents = value if isinstance(value, list) else [value]
     return "\n".join(json.dumps(document) for document in documents).encode()
+
+
+schemathesis.serializer("application/x-ndjson")(ndjson)

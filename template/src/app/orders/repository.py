@@ -27,7 +27,9 @@ class OrderRepository(AsyncRepository[Order]):
     async def lock(self, owner: UUID, order_id: UUID) -> Order | None:
         """The order with its lines, locked until the transaction ends; waits for whoever has it now."""
         query = select(Order).where(Order.id == order_id, Order.user_id == owner)
-        return await self._session.scalar(query.options(selectinload(Order.lines)).with_for_update())
+        query = query.options(selectinload(Order.lines)).with_for_update()
+        # what the session read before it had the lock may be out of date
+        return await self._session.scalar(query.execution_options(populate_existing=True))
 
     async def page_of(self, owner: UUID, request: PageRequest, status: OrderStatus | None) -> Page[Order]:
         """One page of the owner's orders with their lines, in two statements."""

@@ -8,7 +8,8 @@ from sqlalchemy import insert
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.db.base import Base
-from app.db.dao.builders import CountBuilder, QueryBuilder, UpdateBuilder
+from app.db.dao.builders import CountBuilder, QueryBuilder
+from app.db.dao.updates import UpdateBuilder
 from app.db.session import SessionProvider
 
 ModelT = TypeVar("ModelT", bound=Base)

@@ -1,4 +1,4 @@
-"""Queries, counts and updates that are put together step by step.
+"""Queries and counts that are put together step by step; `updates.py` has the updates.
 
 A builder never changes: every step returns a new one, so a common beginning can be kept, shared and continued in many
 ways. Nothing is sent before a builder is asked for a result; that is one unit of work, and its rows need no session.
@@ -6,19 +6,16 @@ ways. Nothing is sent before a builder is asked for a result; that is one unit o
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Self, TypeVar, cast
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import (
     ColumnExpressionArgument,
-    CursorResult,
     ScalarResult,
     Select,
-    Update,
     exists,
     func,
     select,
-    update,
 )
 from sqlalchemy.ext.asyncio import AsyncScalarResult, AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
@@ -33,7 +30,9 @@ ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Builder(Generic[ModelT]):
+class Builder(Generic[ModelT]):
+    """The rows of a model that meet all conditions."""
+
     _provider: SessionProvider
     _model: type[ModelT]
     _conditions: tuple[Condition, ...] = ()
@@ -52,7 +51,7 @@ class _Builder(Generic[ModelT]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class QueryBuilder(_Builder[ModelT]):
+class QueryBuilder(Builder[ModelT]):
     """A SELECT of whole rows."""
 
     _order: tuple[ColumnExpressionArgument[Any], ...] = ()
@@ -148,7 +147,7 @@ class QueryBuilder(_Builder[ModelT]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CountBuilder(_Builder[ModelT]):
+class CountBuilder(Builder[ModelT]):
     """A question about rows that does not fetch them."""
 
     async def count(self) -> int:
@@ -161,63 +160,3 @@ class CountBuilder(_Builder[ModelT]):
         """Whether there is any row."""
         async with self._provider.read() as session:
             return (await session.scalars(select(exists(select(self._model).where(*self._conditions))))).one()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Update(_Builder[ModelT]):
-    _values: dict[str, Any] = field(default_factory=dict)
-
-    def values(self, **values: Any) -> Self:
-        """Set these columns, to values or to SQL expressions; the audit columns set themselves."""
-        return replace(self, _values=self._values | values)
-
-    def _statement(self) -> Update:
-        if not self._conditions:
-            message = f"update of {self._model.__name__} without a condition; if you mean all rows, say where(true())"
-            raise ValueError(message)
-        if not self._values:
-            message = f"update of {self._model.__name__} without values"
-            raise ValueError(message)
-        return update(self._model).where(*self._conditions).values(self._values)
-
-
-class UpdateBuilder(_Update[ModelT]):
-    """An UPDATE by conditions, in one statement and without fetching rows."""
-
-    __slots__ = ()
-
-    def returning(self, *options: ORMOption) -> "ReturningUpdate[ModelT]":
-        """Ask for the changed rows as they are now, loaded with these options (`selectinload`, not `joinedload`)."""
-        return ReturningUpdate(self._provider, self._model, self._conditions, self._values, options)
-
-    async def execute(self) -> int:
-        """Update, and return how many rows were changed.
-
-        Raises:
-            ValueError: there is no condition, or there are no values.
-        """
-        async with self._provider.transaction() as session:
-            query = self._statement()
-            if any(isinstance(row, self._model) for row in session):
-                # brings them up to date: what the server computed, they could not load later
-                return len((await session.scalars(query.returning(self._model))).all())
-            result = await session.execute(query, execution_options={"synchronize_session": False})
-            return cast("CursorResult[Any]", result).rowcount
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReturningUpdate(_Update[ModelT]):
-    """An UPDATE by conditions that returns the changed rows."""
-
-    _options: tuple[ORMOption, ...] = ()
-
-    async def execute(self) -> Sequence[ModelT]:
-        """Update, and return the changed rows, in no certain order.
-
-        Raises:
-            ValueError: there is no condition, or there are no values.
-        """
-        async with self._provider.transaction() as session:
-            query = self._statement().returning(self._model).options(*self._options)
-            fresh = {"synchronize_session": False, "populate_existing": True}
-            return (await session.scalars(query, execution_options=fresh)).all()
