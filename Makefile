@@ -25,6 +25,10 @@ test-variant: $(READY) ## Render and run one variant in full: make test-variant 
 	@test -n "$(VARIANT)" || { echo 'Say which: make test-variant VARIANT=asyncpg-dao-small; `make matrix` lists them'; exit 1; }
 	@$(BIN)/python -m pytest tests/test_variants_run.py --variant "$(VARIANT)" $(PYTEST_ARGS)
 
+.PHONY: bench
+bench: $(READY) ## Measure the variants beside the usual tutorial: make bench BENCH_ARGS="--rounds 3"
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
 .PHONY: matrix
 matrix: $(READY) ## Print the variants as JSON, for CI
 	@$(BIN)/python -m tests.variants

@@ -14,16 +14,14 @@ from pathlib import Path
 
 from benchmarks import apps, report, workload
 from benchmarks.apps import App
-from benchmarks.benchmark import Benchmark
-from benchmarks.report import Sample
+from benchmarks.benchmark import Benchmark, Results
 from benchmarks.server import Cores, ServerError, pinned
-from benchmarks.workload import ENDPOINTS, Endpoint
+from benchmarks.workload import ENDPOINTS
 from tests import rendering
 from tests.shell import CommandError
 from tests.variants import ROOT
 
 BASELINE = "tutorial"
-Results = dict[Endpoint, dict[str, list[Sample]]]
 TUTORIALS = {BASELINE: "asyncpg", "tutorial, its twin": "asyncpg", "tutorial, psycopg": "psycopg"}
 
 
@@ -63,16 +61,19 @@ async def measure(options: argparse.Namespace, place: Path, server_url: str, cor
     for number in range(options.rounds):
         say(f"Round {number + 1} of {options.rounds}")
         for endpoint, samples in (await benchmark.round(number)).items():
-            for name, sample in samples.items():
-                results[endpoint][name].append(sample)
+            for name, more in samples.items():
+                results[endpoint][name] += more
     python = f"Python {platform.python_version()}"
     sys.stdout.write(
         f"\n{python}; {cores}; {options.connections} connections; {options.rounds} rounds\n"
-        f"Medians. ratio: {BASELINE} in the same round = 1.00. trips: to PostgreSQL, which does not wait for its disk.\n"
+        f"Medians. ratio: {BASELINE} in the same turn = 1.00 (middle half of all turns)."
+        f" trips: to PostgreSQL, which does not wait for its disk.\n"
     )
     for endpoint, rounds in results.items():
         sys.stdout.write("\n" + report.table(endpoint.title, rounds, trips[endpoint], BASELINE))
-    failed = sum(sample.failed for rounds in results.values() for samples in rounds.values() for sample in samples)
+    failed = sum(
+        sample.outcome.failed for rounds in results.values() for samples in rounds.values() for sample in samples
+    )
     sys.stdout.write(f"\n{failed} requests were refused or not answered.\n")
     return 1 if failed else 0
 

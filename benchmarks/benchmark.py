@@ -1,4 +1,4 @@
-"""Rounds of measurements: every round starts every app anew and measures them in turn, one endpoint after the other."""
+"""Rounds of measurements: each of them starts every app anew."""
 
 import asyncio
 import gc
@@ -16,7 +16,10 @@ from benchmarks.report import Sample
 from benchmarks.server import Cores, Server
 from benchmarks.workload import ENDPOINTS, Endpoint, Person
 
+TURNS = 3
 SEQUENTIAL_REQUESTS = 20
+SETTLING_SECONDS = 0.2
+Results = dict[Endpoint, dict[str, list[Sample]]]
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,18 @@ class Benchmark:
     connections: int
     seconds: float
 
-    async def round(self, number: int) -> dict[Endpoint, dict[str, Sample]]:
-        """Measure everything once; nobody is always the first."""
-        turn = number % len(self.apps)
-        order = self.apps[turn:] + self.apps[:turn]
-        samples: dict[Endpoint, dict[str, Sample]] = {endpoint: {} for endpoint in ENDPOINTS}
+    async def round(self, number: int) -> Results:
+        """Start everything, and measure it in turns so short that what loads the machine meets everybody alike."""
+        first = number % len(self.apps)
+        order = self.apps[first:] + self.apps[:first]
+        samples: Results = {endpoint: {app.name: [] for app in order} for endpoint in ENDPOINTS}
         async with AsyncExitStack() as stack:
             running = [(app, await stack.enter_async_context(self._running(app, self.server_url))) for app in order]
             for endpoint in ENDPOINTS:
-                for app, (server, requests) in running:
-                    samples[endpoint][app.name] = await self._measure(server, endpoint, requests[endpoint])
+                for turn in range(1 + TURNS):
+                    for app, (server, requests) in running:
+                        sample = await self._measure(server, endpoint, requests[endpoint], warm_up=turn == 0)
+                        samples[endpoint][app.name].append(sample)
         return samples
 
     async def round_trips(self) -> dict[Endpoint, dict[str, float]]:
@@ -59,24 +64,24 @@ class Benchmark:
         async with app.serving(server_url, self.cores) as server:
             yield server, await workload.requests(app, server, *self.people)
 
-    async def _measure(self, server: Server, endpoint: Endpoint, request: bytes) -> Sample:
-        many = endpoint.requests
-        warm_up = await load(server.port, request, many // 5, connections=self.connections, seconds=self.seconds)
+    async def _measure(self, server: Server, endpoint: Endpoint, request: bytes, *, warm_up: bool) -> Sample:
         gc.collect()
         gc.disable()
         before = server.cpu_seconds()
-        outcome = await load(server.port, request, many, connections=self.connections, seconds=self.seconds)
+        try:
+            outcome = await load(
+                server.port, request, endpoint.requests, connections=self.connections, seconds=self.seconds
+            )
+        finally:
+            gc.enable()
         after = server.cpu_seconds()
-        gc.enable()
-        outcome.unanswered += warm_up.failed
-        return Sample.of(outcome, None if before is None or after is None else after - before)
+        return Sample(outcome, None if before is None or after is None else after - before, warm_up)
 
     async def _count(self, proxy: RoundTrips, server: Server, request: bytes) -> float:
-        many = SEQUENTIAL_REQUESTS
-        # statements are prepared after some repetitions
-        await load(server.port, request, many, connections=1, seconds=self.seconds)
-        before = proxy.count
-        done = await load(server.port, request, many, connections=1, seconds=self.seconds)
-        # some apps commit after they have answered
-        await asyncio.sleep(0.1)
+        # twice: statements are prepared after some repetitions
+        for _ in range(2):
+            before = proxy.count
+            done = await load(server.port, request, SEQUENTIAL_REQUESTS, connections=1, seconds=self.seconds)
+            # some apps commit after they have answered
+            await asyncio.sleep(SETTLING_SECONDS)
         return (proxy.count - before) / max(1, len(done.latencies))

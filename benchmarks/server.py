@@ -74,10 +74,11 @@ class Server:
 
     def cpu_seconds(self) -> float | None:
         """The processor time it has used so far, where the system tells."""
-        with suppress(OSError):
-            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return None
+        try:
+            threads = [path.read_text() for path in Path(f"/proc/{self.pid}/task").glob("*/schedstat")]
+        except OSError:
+            return None
+        return sum(int(text.split()[0]) for text in threads) / 1e9 or None
 
 
 @asynccontextmanager

@@ -36,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
     _start_servers()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that the short ones fill the gaps at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 def pytest_unconfigure() -> None:
     _stack.close()
 

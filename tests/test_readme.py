@@ -11,12 +11,14 @@ README = (ROOT / "README.md").read_text()
 
 
 def rows() -> dict[str, str]:
-    """The rows of tables whose first cell is a question's name, as code."""
-    return {found[1]: found[0] for found in re.finditer(r"^\| *`([a-z_]+)` *\|.*\|$", README, re.MULTILINE)}
+    """The rows of the first table whose first cells are names in code: the questions."""
+    tables = re.findall(r"(?:^\|.*\|\n)+", README, re.MULTILINE)
+    named = [re.findall(r"^(\| *`([a-z_]+)` *\|.*)$", table, re.MULTILINE) for table in tables]
+    return {name: row for row, name in next((found for found in named if found), [])}
 
 
 def test_the_options_table_has_every_question_in_order() -> None:
-    assert [name for name in rows() if name in questions() or name.islower()] == list(questions())
+    assert list(rows()) == list(questions())
 
 
 @pytest.mark.parametrize("name", questions())
@@ -31,6 +33,6 @@ def test_the_options_table_names_every_answer_and_the_default(name: str) -> None
 def test_commands_exist() -> None:
     """Of this repository or of the service, which the README shows as well."""
     known = targets(ROOT / "Makefile") | targets(ROOT / "template/Makefile")
-    called = re.findall(r"^\s*(?:\$ )?make ([a-z -]+)", README, re.MULTILINE)
+    called = re.findall(r"(?:^\s*(?:\$ )?|`)make ([a-z -]+)", README, re.MULTILINE)
     named = {word for line in called for word in line.split() if not word.startswith("-")}
     assert {"demo", "test"} <= named <= known

@@ -11,7 +11,7 @@ import yaml
 from copier._template import DEFAULT_EXCLUDE
 
 from tests.rendering import working_files
-from tests.variants import ROOT, choices, manifest, questions
+from tests.variants import ROOT, STRUCTURAL, choices, manifest, questions
 
 TEMPLATE = ROOT / "template"
 BODIES = ROOT / "variants"
@@ -171,6 +171,16 @@ def test_every_excluded_path_exists(path: str) -> None:
 def test_no_path_belongs_to_two_answers() -> None:
     paths = [path for paths in exclusions().values() for path in paths]
     assert len(paths) == len(set(paths))
+
+
+@pytest.mark.parametrize(("question", "answer"), [(name, each) for name in STRUCTURAL for each in choices()[name]])
+def test_what_is_named_after_an_answer_belongs_to_it(question: str, answer: str) -> None:
+    """`dao.py`, `test_dao.py` and `dao/` in a service that reaches its data otherwise would be dead code."""
+    own = [path.removeprefix("/") for path in exclusions().get(f'{{% if {question} != "{answer}" %}}', [])]
+    name = re.compile(rf"(test_)?{answer}(\.\w+)?")
+    for path in map(plain, files_of(TEMPLATE)):
+        if any(name.fullmatch(part) for part in path.parts):
+            assert any(path.is_relative_to(each) for each in own), f"say in copier.yml that {path} is for {answer} only"
 
 
 def test_every_body_is_included_by_the_file_of_its_path() -> None:

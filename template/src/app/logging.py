@@ -4,6 +4,7 @@ Our own events go from structlog straight to bytes; what libraries say through `
 """
 
 import logging
+import re
 import sys
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -15,6 +16,8 @@ from structlog.typing import Processor, WrappedLogger
 from app.config import Environment, LogSettings
 from app.context import actor_id, request_id
 
+_DETAIL = re.compile(r"\n\s*DETAIL:.*")
+
 
 def add_context(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Name the request and its user in every event that does not do so itself."""
@@ -22,6 +25,13 @@ def add_context(_logger: WrappedLogger, _method: str, event: MutableMapping[str,
         event.setdefault("request_id", current)
     if user := actor_id():
         event.setdefault("user_id", str(user))
+    return event
+
+
+def hide_rows(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take out of tracebacks what PostgreSQL tells of the row that violates a constraint: it is somebody's data."""
+    if "exception" in event:
+        event["exception"] = _DETAIL.sub("", event["exception"])
     return event
 
 
@@ -63,7 +73,7 @@ def _configure_stdlib(level: int, shared: list[Processor], *, json_lines: bool) 
 def _renderers(dumps: Callable[..., str | bytes] | None) -> list[Processor]:
     """Tracebacks as plain text: the rich and the dict renderers would print local variables, secrets among them."""
     if dumps:
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(dumps)]
+        return [structlog.processors.format_exc_info, hide_rows, structlog.processors.JSONRenderer(dumps)]
     return [
         structlog.dev.ConsoleRenderer(
             colors=sys.stdout.isatty(), pad_event_to=0, exception_formatter=structlog.dev.plain_traceback

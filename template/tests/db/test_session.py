@@ -1,10 +1,11 @@
 """Sessions: who commits, who rolls back, what is refused."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.config import DatabaseSettings
 from app.db.session import Database
@@ -117,6 +118,31 @@ async def test_violation_comes_out_as_it_is(database: Database) -> None:
         async with database.transaction() as session:
             session.add_all([user(), user()])
     assert await emails(database) == []
+
+
+@pytest.mark.commits
+async def test_error_that_is_caught_without_a_savepoint_is_no_silent_rollback(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="savepoint"):
+        async with database.transaction() as session:
+            session.add(user())
+            await session.flush()
+            with suppress(DBAPIError):
+                await session.execute(text("SELECT 1/0"))
+    assert await emails(database) == []
+    async with database.transaction() as session:
+        session.add(user())
+    assert await emails(database) == ["ada@example.com"]
+
+
+@pytest.mark.commits
+async def test_error_inside_of_a_savepoint_can_be_survived(database: Database) -> None:
+    async with database.transaction() as session:
+        session.add(user())
+        await session.flush()
+        with suppress(DBAPIError):
+            async with session.begin_nested():
+                await session.execute(text("SELECT 1/0"))
+    assert await emails(database) == ["ada@example.com"]
 
 
 async def test_autoflush_is_up_to_the_caller(database: Database) -> None:

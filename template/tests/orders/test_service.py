@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Engine, event, func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,8 +21,6 @@ from app.orders.schemas import LineCreate, OrderCreate, OrderRead
 from app.orders.service import OrderService
 from app.services import Services
 from app.users.schemas import UserCreate
-from tests.support.databases import settings_for
-from tests.support.sql import RoundTrips, recorded_statements
 
 TEA = LineCreate(sku="TEA-250", quantity=2, unit_price_cents=499)
 CUP = LineCreate(sku="CUP", quantity=1, unit_price_cents=1200)
@@ -255,44 +253,3 @@ async def test_audit_columns_carry_the_caller(orders: OrderService, owner: UUID,
         await orders.pay(owner, placed.id)
     (paid,) = [order for order in await stored(database) if order.id == placed.id]
     assert (paid.created_by, paid.updated_by) == (one, other)
-
-
-async def test_number_of_statements_does_not_grow_with_the_orders(
-    orders: OrderService, owner: UUID, sql_engine: Engine
-) -> None:
-    placed = [await orders.create(owner, BASKET) for _ in range(5)]
-    with recorded_statements(sql_engine) as statements:
-        await orders.get(owner, placed[0].id)
-    assert len(statements) == 1
-    with recorded_statements(sql_engine) as statements:
-        assert len((await orders.page(owner, PageRequest())).items) == 5
-    assert len(statements) == 2
-    with recorded_statements(sql_engine) as statements:
-        await orders.pay(owner, placed[0].id)
-    assert len(statements) == 3
-
-
-async def test_reads_are_a_round_trip_a_statement(migrated_url: str) -> None:
-    async with RoundTrips(migrated_url).running() as proxy:
-        database = Database(settings_for(proxy.url))
-        await database.init()
-        orders = OrderService(database)
-        nobody = uuid4()
-
-        async def get() -> None:
-            with pytest.raises(OrderNotFound):
-                await orders.get(nobody, uuid4())
-
-        async def page() -> None:
-            await orders.page(nobody, PageRequest())
-
-        async def summary() -> None:
-            await orders.summary(nobody)
-
-        for call in (get, page, summary):
-            for _ in range(6):  # psycopg prepares a statement when it has seen it five times
-                await call()
-            before = proxy.count
-            await call()
-            assert proxy.count - before == 1, call
-        await database.close()

@@ -176,7 +176,9 @@ async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Respo
     expected = translate(error)
     if expected is None:
         raise error
-    log.warning("database_error", code=expected.code, reason=str(error.__cause__ or error))
+    # the first line names the constraint; those below it show the row
+    reason = str(error.__cause__ or error).splitlines()[0]
+    log.warning("database_error", code=expected.code, reason=reason)
     return problem(expected)
 
 

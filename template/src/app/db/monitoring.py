@@ -1,10 +1,10 @@
-"""What the service sees of its connections and statements, by SQLAlchemy's events."""
+"""What the service adds to the engine, by SQLAlchemy's events: clear failures, slow statements, living connections."""
 
 import time
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 def watch(engine: Engine, settings: DatabaseSettings) -> None:
     """Attach everything below to the engine."""
     _name_connection_failures(engine)
+    _refuse_lost_commits(engine)
     _log_slow_statements(engine, settings.slow_sql_threshold)
     if settings.pool_pre_ping:
         _ping_idle_connections(engine, settings.pool_ping_idle)
@@ -37,6 +38,32 @@ def _name_connection_failures(engine: Engine) -> None:
             return dialect.connect(*args, **kwargs)
         except Exception as error:
             raise DatabaseUnavailable from error
+
+
+def _refuse_lost_commits(engine: Engine) -> None:
+    """Raise where a transaction would be lost: after a failed statement PostgreSQL answers COMMIT with a rollback.
+
+    Whoever wants to go on after a failure opens a savepoint (`session.begin_nested()`), which takes it back.
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def note(context: ExceptionContext) -> None:
+        connection = context.connection
+        if connection is not None and not context.is_disconnect and connection.in_transaction():
+            connection.info["failed"] = True
+
+    def forget(connection: Connection, *_: Any) -> None:
+        if not connection.invalidated:
+            connection.info.pop("failed", None)
+
+    for name in ("begin", "rollback", "rollback_savepoint"):
+        event.listen(engine, name, forget)
+
+    @event.listens_for(engine, "commit")
+    def refuse(connection: Connection) -> None:
+        if connection.info.pop("failed", False):
+            message = "nothing can be committed: a statement failed, and its error was caught without a savepoint"
+            raise RuntimeError(message)
 
 
 def _log_slow_statements(engine: Engine, threshold: float) -> None:

@@ -157,11 +157,6 @@ async def test_count_and_exists(users: BaseDAO[User], sql_engine: Engine) -> Non
     assert len(statements) == 2
 
 
-async def test_lock_outside_of_a_transaction_is_refused(users: BaseDAO[User]) -> None:
-    with pytest.raises(RuntimeError, match=r"for_update\(\) outside of execute_transaction"):
-        await users.querier.for_update().all()
-
-
 @pytest.mark.commits
 async def test_builders_may_be_used_by_many_tasks_at_once(users: BaseDAO[User]) -> None:
     await insert(users, *map(str, range(20)))

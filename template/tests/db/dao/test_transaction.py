@@ -229,64 +229,6 @@ async def test_changed_objects_are_written_at_the_end(database: Database) -> Non
     assert (await Users(database).querier.one()).full_name == "Ada"
 
 
-@pytest.mark.commits
-async def test_locked_row_is_as_the_one_who_had_the_lock_left_it(database: Database) -> None:
-    await Users(database).insert("ada")
-    read = asyncio.Event()
-
-    async def slow(provider: SessionProvider) -> None:
-        query = Users(provider).querier.filter(email="ada")
-        await query.for_update().one()
-        await read.wait()
-        await asyncio.sleep(0.1)
-        await Users(provider).updater.filter(email="ada").values(full_name="first").execute()
-
-    async def waiting(provider: SessionProvider) -> str | None:
-        query = Users(provider).querier.filter(email="ada")
-        before = await query.one()
-        assert before.full_name is None
-        read.set()
-        return (await query.for_update().one()).full_name
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(execute_transaction(database, slow))
-        second = group.create_task(execute_transaction(database, waiting))
-    assert second.result() == "first"
-
-
-@pytest.mark.commits
-async def test_locked_rows_can_be_skipped(database: Database) -> None:
-    await Users(database).insert("ada", "bob")
-
-    async def take(provider: SessionProvider) -> list[str]:
-        (mine,) = await Users(provider).querier.order_by(User.email).limit(1).for_update(skip_locked=True).all()
-
-        async def take_next(other: SessionProvider) -> str:
-            query = Users(other).querier.order_by(User.email)
-            return (await query.for_update(skip_locked=True).one()).email
-
-        return [mine.email, await execute_transaction(database, take_next)]
-
-    assert await execute_transaction(database, take) == ["ada", "bob"]
-
-
-@pytest.mark.commits
-async def test_locks_are_refused_at_once_if_wanted(database: Database) -> None:
-    await Users(database).insert("ada")
-
-    async def take(provider: SessionProvider) -> None:
-        await Users(provider).querier.for_update().one()
-
-        async def take_too(other: SessionProvider) -> None:
-            await Users(other).querier.for_update(nowait=True).one()
-
-        with pytest.raises(Exception, match="could not obtain lock") as refused:
-            await execute_transaction(database, take_too)
-        assert getattr(refused.value, "orig", None) is not None
-
-    await execute_transaction(database, take)
-
-
 async def test_stream_inside_shares_the_transaction(database: Database, sql_engine: Engine) -> None:
     async def steps(provider: SessionProvider) -> list[str]:
         await Users(provider).insert("ada", "bob")
