@@ -18,20 +18,20 @@ demo: $(READY) ## Make a service, run it, and show it answering
 
 .PHONY: test
 test: $(READY) ## Check the template, render all variants, run those that differ in structure
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-variant
 test-variant: $(READY) ## Render and run one variant in full: make test-variant VARIANT=asyncpg-dao-small
 	@test -n "$(VARIANT)" || { echo 'Say which: make test-variant VARIANT=asyncpg-dao-small; `make matrix` lists them'; exit 1; }
 	@$(BIN)/python -m pytest tests/test_variants_run.py --variant "$(VARIANT)" $(PYTEST_ARGS)
 
-.PHONY: bench
-bench: $(READY) ## Measure the variants beside the usual tutorial: make bench BENCH_ARGS="--rounds 3"
-	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
-
 .PHONY: matrix
 matrix: $(READY) ## Print the variants as JSON, for CI
 	@$(BIN)/python -m tests.variants
+
+.PHONY: bench
+bench: $(READY) ## Measure the structural variants beside the usual tutorial: make bench BENCH_ARGS="--help"
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: lint
 lint: $(READY) ## Check the style and the types of this repository's own Python

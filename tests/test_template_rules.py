@@ -239,9 +239,9 @@ def targets(makefile: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("makefile", [ROOT / "Makefile", TEMPLATE / "Makefile"], ids=["template", "service"])
-def test_every_target_is_in_make_help(makefile: Path) -> None:
-    explained = set(re.findall(r"^([a-z][a-z-]*):.*## \S", makefile.read_text(), re.MULTILINE))
-    assert targets(makefile) == explained
+def test_every_target_is_in_make_help_once(makefile: Path) -> None:
+    explained = re.findall(r"^([a-z][a-z-]*):.*## \S", makefile.read_text(), re.MULTILINE)
+    assert sorted(targets(makefile)) == sorted(explained)
 
 
 def test_ci_calls_targets_that_exist() -> None:

@@ -1,6 +1,6 @@
 """Each structural variant as its owner would use it: set up, checked, tested, and run.
 
-The steps of one variant build on each other, so they stay in one process and in order (`--dist loadgroup`); two
+The steps of one variant build on each other, so they stay in one process and in order (tests/conftest.py); two
 variants are worked on at a time.
 """
 
@@ -46,8 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     only = metafunc.config.getoption("--variant")
     chosen = [by_id(only)] if only else structural_variants()
     if "variant" in metafunc.fixturenames:
-        cases = [pytest.param(each, id=each.id, marks=pytest.mark.xdist_group(each.id)) for each in chosen]
-        metafunc.parametrize("variant", cases, scope="module")
+        metafunc.parametrize("variant", chosen, ids=[each.id for each in chosen], scope="module")
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """Password hashes and opaque tokens; what a token must be like is tested through the API."""
 
+import time
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
 from app import security
 from app.config import Settings
+from app.context import Actor
 from app.security import PasswordHasher
 
 
@@ -26,6 +29,15 @@ async def test_password_is_verified(hasher: PasswordHasher) -> None:
 
 async def test_unknown_user_never_matches(hasher: PasswordHasher) -> None:
     assert not await hasher.verify("anything", None)
+
+
+def test_token_that_was_valid_expires(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    actor = Actor(uuid4(), is_admin=True)
+    token = security.issue_access_token(actor, settings.auth)
+    assert security.read_access_token(token, settings.auth) == actor
+    later = time.time() + settings.auth.access_token_ttl + 1
+    monkeypatch.setattr("app.security.time.time", lambda: later)
+    assert security.read_access_token(token, settings.auth) is None
 
 
 def test_opaque_tokens_are_long_and_stored_as_digests() -> None:

@@ -1,5 +1,6 @@
 """What the web process does before its first and after its last request."""
 
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypedDict
@@ -27,6 +28,9 @@ def build_lifespan(settings: Settings) -> Lifespan:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         async with open_resources(settings) as resources:
+            # what is there now stays until the end: the garbage collector need not look at it again and again
+            gc.collect()
+            gc.freeze()
             yield State(resources=resources, services=build_services(resources))
 
     return lifespan

@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import secrets
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID, uuid4
 
 import jwt
@@ -34,16 +36,23 @@ def issue_access_token(actor: Actor, settings: AuthSettings) -> str:
 def read_access_token(token: str, settings: AuthSettings) -> Actor | None:
     """The actor a token speaks for; `None` when it is expired, tampered with, or not ours."""
     try:
-        claims = jwt.decode(
-            token,
-            settings.secret_key.get_secret_value(),
-            algorithms=[_ALGORITHM],
-            audience=settings.audience,
-            options={"require": ["sub", "admin", "aud", "exp"]},
-        )
-        return Actor(user_id=UUID(claims["sub"]), is_admin=claims["admin"] is True)
+        actor, expires = _verify(token, settings.secret_key.get_secret_value(), settings.audience)
     except (jwt.InvalidTokenError, ValueError):
         return None
+    return actor if time.time() < expires else None
+
+
+@lru_cache(maxsize=4096)
+def _verify(token: str, secret: str, audience: str) -> tuple[Actor, float]:
+    """What a valid token says, and until when; remembered, because a client sends the same one many times."""
+    claims = jwt.decode(
+        token,
+        secret,
+        algorithms=[_ALGORITHM],
+        audience=audience,
+        options={"require": ["sub", "admin", "aud", "exp"]},
+    )
+    return Actor(user_id=UUID(claims["sub"]), is_admin=claims["admin"] is True), float(claims["exp"])
 
 
 def new_opaque_token() -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Set
 
 from limits import RateLimitItem
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import problem
@@ -37,9 +36,11 @@ class RateLimit:
 
         async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-RateLimit-Limit"] = str(verdict.limit)
-                headers["X-RateLimit-Remaining"] = str(verdict.remaining)
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-ratelimit-limit", b"%d" % verdict.limit),
+                    (b"x-ratelimit-remaining", b"%d" % verdict.remaining),
+                ]
             await send(message)
 
         if verdict.reset_after:

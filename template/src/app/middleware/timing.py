@@ -2,7 +2,6 @@
 
 import time
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import metrics
@@ -27,8 +26,8 @@ class Timing:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                elapsed = (time.perf_counter() - started) * 1000
-                MutableHeaders(scope=message)["X-Response-Time"] = f"{elapsed:.1f}ms"
+                elapsed = b"%.1fms" % ((time.perf_counter() - started) * 1000)
+                message["headers"] = [*message["headers"], (b"x-response-time", elapsed)]
             await send(message)
 
         try:
