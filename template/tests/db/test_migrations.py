@@ -75,6 +75,21 @@ async def test_migrated_schema_is_that_of_the_models(database: Database, empty: 
     assert migrated["constraints"]
 
 
+@pytest.mark.commits
+async def test_constraints_have_the_names_that_migrations_drop_them_by(database: Database) -> None:
+    query = """
+        SELECT contype::text, conrelid::regclass::text, conname FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'f', 'u', 'c')"""
+    prefixes = {"p": "pk", "f": "fk", "u": "uq", "c": "ck"}
+    async with database.transaction() as session:
+        found = (await session.execute(text(query))).all()
+        ours = [(kind, table, name) for kind, table, name in found if table != "alembic_version"]
+        assert {kind for kind, _, _ in ours} == set(prefixes)
+        for kind, table, name in ours:
+            assert name.startswith(f"{prefixes[kind]}_{table}"), name
+            await session.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name} CASCADE"))
+
+
 async def test_autogenerate_finds_nothing_to_do(alembic: Alembic) -> None:
     await alembic("check")
 
