@@ -10,13 +10,17 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.config import DatabaseSettings
+from app.config import DatabaseSettings, PoolProfile
 from app.db import driver, migrations
 
 
 def settings_for(url: str, **values: object) -> DatabaseSettings:
-    """Settings of the database at `url`; nothing comes from the developer's environment or `.env`."""
-    return DatabaseSettings.model_validate(DatabaseSettings.model_construct().model_dump() | {"url": url} | values)
+    """Settings of the database at `url`; nothing comes from the developer's environment or `.env`.
+
+    The small pool, whichever profile is this service's default: the tests of the others ask for them.
+    """
+    defaults = DatabaseSettings.model_construct(pool_profile=PoolProfile.SMALL).model_dump()
+    return DatabaseSettings.model_validate(defaults | {"url": url} | values)
 
 
 def sibling(url: str, database: str) -> str:

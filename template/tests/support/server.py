@@ -20,9 +20,10 @@ def environment(database_url: str, **variables: str) -> dict[str, str]:
     ours = ("DATABASE_", "DB_", "HTTP_", "AUTH_", "LOG_", "REDIS_", "ENVIRONMENT")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     source = Path(__file__).parents[2] / "src"
-    cheap = {"AUTH_ARGON2_TIME_COST": "1", "AUTH_ARGON2_MEMORY_KIB": "64", "LOG_JSON": "true"}
+    cheap = {"AUTH_ARGON2_TIME_COST": "1", "AUTH_ARGON2_MEMORY_KIB": "64"}
+    usual = {"DB_POOL_PROFILE": "small", "LOG_JSON": "true"}
     given = {"DATABASE_URL": database_url, "AUTH_SECRET_KEY": SECRET, "PYTHONPATH": str(source)}
-    return inherited | cheap | given | variables
+    return inherited | cheap | usual | given | variables
 
 
 class Server:
