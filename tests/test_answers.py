@@ -57,7 +57,7 @@ ILLEGAL = [
     ("description", "Delete\x7f", DESCRIPTION),
     ("description", "{{ 7 * 7 }}", DESCRIPTION),
     ("description", "<script>", DESCRIPTION),
-    ("description", "x" * 201, DESCRIPTION),
+    ("description", "x" * 91, DESCRIPTION),
 ]
 
 
@@ -122,8 +122,8 @@ LEGAL = [
     {"description": "null"},
     {"description": "1.0"},
     {"description": "  spaces around  "},
-    {"description": "x" * 200},
-    {"description": "many words " * 18},
+    {"description": "x" * 90},
+    {"description": "many words " * 8},
 ]
 
 

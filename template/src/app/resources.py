@@ -64,10 +64,4 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             checks.append(Check("redis", limiter.ping, critical=False))
         # add your own below
 
-        yield Resources(
-            settings=settings,
-            database=database,
-            hasher=hasher,
-            limiter=limiter,
-            checks=tuple(checks),
-        )
+        yield Resources(settings, database, hasher, limiter, tuple(checks))
