@@ -12,7 +12,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
-from tests import rendering, variants
+from tests import owner, releases, rendering, variants
 from tests.project import Project
 from tests.variants import ROOT, Variant
 
@@ -34,18 +34,22 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     place = _stack.enter_context(_scratch())
     os.environ[_PLACE] = str(place)
-    rendering.snapshot(place / "template")
+    try:
+        releases.scratch(place / "template")
+    except releases.HistoryError as error:
+        raise pytest.UsageError(str(error)) from None
     _start_servers()
 
 
 class OneVariantOneProcess(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist is untyped
-    """Hands out the steps of a variant together and first, since they are most of the work; all other tests singly.
+    """Hands out the steps with a project together and first, since they are most of the work; all other tests singly.
 
     pytest-xdist's own groups (`xdist_group`) are silently ignored by 3.8.0 on pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid[nodeid.rindex("[") :] if "test_variants_run.py" in nodeid else nodeid
+        file, _, name = nodeid.partition("::")
+        return file + name[name.rindex("[") :] if file.endswith("_run.py") else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
@@ -94,7 +98,7 @@ def place() -> Path:
 
 @pytest.fixture(scope="session")
 def template(place: Path) -> Path:
-    """A clean copy of this repository at a single commit."""
+    """A clone of this repository with a tag for every release; the working tree is the newest, at HEAD."""
     return place / "template"
 
 
@@ -113,6 +117,19 @@ def rendered(place: Path, template: Path) -> Callable[[Variant], Path]:
             except OSError:
                 # another test process was quicker, with the same bytes
                 shutil.rmtree(draft)
+        return target
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def worked_on(place: Path, template: Path) -> Callable[[Variant], Path]:
+    """Makes each variant with an owner's edits, once in a process. Nobody may write to the result."""
+
+    def get(variant: Variant) -> Path:
+        target = place / f"worked-on-{os.getpid()}" / variant.id
+        if not target.exists():
+            owner.edit(rendering.render(template, target, dict(variant.answers)))
         return target
 
     return get

@@ -43,7 +43,7 @@ def copier(*arguments: str, cwd: Path, behind: Sequence[str] = (), **variables: 
     return done.returncode, done.stdout
 
 
-def render(template: Path, target: Path, answers: Mapping[str, str], **variables: str) -> Path:
+def render(template: Path, target: Path, answers: Mapping[str, str], ref: str = "HEAD", **variables: str) -> Path:
     """Render as a user does: through the command line, untrusted, without being asked anything.
 
     Raises:
@@ -51,7 +51,7 @@ def render(template: Path, target: Path, answers: Mapping[str, str], **variables
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     data = [part for name, answer in answers.items() for part in ("--data", f"{name}={answer}")]
-    command = ["copy", "--defaults", "--quiet", "--vcs-ref=HEAD", *data, str(template), str(target)]
+    command = ["copy", "--defaults", "--quiet", f"--vcs-ref={ref}", *data, str(template), str(target)]
     status, printed = copier(*command, cwd=target.parent, behind=(), **variables)
     if status != 0:
         raise CommandError(printed)

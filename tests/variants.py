@@ -74,6 +74,13 @@ def structural_variants() -> tuple[Variant, ...]:
     return tuple(found[structure, _nth(structure, number)] for number, structure in enumerate(structures))
 
 
+def plain_variants() -> tuple[Variant, ...]:
+    """One variant for each structure, with the default answers to all other questions."""
+    usual = {name: questions()[name]["default"] for name in choices()}
+    others = set(choices()) - set(STRUCTURAL)
+    return tuple(v for v in all_variants() if all(v[name] == usual[name] for name in others))
+
+
 def _nth(structure: tuple[str, ...], number: int) -> tuple[tuple[str, str], ...]:
     given = dict(zip(STRUCTURAL, structure, strict=True))
     return tuple((name, given.get(name, values[number % len(values)])) for name, values in choices().items())

@@ -1,0 +1,68 @@
+"""Tells what an update would bring, without changing anything."""
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from dev.template import kept
+from dev.template.project import Project
+from dev.template.source import Source, clone_of
+
+Questions = dict[str, dict[str, Any]]
+
+
+def check(project: Project) -> int:
+    """Print the report; its first line begins with `update available` when there is a newer release.
+
+    Raises:
+        TemplateError: the template cannot be reached, or does not know what this project was made from.
+    """
+    with clone_of(project) as source:
+        mine, newest = source.release_of(project), source.newest
+        if source.releases[newest] <= source.releases[mine]:
+            print(f"up to date: {mine} is the newest release")
+        else:
+            _explain(project, source, mine, newest)
+    waiting = sum(1 for _ in (project.root / kept.FOLDER).rglob("*.mine"))
+    if waiting:
+        print(f"\n{kept.FOLDER}/ still holds your changes of {waiting} removed files: port them, then delete it.")
+    return 0
+
+
+def _explain(project: Project, source: Source, mine: str, newest: str) -> None:
+    print(f"update available: {mine} → {newest}")
+    for version, notes in source.notes(mine, newest).items():
+        print(f"\n{version}, for existing projects\n\n{textwrap.indent(notes, '  ')}")
+    changed = list(changed_questions(project.answers, source.questions(mine), source.questions(newest)))
+    print("\nYour answers" + ("" if changed else " mean what they meant."))
+    for line in changed:
+        print(f"  {line}")
+    print("\nMerge it by `make template-update`; everything can be undone until you commit.")
+
+
+def changed_questions(answers: dict[str, Any], old: Questions, new: Questions) -> Iterator[str]:
+    """One line for each question that is asked otherwise than it was, as far as it concerns the answers."""
+    for name, answer in answers.items():
+        if name not in new:
+            yield f"{name}: is no longer asked; yours was {answer}"
+            continue
+        before, after = _meaning(old.get(name, {}), answer), _meaning(new[name], answer)
+        if after is None:
+            yield f"{name}: {answer} is no longer a choice; an update falls back to {new[name].get('default')}"
+        elif before != after:
+            yield f"{name}: {answer} meant {before!r}, and means {after!r}"
+        elif old.get(name, {}).get("help") != new[name].get("help"):
+            yield f"{name}: the question is now {new[name].get('help')!r}"
+    for name in new.keys() - old.keys():
+        yield f"{name}: a new question, {new[name].get('help')!r}; an update takes {new[name].get('default')}"
+
+
+def _meaning(question: dict[str, Any], answer: Any) -> str | None:
+    """What the choice says that an answer stands for; None when it is not a choice of that question."""
+    choices = question.get("choices")
+    if not choices:
+        return str(answer)
+    labels = (
+        {value: label for label, value in choices.items()} if isinstance(choices, dict) else {v: v for v in choices}
+    )
+    return labels.get(answer)

@@ -1,0 +1,128 @@
+"""The template's own repository: its releases, their notes and questions, and what they render."""
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import copier
+import yaml
+from packaging.version import InvalidVersion, Version
+
+from dev.template.errors import TemplateError
+from dev.template.project import ANSWERS, Project, git
+
+SHORTCUTS = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
+NOTES = re.compile(r"^## (?P<version>\d\S*).*?\n### For existing projects\n(?P<notes>.*?)(?=^##|\Z)", re.M | re.S)
+
+
+def parse(tag: str) -> Version | None:
+    """The version that a tag names, if it names one."""
+    try:
+        return Version(tag)
+    except InvalidVersion:
+        return None
+
+
+class Source:
+    """A clone of the template with all its history."""
+
+    def __init__(self, clone: Path) -> None:
+        self._clone = clone
+
+    @cached_property
+    def releases(self) -> dict[str, Version]:
+        """The versions of all releases by their tags, oldest first."""
+        tags = git("tag", "--list", cwd=self._clone).decode().split()
+        found = {tag: version for tag in tags if (version := parse(tag)) and not version.is_prerelease}
+        return dict(sorted(found.items(), key=lambda item: item[1]))
+
+    @property
+    def newest(self) -> str:
+        """The tag of the newest release.
+
+        Raises:
+            TemplateError: the template has none.
+        """
+        if not self.releases:
+            raise TemplateError("The template has no releases: it has no tags such as v1.2.3.")
+        return list(self.releases)[-1]
+
+    def release_of(self, project: Project) -> str:
+        """The tag of the release that a project was made from.
+
+        Raises:
+            TemplateError: it was made from something else.
+        """
+        commit = str(project.remembered["_commit"])
+        if commit in self.releases:
+            return commit
+        try:
+            before = git("describe", "--tags", "--abbrev=0", commit, cwd=self._clone).decode().strip()
+        except TemplateError:
+            before = ""
+        if before:
+            what, instead = "lies between two releases", before
+        else:
+            what, instead = "the template does not have under that name: it was untagged, or not committed", self.newest
+        raise TemplateError(
+            f"Nothing was done: updates start from releases, and this project was made from {commit}, which {what}.\n"
+            f"Write `_commit: {instead}`, or the release nearest to your files, into {ANSWERS}, and commit.\n"
+            "What differs from that release then counts as your own change, and is kept."
+        )
+
+    def read(self, tag: str, path: str) -> str:
+        """A file of the template as it was in a release; empty where it was not there."""
+        try:
+            return git("show", f"{tag}:{path}", cwd=self._clone).decode()
+        except TemplateError:
+            return ""
+
+    def questions(self, tag: str) -> dict[str, dict[str, Any]]:
+        """What a release asks; not what it computes."""
+        asked = yaml.safe_load(self.read(tag, "copier.yml")) or {}
+        named = {name: each for name, each in asked.items() if not name.startswith("_") and isinstance(each, dict)}
+        return {name: each for name, each in named.items() if each.get("when") is not False}
+
+    def notes(self, after: str, upto: str) -> dict[str, str]:
+        """What the releases after one, up to another, say to existing projects; newest first."""
+        found = {match["version"]: match["notes"].strip() for match in NOTES.finditer(self.read(upto, "CHANGELOG.md"))}
+        wanted = (self.releases[after], self.releases[upto])
+        return {name: text for name, text in found.items() if (v := parse(name)) and wanted[0] < v <= wanted[1]}
+
+    def render(self, tag: str, answers: Mapping[str, Any], target: Path) -> Path:
+        """Render a release afresh.
+
+        Raises:
+            TemplateError: the answers are not legal in it.
+        """
+        try:
+            copier.run_copy(
+                str(self._clone), target, data=dict(answers), vcs_ref=tag, defaults=True, quiet=True, skip_tasks=True
+            )
+        except ValueError as error:
+            raise TemplateError(f"{tag} does not accept these answers: {error}") from error
+        return target
+
+
+@contextmanager
+def clone_of(project: Project) -> Iterator[Source]:
+    """Clone the template of a project for a moment.
+
+    Raises:
+        TemplateError: it cannot be reached.
+    """
+    url = str(project.remembered["_src_path"])
+    for shortcut, address in SHORTCUTS.items():
+        if url.startswith(shortcut):
+            url = address + url.removeprefix(shortcut)
+    with tempfile.TemporaryDirectory(prefix="template-") as name:
+        clone = Path(name).resolve() / "template"
+        try:
+            git("clone", "--quiet", url, clone, cwd=project.root)
+        except TemplateError as error:
+            raise TemplateError(f"The template cannot be had from {url} (_src_path in {ANSWERS}). {error}") from error
+        yield Source(clone)

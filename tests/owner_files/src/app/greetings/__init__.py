@@ -1,0 +1,1 @@
+"""Greetings: what this company is about."""

@@ -1,0 +1,87 @@
+"""Every release updates to the working tree: untouched projects become fresh ones, owners lose nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests import life, owner
+from tests.life import Rendered
+from tests.releases import Release, past_releases
+from tests.shell import run
+from tests.variants import Variant, plain_variants, structural_variants
+
+# Paths that a release took away on purpose, with what became of the edits; a path that only got another name needs a
+# migration instead (hooks/migrations/).
+TAKEN_AWAY: dict[str, str] = {}
+
+# Files in which the owner's edits may conflict, by the release they were made at.
+MAY_CONFLICT: dict[str, set[str]] = {}
+
+
+@dataclass(frozen=True)
+class Life:
+    """A project that was made from a release."""
+
+    release: Release
+    variant: Variant
+
+    @property
+    def id(self) -> str:
+        return f"{self.release.version}-{self.variant.id}"
+
+
+def lives(variants: tuple[Variant, ...]) -> pytest.MarkDecorator:
+    every = [Life(release, variant) for release in past_releases() for variant in variants]
+    return pytest.mark.parametrize("each", every, ids=lambda each: each.id)
+
+
+def test_there_are_releases_to_update_from() -> None:
+    """Otherwise all that follows would be true of nothing."""
+    assert "0.1.0" in [release.version for release in past_releases()]
+
+
+@lives(structural_variants())
+def test_an_untouched_project_becomes_a_fresh_one(
+    each: Life, template: Path, tmp_path: Path, rendered: Rendered
+) -> None:
+    project = life.born(template, tmp_path / "service", each.release, each.variant)
+    life.update(project)
+    assert not owner.unmerged(project)
+    assert not life.differences(project, rendered(each.variant))
+    owner.commit(project)
+    life.update(project)
+    assert not run("git", "status", "--porcelain", cwd=project), "an update to the same version changes nothing"
+
+
+@lives(plain_variants())
+def test_nothing_the_owner_did_is_lost(each: Life, template: Path, tmp_path: Path, worked_on: Rendered) -> None:
+    project = life.born(template, tmp_path / "service", each.release, each.variant)
+    owner.work_on(project)
+    life.update(project)
+    assert set(owner.unmerged(project)) == MAY_CONFLICT.get(each.release.version, set())
+    assert not owner.lost(project)
+    # The same as if the owner had worked on the new release, whose suite is run in test_worked_on_run.py; were it not,
+    # the suite of this project would have to be run as well.
+    assert not life.differences(project, worked_on(each.variant))
+
+
+@lives(plain_variants())
+def test_no_edit_vanishes_wherever_it_is(each: Life, template: Path, tmp_path: Path) -> None:
+    """Each file is edited; Copier would delete the edits in one that is gone or renamed, without a word."""
+    project = life.born(template, tmp_path / "service", each.release, each.variant)
+    before = set(owner.tracked(project)) - {".copier-answers.yml"}
+    owner.sign(project)
+    life.update(project, "--trust")
+    everything = b"\n".join(owner.contents(project).values()).decode()
+    vanished = sorted(path for path in before - TAKEN_AWAY.keys() if owner.signature(path) not in everything)
+    assert not vanished, (
+        f"whoever edited these in {each.release.version} would lose it: move them by a migration (hooks/migrations/), "
+        f"or say in TAKEN_AWAY why they may go: {vanished}"
+    )
+
+
+def test_what_was_taken_away_is_gone(rendered: Rendered) -> None:
+    """A path that came back would not be guarded any more."""
+    left = {str(path.relative_to(root)) for root in map(rendered, plain_variants()) for path in root.rglob("*")}
+    assert not TAKEN_AWAY.keys() & left
