@@ -12,7 +12,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
-from tests import owner, releases, rendering, variants
+from tests import life, owner, releases, rendering, variants
 from tests.project import Project
 from tests.variants import ROOT, Variant
 
@@ -136,14 +136,29 @@ def worked_on(place: Path, template: Path) -> Callable[[Variant], Path]:
 
 
 @pytest.fixture(scope="session")
-def running_project(place: Path, template: Path) -> Callable[[Variant], Project]:
-    """Makes the project that the tests of one variant share, since each of them runs in one process."""
-    made: dict[Variant, Project] = {}
+def running_project(place: Path, template: Path) -> Callable[[Variant, bool], Project]:
+    """Makes the project that some tests in one process share; with an owner's edits in it if wanted."""
+    made: dict[tuple[Variant, bool], Project] = {}
 
-    def get(variant: Variant) -> Project:
-        if variant not in made:
-            root = rendering.render(template, place / "projects" / variant.id, dict(variant.answers))
-            made[variant] = Project(root)
-        return made[variant]
+    def get(variant: Variant, worked_on: bool) -> Project:
+        if (variant, worked_on) not in made:
+            target = place / ("worked-on" if worked_on else "projects") / variant.id
+            root = rendering.render(template, target, dict(variant.answers))
+            if worked_on:
+                owner.edit(root)
+            made[variant, worked_on] = Project(root)
+        return made[variant, worked_on]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def born(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project at the newest release, committed. Nobody may write to it."""
+    return life.born(template, tmp_path_factory.mktemp("born") / "service", None, variants.plain_variants()[0])
+
+
+@pytest.fixture
+def project(born: Path, tmp_path: Path) -> Path:
+    """A project at the newest release, committed."""
+    return Path(shutil.copytree(born, tmp_path / "service"))

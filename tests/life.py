@@ -1,16 +1,21 @@
 """Updates and switches of a project, as its owner does them."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
-from tests import owner, rendering
-from tests.releases import Release
-from tests.shell import CommandError, run
+from tests import future, owner, rendering
+from tests.releases import Release, version_of_tree
+from tests.shell import CommandError, attempt, environment, run
 from tests.variants import Variant
 
 Rendered = Callable[[Variant], Path]
+
+# The releases at both ends: of the working tree, and one that may come.
+HERE = f"v{version_of_tree()}"
+THERE = f"v{future.VERSION}"
 
 
 def born(template: Path, target: Path, release: Release | None, variant: Variant) -> Path:
@@ -47,3 +52,9 @@ def differences(project: Path, expected: Path) -> list[str]:
     """The paths at which a project is not byte for byte what another one is."""
     mine, other = owner.contents(project), dict(rendering.rendered_files(expected))
     return sorted(path for path in mine.keys() | other.keys() if mine.get(path) != other.get(path))
+
+
+def tool(project: Path, *arguments: str, **variables: str) -> tuple[int, str]:
+    """Run a project's `dev.template` on the Copier of this test run; its exit status, and all that it printed."""
+    done = attempt(sys.executable, "-m", "dev.template", *arguments, cwd=project, env=environment(**variables))
+    return done.returncode, done.stdout

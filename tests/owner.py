@@ -31,11 +31,19 @@ class Edit:
         Raises:
             LookupError: the file does not have this text exactly once, so it is no edit of that release.
         """
-        file = project / self.path
-        text = file.read_text()
-        if text.count(self.before) != 1:
-            raise LookupError(f"{self.path} should have once:\n{self.before}")
-        file.write_text(text.replace(self.before, self.after))
+        replace(project / self.path, self.before, self.after)
+
+
+def replace(file: Path, before: str, after: str) -> None:
+    """Change what stands in a file exactly once.
+
+    Raises:
+        LookupError: it does not.
+    """
+    text = file.read_text()
+    if text.count(before) != 1:
+        raise LookupError(f"{file} should have once:\n{before}")
+    file.write_text(text.replace(before, after))
 
 
 EDITS = (

@@ -27,9 +27,9 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def make(self, *targets: str) -> str:
+    def make(self, *targets: str, **variables: str) -> str:
         """Run targets of the project's Makefile to a good end; return what they printed."""
-        return run("make", *targets, cwd=self.root, env=environment())
+        return run("make", *targets, cwd=self.root, env=environment(**variables))
 
     @contextmanager
     def serving(self, **variables: str) -> Iterator["Service"]:

@@ -1,5 +1,6 @@
 """Answers can be changed on a living project: both ways, with the owner's edits, without a rest of the old answer."""
 
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -11,50 +12,59 @@ from tests.project import Project
 from tests.variants import STRUCTURAL, Variant, choices, plain_variants
 
 
-def with_answer(variant: Variant, question: str, answer: str) -> Variant:
-    return Variant(tuple((name, answer if name == question else given) for name, given in variant.answers))
+@dataclass(frozen=True)
+class Switch:
+    """Two answers to a question, and a variant with the first of them."""
+
+    question: str
+    start: Variant
+    other: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.start.id}-{self.other}"
+
+    @property
+    def there_and_back(self) -> tuple[Variant, Variant]:
+        there = ((name, self.other if name == self.question else given) for name, given in self.start.answers)
+        return Variant(tuple(there)), self.start
 
 
-def pairs() -> list[tuple[Variant, str, str, str]]:
+def switches() -> list[Switch]:
     """Each two answers of each question, on every structure where the question itself decides about the structure."""
     found = {
-        (with_answer(variant, question, first), question, first, second): None
+        Switch(question, start, second): None
         for question, answers in choices().items()
         for first, second in combinations(answers, 2)
-        for variant in (plain_variants() if question in STRUCTURAL else plain_variants()[:1])
+        for plain in (plain_variants() if question in STRUCTURAL else plain_variants()[:1])
+        for start in [Variant(tuple((name, first if name == question else given) for name, given in plain.answers))]
     }
     return list(found)
 
 
-each_pair = pytest.mark.parametrize(
-    ("variant", "question", "first", "second"),
-    pairs(),
-    ids=[f"{question}-{first}-{second}-{variant.id}" for variant, question, first, second in pairs()],
-)
+each_switch = pytest.mark.parametrize("switch", switches(), ids=lambda switch: switch.id)
 
 
-@each_pair
-def test_there_and_back(
-    variant: Variant, question: str, first: str, second: str, template: Path, tmp_path: Path, rendered: Rendered
-) -> None:
+@each_switch
+def test_there_and_back(switch: Switch, template: Path, tmp_path: Path, rendered: Rendered) -> None:
     """What comes out is a fresh rendering of the other answer each time, so that all ordered pairs are covered."""
-    project = life.born(template, tmp_path / "service", None, variant)
-    for answer in (second, first):
-        life.switch(project, question, answer)
+    project = life.born(template, tmp_path / "service", None, switch.start)
+    for variant in switch.there_and_back:
+        life.switch(project, switch.question, variant[switch.question])
         assert not owner.unmerged(project)
-        assert not life.differences(project, rendered(with_answer(variant, question, answer)))
+        assert not life.differences(project, rendered(variant))
         owner.commit(project)
 
 
-@each_pair
+@each_switch
 def test_there_and_back_with_the_owners_edits(
-    variant: Variant, question: str, first: str, second: str, template: Path, tmp_path: Path, worked_on: Rendered
+    switch: Switch, template: Path, tmp_path: Path, worked_on: Rendered
 ) -> None:
-    """The same as if the owner had worked with the other answer from the start, whose suite is run elsewhere."""
-    project = life.born(template, tmp_path / "service", None, variant)
+    """The same as if the owner had worked with the other answer from the start; test_variants_run.py runs that."""
+    project = life.born(template, tmp_path / "service", None, switch.start)
     owner.work_on(project)
-    for answer in (second, first):
-        Project(project).make("template-switch", f"{question}={answer}")
+    for variant in switch.there_and_back:
+        Project(project).make("template-switch", f"{switch.question}={variant[switch.question]}")
         assert not owner.lost(project)
-        assert not life.differences(project, worked_on(with_answer(variant, question, answer)))
+        assert not life.differences(project, worked_on(variant))
         owner.commit(project)

@@ -1,21 +1,23 @@
-"""Each structural variant as its owner would use it: set up, checked, tested, and run.
+"""Each structural variant as its owner would use it, fresh and after some work: set up, checked, tested, and run.
 
-The steps of one variant build on each other, so they stay in one process and in order (tests/conftest.py); two
-variants are worked on at a time.
+The steps with one project build on each other, so they stay in one process and in order (tests/conftest.py); two
+projects are worked on at a time.
 """
 
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from tests import client
+from tests import client, future, life, owner
 from tests.project import ONE_WORKER, Project, Service
-from tests.variants import Variant, by_id, structural_variants
+from tests.shell import run
+from tests.variants import Variant, by_id, plain_variants, structural_variants
 
-RunningProject = Callable[[Variant], Project]
+RunningProject = Callable[[Variant, bool], Project]
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,32 @@ POOLS = {
 }
 
 
+@dataclass(frozen=True)
+class Case:
+    """A variant, `fresh` from the template, or `worked-on` by an owner."""
+
+    variant: Variant
+    kind: str
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    only = metafunc.config.getoption("--variant")
-    chosen = [by_id(only)] if only else structural_variants()
-    if "variant" in metafunc.fixturenames:
-        metafunc.parametrize("variant", chosen, ids=[each.id for each in chosen], scope="module")
+    if "case" in metafunc.fixturenames:
+        only = metafunc.definition.get_closest_marker("only")
+        chosen = [each for each in cases(metafunc.config.getoption("--variant")) if not only or each.kind in only.args]
+        metafunc.parametrize("case", chosen, ids=[f"{each.kind}-{each.variant.id}" for each in chosen], scope="module")
+
+
+def cases(only: str | None) -> list[Case]:
+    """Fresh ones with all answers spread over them, and worked-on ones with the default answers; or just one."""
+    if only:
+        return [Case(by_id(only), "fresh")]
+    fresh = [Case(each, "fresh") for each in structural_variants()]
+    return fresh + [Case(each, "worked-on") for each in plain_variants()]
 
 
 @pytest.fixture
-def project(variant: Variant, running_project: RunningProject) -> Project:
-    return running_project(variant)
+def project(case: Case, running_project: RunningProject) -> Project:
+    return running_project(case.variant, case.kind == "worked-on")
 
 
 def test_setup(project: Project) -> None:
@@ -84,13 +102,14 @@ def test_own_suite(project: Project) -> None:
     assert " skipped" not in printed.splitlines()[-1], printed
 
 
-def test_serves_with_the_numbers_of_its_profile(variant: Variant, project: Project) -> None:
+@pytest.mark.only("fresh")
+def test_serves_with_the_numbers_of_its_profile(case: Case, project: Project) -> None:
     with project.serving(LOG_JSON="true") as service:
         ready = client.call("GET", f"{service.url}/readyz").json()
         assert ready["checks"]["postgresql"]["status"] == "ok"
         assert sign_in(service)["email"] == "ada@example.com"
         (event,) = service.events("database_pool")
-        profile = variant["pool_profile"]
+        profile = case.variant["pool_profile"]
         numbers: dict[str, int | str] = POOLS[profile].event() if profile in POOLS else {"pool": "external"}
         expected = {"profile": profile, **numbers}
         assert {name: event.get(name) for name in expected} == expected
@@ -99,6 +118,29 @@ def test_serves_with_the_numbers_of_its_profile(variant: Variant, project: Proje
         # the service is asked to stop, and everything above it reports a good end
         assert service.stop() == 0, service.log()
         assert not service.left_behind()
+
+
+@pytest.mark.only("worked-on")
+def test_a_release_may_extend_the_tables_of_the_template(
+    case: Case, project: Project, template: Path, place: Path
+) -> None:
+    """On a database with revisions of the owner's own: no merge revision, and no second head on the owner's branch."""
+    project.make("migrate")
+    future.move_to(project.root, future.release(template, place / "future" / case.variant.id, future.platform_revision))
+    life.update(project.root)
+    assert not owner.lost(project.root)
+    project.make("migrate")
+    heads = {"owner_0003 (service) (head)", f"{future.REVISION} (platform) (head)"}
+    assert set(alembic(project, "heads").splitlines()) == heads
+    assert {line.split()[0] for line in alembic(project, "current").splitlines()} == {"owner_0003", future.REVISION}
+    alembic(project, "check")
+
+
+def alembic(project: Project, command: str) -> str:
+    """What Alembic says about the project's own database, without its log."""
+    uv = ("uv", "run", "--no-sync")
+    printed = run(*uv, "python", "-m", "dev.services", "run", "--", *uv, "alembic", command, cwd=project.root)
+    return "\n".join(line for line in printed.splitlines() if "(" in line)
 
 
 def sign_in(service: Service) -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import copier
-from copier.errors import UnsafeTemplateError, UserMessageError
+from copier.errors import UnsafeTemplateError
 
 from dev.template import imports, kept
 from dev.template.errors import TemplateError
@@ -72,13 +72,12 @@ def _merge(project: Project, target: str, answers: Mapping[str, str], *, trust: 
             f"Nothing was done: {target} brings migrations, programs of the template that run once on this project.\n"
             "Read them (hooks/migrations/ of the template), then: make template-update TRUST=1"
         ) from error
-    except (UserMessageError, ValueError) as error:
-        raise TemplateError(f"Copier refused: {error}") from error
     except BaseException as error:
-        # whatever it was, a full disk or Ctrl-C: the working tree may be half changed
-        raise TemplateError(
-            f"Broken off ({error or type(error).__name__}). Your last commit is untouched. {UNDO}"
-        ) from error
+        # whatever it was: an illegal answer, a failed migration, a full disk, Ctrl-C
+        why = str(error) or type(error).__name__
+        if project.changes():
+            raise TemplateError(f"Broken off: {why}\nYour last commit is untouched. {UNDO}") from error
+        raise TemplateError(f"Nothing was done: {why}") from error
 
 
 def _report(before: Project, after: Project, base: Path, what: str) -> int:

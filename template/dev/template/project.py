@@ -67,11 +67,14 @@ class Project:
             raise TemplateError(
                 "There is no commit of this project to come back to: `git init`, add and commit everything, try again."
             ) from error
-        changes = git("status", "--porcelain", cwd=self.root).decode(errors="replace").rstrip()
-        if changes:
+        if changes := self.changes():
             raise TemplateError(
                 f"Nothing was done: commit or stash your changes first, to be able to go back.\n{changes}"
             )
+
+    def changes(self) -> str:
+        """What is not committed, as git lists it; empty when all is."""
+        return git("status", "--porcelain", cwd=self.root).decode(errors="replace").rstrip()
 
     def committed(self, path: str) -> bytes | None:
         """The content of a file in the last commit; None where it has none."""

@@ -1,0 +1,63 @@
+"""Releases that may come."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests import owner
+from tests.releases import release_all
+from tests.shell import run
+
+REVISION = "platform_9999"
+VERSION = "99.0.0"
+
+MODEL = "template/src/app/auth/models.py"
+FIELD = "    used_at: Mapped[datetime | None]"
+ADDED = "    device: Mapped[str | None] = mapped_column(String(64))\n"
+
+MIGRATION = f'''"""The device that a token was given to.
+
+Revision ID: {REVISION}
+Revises: {{head}}
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{REVISION}"
+down_revision = "{{head}}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("refresh_tokens", sa.Column("device", sa.String(length=64), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("refresh_tokens", "device")
+'''
+
+
+def platform_revision(template: Path) -> None:
+    """The change of a release that adds a column to a table of the template."""
+    revisions = template / "template/migrations/platform"
+    head = "platform_" + max(path.name for path in revisions.glob("*.py")).partition("_")[0]
+    (revisions / "9999_device.py").write_text(MIGRATION.format(head=head))
+    owner.replace(template / MODEL, FIELD, ADDED + FIELD)
+
+
+def release(template: Path, target: Path, *changes: Callable[[Path], None]) -> Path:
+    """A clone of the template that has one more release, which makes these changes."""
+    run("git", "clone", "--quiet", str(template), str(target), cwd=template)
+    for change in changes:
+        change(target)
+    release_all(target, VERSION)
+    return target
+
+
+def move_to(project: Path, template: Path) -> None:
+    """Make the project take its updates from another place, as when a template is moved; and commit."""
+    answers = project / ".copier-answers.yml"
+    lines = answers.read_text().splitlines()
+    answers.write_text("".join(f"_src_path: {template}\n" if x.startswith("_src_path:") else f"{x}\n" for x in lines))
+    owner.commit(project, "The template has moved")

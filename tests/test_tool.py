@@ -1,0 +1,187 @@
+"""`make template-check`, `-update`, `-switch` and `-diff` in a project: what they do, and what they say."""
+
+import shutil
+from pathlib import Path
+
+from tests import future, owner
+from tests.life import HERE, THERE, tool
+from tests.shell import attempt, run
+
+UNDO = "git reset --hard && git clean -df"
+
+
+# check
+
+
+def test_check_says_when_there_is_nothing_newer(project: Path) -> None:
+    assert tool(project, "check") == (0, f"up to date: {HERE} is the newest release\n")
+
+
+def test_check_tells_what_a_newer_release_asks_for(project: Path, template: Path, tmp_path: Path) -> None:
+    def change(future_template: Path) -> None:
+        heading = "## Unreleased" if "## Unreleased" in (template / "CHANGELOG.md").read_text() else f"## {HERE[1:]}"
+        notes = f"## {future.VERSION} - 2099-01-01\n\n### For existing projects\n\nWater the plants.\n\n{heading}"
+        owner.replace(future_template / "CHANGELOG.md", f"\n{heading}", f"\n{notes}")
+        manifest = future_template / "copier.yml"
+        owner.replace(manifest, "small (5 connections, 10 at most)", "small (7 connections, 8 at most)")
+        owner.replace(manifest, "asyncpg (fastest): asyncpg\n", "asyncpg (fastest): asyncpg_next\n")
+        owner.replace(manifest, "  default: asyncpg\n", "  default: asyncpg_next\n")
+        owner.replace(
+            manifest, "# 3. Computed", "colour:\n  type: str\n  help: Which?\n  default: blue\n\n# 3. Computed"
+        )
+
+    future.move_to(project, future.release(template, tmp_path / "future", change))
+    status, printed = tool(project, "check")
+    assert status == 0
+    assert not run("git", "status", "--porcelain", cwd=project)
+    assert printed.startswith(f"update available: {HERE} → {THERE}\n")
+    assert "Water the plants." in printed
+    assert "'small (5 connections, 10 at most)', and means 'small (7 connections, 8 at most)'" in printed
+    assert "db_driver: asyncpg is no longer a choice; an update falls back to asyncpg_next" in printed
+    assert "colour: a new question, 'Which?'; an update takes blue" in printed
+
+
+def test_check_through_make(project: Path) -> None:
+    """As the owner types it: uv brings Copier, the project's environment is not needed."""
+    assert run("make", "template-check", cwd=project).startswith("up to date")
+
+
+# update
+
+
+def touch_security(template: Path) -> None:
+    """A release that changes a file which is the same in all variants."""
+    file = template / "template/src/app/security.py"
+    file.write_text(file.read_text().replace('"""', '"""Of the future. ', 1))
+
+
+def test_update_merges_and_says_what_to_do(project: Path, template: Path, tmp_path: Path) -> None:
+    owner.work_on(project)
+    future.move_to(project, future.release(template, tmp_path / "future", touch_security, future.platform_revision))
+    printed = run("make", "template-update", cwd=project)
+    assert printed.startswith(f"Merged: {HERE} → {THERE}.")
+    assert "CONFLICTS" not in printed
+    assert "Of the future." in (project / "src/app/security.py").read_text()
+    assert not owner.lost(project)
+
+
+def test_update_fails_on_a_conflict_and_names_the_file(project: Path, template: Path, tmp_path: Path) -> None:
+    file = project / "src/app/security.py"
+    file.write_text(file.read_text().replace('"""', '"""Of our own. ', 1))
+    future.move_to(project, future.release(template, tmp_path / "future", touch_security))
+    before = owner.contents(project)
+    done = attempt("make", "template-update", cwd=project)
+    assert done.returncode != 0
+    assert "CONFLICTS" in done.stdout
+    assert "  src/app/security.py\n" in done.stdout
+    assert owner.unmerged(project) == ["src/app/security.py"]
+    assert UNDO in done.stdout
+    run("sh", "-c", UNDO, cwd=project)
+    assert owner.contents(project) == before
+    assert not run("git", "status", "--porcelain", cwd=project)
+
+
+def test_update_puts_edits_aside_when_a_release_removes_their_file(
+    project: Path, template: Path, tmp_path: Path
+) -> None:
+    file = project / "src/app/api/ndjson.py"
+    file.write_text(file.read_text() + "\nOURS = 1\n")
+    mine = file.read_bytes()
+    future.move_to(
+        project,
+        future.release(template, tmp_path / "future", lambda root: (root / "template/src/app/api/ndjson.py").unlink()),
+    )
+    status, printed = tool(project, "update")
+    assert status == 0, printed
+    assert not file.exists()
+    assert "  src/app/api/ndjson.py\n" in printed
+    assert "src/app/api/v1/orders.py imports app.api.ndjson" in printed
+    assert (project / "kept-edits/src/app/api/ndjson.py.mine").read_bytes() == mine
+    assert "+OURS = 1" in (project / "kept-edits/src/app/api/ndjson.py.diff").read_text()
+
+
+def test_update_asks_before_a_migration_runs(project: Path, template: Path, tmp_path: Path) -> None:
+    def change(root: Path) -> None:
+        migration = '_migrations:\n  - version: 99.0.0\n    command: ["touch", "migrated"]\n'
+        owner.replace(root / "copier.yml", "# 2. Questions", f"{migration}\n# 2. Questions")
+
+    future.move_to(project, future.release(template, tmp_path / "future", change))
+    status, printed = tool(project, "update")
+    assert status == 1
+    assert "make template-update TRUST=1" in printed
+    assert not run("git", "status", "--porcelain", cwd=project)
+    assert run("make", "template-update", "TRUST=1", cwd=project).startswith("Merged")
+    assert (project / "migrated").exists()
+
+
+def test_an_update_that_breaks_off_says_how_to_go_back(project: Path, template: Path, tmp_path: Path) -> None:
+    def change(root: Path) -> None:
+        migration = '_migrations:\n  - version: 99.0.0\n    command: ["false"]\n'
+        owner.replace(root / "copier.yml", "# 2. Questions", f"{migration}\n# 2. Questions")
+
+    future.move_to(project, future.release(template, tmp_path / "future", change, touch_security))
+    before = owner.contents(project)
+    status, printed = tool(project, "--trust", "update")
+    assert status == 1
+    assert "Traceback" not in printed
+    assert UNDO in printed
+    run("sh", "-c", UNDO, cwd=project)
+    assert owner.contents(project) == before
+
+
+def test_update_works_in_a_part_of_a_repository(born: Path, template: Path, tmp_path: Path) -> None:
+    project = tmp_path / "everything" / "service"
+    shutil.copytree(born, project, ignore=shutil.ignore_patterns(".git"))
+    file = project / "src/app/api/ndjson.py"
+    file.write_text(file.read_text() + "\nOURS = 1\n")
+    owner.commit(project.parent)
+    future.move_to(project, future.release(template, tmp_path / "future", touch_security))
+    status, printed = tool(project, "update")
+    assert status == 0, printed
+    assert "OURS" in file.read_text()
+    assert "Of the future." in (project / "src/app/security.py").read_text()
+
+
+# switch
+
+
+def test_switch_puts_edits_aside_and_back(project: Path) -> None:
+    """No edit vanishes in silence: the files that the other answer removes are named, kept, and filled again."""
+    files = [project / "src/app/orders/repository.py", project / "tests/users/test_repository.py"]
+    for file in files:
+        file.write_text(f"{file.read_text()}\n\nOURS = 1\n")
+    (project / "src/app/report.py").write_text('"""Ours."""\n\nfrom app.db.repository import AsyncRepository\n')
+    owner.commit(project)
+    before = owner.contents(project)
+    printed = run("make", "template-switch", "data_access=dao", cwd=project)
+    assert "data_access: repository → dao" in printed
+    assert "  src/app/orders/repository.py\n  tests/users/test_repository.py\n" in printed
+    assert "src/app/report.py imports app.db.repository" in printed
+    assert "OURS" in (project / "kept-edits/src/app/orders/repository.py.mine").read_text()
+    assert "+OURS = 1" in (project / "kept-edits/src/app/orders/repository.py.diff").read_text()
+    owner.commit(project)
+    assert "kept-edits/ still holds your changes of 2 removed files" in tool(project, "check")[1]
+    printed = run("make", "template-switch", "data_access=repository", cwd=project)
+    assert "Edits put back into their files:" in printed
+    assert owner.contents(project) == before
+
+
+def test_switch_marks_an_edit_that_both_styles_have_otherwise(project: Path) -> None:
+    service = project / "src/app/users/service.py"
+    owner.replace(service, "await UserRepository(session).find(user_id)", "await UserRepository(session).get(user_id)")
+    owner.commit(project)
+    status, printed = tool(project, "switch", "data_access=dao")
+    assert status == 1
+    assert "  src/app/users/service.py\n" in printed
+    assert owner.unmerged(project) == ["src/app/users/service.py"]
+
+
+# diff
+
+
+def test_diff_shows_what_the_owner_changed_in_the_templates_files(project: Path) -> None:
+    assert tool(project, "diff") == (0, "All files of the template are as it renders them.\n")
+    owner.edit(project)
+    _, printed = tool(project, "diff")
+    changed = {line.split()[2].removeprefix("template/") for line in printed.splitlines() if line.startswith("diff ")}
+    assert changed == {edit.path for edit in owner.EDITS} | {owner.DELETED}
