@@ -29,6 +29,10 @@ test-variant: $(READY) ## Render and run one variant in full: make test-variant 
 matrix: $(READY) ## Print the variants as JSON, for CI
 	@$(BIN)/python -m tests.variants
 
+.PHONY: release
+release: $(READY) ## Tag this commit as a release, if it may be one: make release VERSION=1.2.3
+	@$(BIN)/python -m tests.release "$(VERSION)"
+
 .PHONY: bench
 bench: $(READY) ## Measure the structural variants beside the usual tutorial: make bench BENCH_ARGS="--help"
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import future, life, owner
-from tests.life import HERE, tool
+from tests.life import HERE, THERE, tool
 from tests.releases import release_all
 from tests.rendering import fingerprint
 from tests.shell import run

@@ -1,0 +1,82 @@
+"""`make release VERSION=x.y.z`: looks whether this commit may be that release, and tags it."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.releases import CHANGELOG, HistoryError, git, order, past_releases, top_heading
+from tests.shell import CommandError, run
+from tests.variants import ROOT
+
+# what a release must not break: the projects there are
+SUITES = ("tests/test_updates.py", "tests/test_switches.py", "tests/test_tool.py", "tests/test_tool_refusals.py")
+
+NOTES = re.compile(r"^### For existing projects\n+(?!#)\S", re.MULTILINE)
+
+
+class ReleaseError(Exception):
+    """This cannot be released; the message says what to do first."""
+
+
+def check(version: str, root: Path = ROOT) -> None:
+    """Look at the tree, the tags and the changelog.
+
+    Raises:
+        ReleaseError: something speaks against it.
+        HistoryError: the history does not tell what was released before.
+    """
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        raise ReleaseError(f"say which version: make release VERSION=1.2.3, not {version!r}")
+    if changes := git("status", "--porcelain", cwd=root).rstrip():
+        raise ReleaseError(f"commit everything first, or the tag will not be what you tested:\n{changes}")
+    if git("tag", "--list", f"v{version}", cwd=root).strip():
+        raise ReleaseError(f"v{version} exists, and tags are never moved: take the next version")
+    changelog = (root / CHANGELOG).read_text()
+    if top_heading(changelog) != version:
+        raise ReleaseError(f"{CHANGELOG} begins with {top_heading(changelog)}: finish its heading as {version} first")
+    past = past_releases(root)
+    if past and order(version) <= order(past[-1].version):
+        raise ReleaseError(f"{version} does not come after {past[-1].version}")
+    newest = re.split(r"^## ", changelog, flags=re.MULTILINE)[1]
+    if not re.match(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d\n", newest):
+        raise ReleaseError(f"write the heading as `## {version} - year-month-day`")
+    if not NOTES.search(newest):
+        raise ReleaseError('say under "For existing projects" what an update brings and asks for')
+
+
+def suites(root: Path = ROOT) -> None:
+    """Run the suites about updates.
+
+    Raises:
+        CommandError: they are not green.
+    """
+    run(sys.executable, "-m", "pytest", "-n", "logical", *SUITES, cwd=root, seconds=3600)
+
+
+def release(version: str, root: Path = ROOT, prove: Callable[[Path], None] = suites) -> str:
+    """Check, prove, tag; return what to do next.
+
+    Raises:
+        ReleaseError: something speaks against it.
+        HistoryError: the history does not tell what was released before.
+        CommandError: the proof failed.
+    """
+    check(version, root)
+    prove(root)
+    git("tag", "--annotate", f"--message=Release {version}", f"v{version}", cwd=root)
+    return f"v{version} is tagged. Publish it: git push origin v{version}"
+
+
+def main(arguments: list[str]) -> int:
+    """Release, and say how it went; the exit status tells whether it did."""
+    try:
+        print(release(arguments[0] if arguments else ""))
+    except (ReleaseError, HistoryError, CommandError) as error:
+        print(f"Not released: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
