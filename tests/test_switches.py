@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import life, owner
+from tests import life, owner, rendering
 from tests.life import Rendered
 from tests.project import Project
+from tests.shell import attempt
 from tests.variants import STRUCTURAL, Variant, choices, plain_variants
 
 
@@ -68,3 +69,28 @@ def test_there_and_back_with_the_owners_edits(
         assert not owner.lost(project)
         assert not life.differences(project, worked_on(variant))
         owner.commit(project)
+
+
+@pytest.mark.parametrize("start", plain_variants(), ids=lambda variant: variant.id)
+def test_no_answer_stands_beside_another_one(start: Variant, tmp_path: Path, rendered: Rendered) -> None:
+    """Two answers that are changed one after the other are a merge, and lines side by side cannot be merged."""
+    for one, other in combinations([each for each in switches() if each.start == start], 2):
+        first, second = one.there_and_back[0], other.there_and_back[0]
+        if one.question == other.question:
+            continue
+        both = Switch(other.question, first, other.other).there_and_back[0]
+        trees = [rendering.rendered_files(rendered(variant)) for variant in (start, first, second, both)]
+        base, mine, theirs, expected = trees
+        for path in [path for path in base if len({tree.get(path) for tree in (base, mine, theirs)}) == 3]:
+            if path in mine and path in theirs and path != ".copier-answers.yml":
+                merged = merge(tmp_path, mine[path], base[path], theirs[path])
+                assert merged == expected[path], (
+                    f"{one.question} and {other.question} meet in {path}: part them by a fixed line"
+                )
+
+
+def merge(place: Path, mine: bytes, base: bytes, theirs: bytes) -> bytes:
+    """What git makes of two changes of one file; with markers where it cannot tell."""
+    for name, content in {"mine": mine, "base": base, "theirs": theirs}.items():
+        (place / name).write_bytes(content)
+    return attempt("git", "merge-file", "-p", "mine", "base", "theirs", cwd=place).stdout.encode()
