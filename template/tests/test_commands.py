@@ -77,7 +77,7 @@ def test_missing_setting_is_one_line_and_a_failure(
 
 def test_openapi_prints_the_document(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     run(monkeypatch, "openapi")
-    assert "/api/v1/orders" in json.loads(capsys.readouterr().out)["paths"]
+    assert "/api/v1/users" in json.loads(capsys.readouterr().out)["paths"]
 
 
 def test_migrate_applies_what_is_missing(monkeypatch: pytest.MonkeyPatch, migrated_url: str) -> None:

@@ -35,12 +35,12 @@ def test_production_logs_json_with_the_context(capfdbinary: pytest.CaptureFixtur
     logging.configure(LogSettings.model_construct(), Environment.PRODUCTION)
     user = uuid4()
     token = context.actor.set(context.Actor(user))
-    structlog.get_logger().info("order_paid", order=7)
+    structlog.get_logger().info("invoice_sent", invoice=7)
     context.actor.reset(token)
     stdlib.getLogger("library").warning("careful %s", "now")
     ours, theirs = (json.loads(line) for line in capfdbinary.readouterr().out.splitlines())
-    assert ours["event"] == "order_paid"
-    assert ours["order"] == 7
+    assert ours["event"] == "invoice_sent"
+    assert ours["invoice"] == 7
     assert ours["level"] == "info"
     assert ours["request_id"] == theirs["request_id"] == request_id
     assert ours["user_id"] == str(user)
@@ -80,9 +80,9 @@ def test_traceback_does_not_show_the_row_that_postgresql_shows(capfdbinary: pyte
 
 def test_development_logs_text(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     logging.configure(LogSettings.model_construct(), Environment.DEVELOPMENT)
-    structlog.get_logger().info("order_paid", order=7)
+    structlog.get_logger().info("invoice_sent", invoice=7)
     line = capfdbinary.readouterr().out.decode()
-    assert "order_paid" in line
+    assert "invoice_sent" in line
     assert not line.startswith("{")
 
 

@@ -84,7 +84,7 @@ async def test_constraints_have_the_names_that_migrations_drop_them_by(database:
     async with database.transaction() as session:
         found = (await session.execute(text(query))).all()
         ours = [(kind, table, name) for kind, table, name in found if table != "alembic_version"]
-        assert {kind for kind, _, _ in ours} == set(prefixes)
+        assert {"p", "u"} <= {kind for kind, _, _ in ours}
         for kind, table, name in ours:
             assert name.startswith(f"{prefixes[kind]}_{table}"), name
             await session.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name} CASCADE"))

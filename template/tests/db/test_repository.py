@@ -5,20 +5,25 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine, insert, inspect, update
-from sqlalchemy.exc import IntegrityError, MultipleResultsFound, NoResultFound
+from sqlalchemy.exc import IntegrityError, InvalidRequestError, MultipleResultsFound, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import defer, joinedload, selectinload
 
 from app.context import Actor, actor
 from app.db.pagination import Cursor, PageRequest
 from app.db.repository import AsyncRepository
 from app.db.session import Database
 from app.users.models import User
+from tests.support.families import ScratchParent, create_tables, parent
 from tests.support.sql import recorded_statements
 
 
 class Users(AsyncRepository[User]):
     model = User
+
+
+class Parents(AsyncRepository[ScratchParent]):
+    model = ScratchParent
 
 
 def user(email: str) -> User:
@@ -34,6 +39,15 @@ async def session(database: Database) -> AsyncIterator[AsyncSession]:
 @pytest.fixture
 async def users(session: AsyncSession) -> Users:
     return Users(session)
+
+
+@pytest.fixture
+async def parents(database: Database, session: AsyncSession) -> Parents:
+    await create_tables(database)
+    await Parents(session).add_all(parent(name) for name in ("ada", "bob", "cyd"))
+    # so that what is found comes from the server
+    session.expunge_all()
+    return Parents(session)
 
 
 async def test_added_row_has_what_the_server_computed(users: Users) -> None:
@@ -145,6 +159,26 @@ async def test_stream_gives_every_row_in_batches(users: Users, session: AsyncSes
         found = [row.email async for row in users.stream(User.email >= "050", batch=100)]
     assert sorted(found) == [f"{number:03}" for number in range(50, 250)]
     assert len(statements) == 1
+
+
+async def test_one_row_and_its_children_are_one_statement(parents: Parents, sql_engine: Engine) -> None:
+    with recorded_statements(sql_engine) as statements:
+        (bob,) = await parents.list(ScratchParent.name == "bob", options=[joinedload(ScratchParent.children)])
+    assert len(statements) == 1
+    assert [child.position for child in bob.children] == [1, 2]
+
+
+async def test_many_rows_and_their_children_are_two_statements(parents: Parents, sql_engine: Engine) -> None:
+    with recorded_statements(sql_engine) as statements:
+        page = await parents.page(PageRequest(limit=2), options=[selectinload(ScratchParent.children)])
+    assert len(statements) == 2
+    assert [len(row.children) for row in page.items] == [2, 2]
+
+
+async def test_forgotten_loader_option_raises_instead_of_asking_row_by_row(parents: Parents) -> None:
+    for row in await parents.list():
+        with pytest.raises(InvalidRequestError, match="lazy='raise'"):
+            _ = row.children
 
 
 @pytest.mark.commits

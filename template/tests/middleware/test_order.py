@@ -47,7 +47,7 @@ async def test_refused_request_has_everything_around_it_and_is_logged_with_its_u
 
 
 async def test_too_large_body_is_refused_before_anybody_is_asked_who_they_are(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/api/v1/orders", content=b"x" * 2000, headers=ORIGIN)
+    answer = await client.post("/api/v1/users", content=b"x" * 2000, headers=ORIGIN)
     problem(answer, 413, "content_too_large")
     assert set(answer.headers) >= AROUND
     assert "x-ratelimit-limit" not in answer.headers
@@ -62,7 +62,7 @@ async def test_bug_has_everything_around_it(client: httpx.AsyncClient) -> None:
 async def test_preflight_goes_no_further_than_cors(client: httpx.AsyncClient) -> None:
     preflight = ORIGIN | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "idempotency-key"}
     for _ in range(6):
-        answer = await client.options("/api/v1/orders", headers=preflight)
+        answer = await client.options("/api/v1/users", headers=preflight)
         assert answer.status_code == 200
     assert "x-request-id" not in answer.headers
 
@@ -74,7 +74,7 @@ async def test_unknown_origin_is_told_nothing(client: httpx.AsyncClient) -> None
 
 async def test_invalid_token_is_limited_by_address(client: httpx.AsyncClient) -> None:
     codes = [
-        (await client.get("/api/v1/orders", headers={"Authorization": f"Bearer {number}"})).status_code
+        (await client.get("/api/v1/users/me", headers={"Authorization": f"Bearer {number}"})).status_code
         for number in range(5)
     ]
     assert codes == [401, 401, 401, 401, 429]
@@ -90,5 +90,5 @@ async def test_users_behind_one_address_are_limited_each(app: FastAPI, state: St
         first = await sign_up(client)
         second = await sign_up(client)
         for headers in (first, second):
-            answers = [await client.get("/api/v1/orders", headers=headers) for _ in range(5)]
+            answers = [await client.get("/api/v1/users/me", headers=headers) for _ in range(5)]
             assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 429]

@@ -1,55 +1,24 @@
 """What one can rely on with orders, whatever is behind the service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 import pytest
-from pydantic import SecretStr
-from sqlalchemy import event, func, select, text
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from app.context import Actor, actor
 from app.db.pagination import Cursor, PageRequest
 from app.db.session import Database
-from app.idempotency import Claim, IdempotencyKey, IdempotencyKeyReused
+from app.idempotency import IdempotencyKeyReused
 from app.orders.errors import OrderNotFound, OrderNotPayable
 from app.orders.models import Order, OrderLine, OrderStatus
-from app.orders.schemas import LineCreate, OrderCreate, OrderRead
+from app.orders.schemas import OrderCreate, OrderRead
 from app.orders.service import OrderService
 from app.services import Services
-from app.users.schemas import UserCreate
-
-TEA = LineCreate(sku="TEA-250", quantity=2, unit_price_cents=499)
-CUP = LineCreate(sku="CUP", quantity=1, unit_price_cents=1200)
-BASKET = OrderCreate(lines=[TEA, CUP])
-REFUSE_AT_COMMIT = (
-    """
-    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-    $$BEGIN RAISE EXCEPTION 'refused at commit' USING ERRCODE = 'check_violation'; END$$
-    """,
-    """
-    CREATE CONSTRAINT TRIGGER refuse AFTER INSERT OR UPDATE ON orders
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()
-    """,
-)
-
-
-@pytest.fixture
-def orders(services: Services) -> OrderService:
-    return services.orders
-
-
-@pytest.fixture
-async def owner(services: Services) -> UUID:
-    return await register(services)
-
-
-async def register(services: Services) -> UUID:
-    user = UserCreate(email=f"{uuid4().hex}@example.com", password=SecretStr("correct horse battery"))
-    return (await services.users.create(user)).id
+from tests.orders.baskets import BASKET, CUP, TEA, batches, claim, register, rows
 
 
 @contextmanager
@@ -59,23 +28,9 @@ def acting(user_id: UUID) -> Iterator[None]:
     actor.reset(token)
 
 
-async def batches(*sizes: int) -> AsyncIterator[Sequence[OrderCreate]]:
-    for size in sizes:
-        yield [BASKET] * size
-
-
-async def rows(database: Database, model: type[Order | OrderLine | IdempotencyKey]) -> int:
-    async with database.read() as session:
-        return (await session.scalars(select(func.count()).select_from(model))).one()
-
-
 async def stored(database: Database) -> Sequence[Order]:
     async with database.read() as session:
         return (await session.scalars(select(Order))).all()
-
-
-def claim(owner: UUID, key: str = "one", body: OrderCreate = BASKET) -> Claim:
-    return Claim.of(owner, key, "create_order", body)
 
 
 async def test_placed_order_has_its_lines_and_total(orders: OrderService, owner: UUID) -> None:
@@ -180,66 +135,6 @@ async def test_summary_counts_by_status(orders: OrderService, owner: UUID) -> No
         (OrderStatus.CANCELLED, 1, 2198),
         (OrderStatus.PENDING, 2, 4396),
     ]
-
-
-async def test_import_stores_all_orders(orders: OrderService, owner: UUID, database: Database) -> None:
-    assert await orders.import_all(owner, batches(600, 1, 300)) == 901
-    assert (await rows(database, Order), await rows(database, OrderLine)) == (901, 1802)
-    (imported,) = (await orders.page(owner, PageRequest(limit=1))).items
-    assert (imported.status, imported.total_cents) == (OrderStatus.PENDING, 2198)
-    assert [line.model_dump() for line in imported.lines] == [TEA.model_dump(), CUP.model_dump()]
-
-
-async def test_import_of_nothing_imports_nothing(orders: OrderService, owner: UUID, database: Database) -> None:
-    assert await orders.import_all(owner, batches()) == 0
-    assert await orders.import_all(owner, batches(0)) == 0
-    assert await rows(database, Order) == 0
-
-
-@pytest.mark.commits
-async def test_import_that_breaks_off_leaves_nothing(orders: OrderService, owner: UUID, database: Database) -> None:
-    async def broken() -> AsyncIterator[Sequence[OrderCreate]]:
-        yield [BASKET] * 10
-        raise ConnectionResetError
-
-    with pytest.raises(ConnectionResetError):
-        await orders.import_all(owner, broken())
-    assert (await rows(database, Order), await rows(database, OrderLine)) == (0, 0)
-
-
-@pytest.mark.commits
-async def test_failure_after_the_flush_leaves_no_row(orders: OrderService, owner: UUID, database: Database) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError
-
-    event.listen(Session, "after_flush", fail)
-    try:
-        with pytest.raises(ZeroDivisionError):
-            await orders.create(owner, BASKET, claim(owner))
-    finally:
-        event.remove(Session, "after_flush", fail)
-    assert [await rows(database, model) for model in (Order, OrderLine, IdempotencyKey)] == [0, 0, 0]
-
-
-@pytest.mark.commits
-async def test_failure_of_the_commit_is_raised_and_leaves_nothing(
-    orders: OrderService, owner: UUID, database: Database
-) -> None:
-    placed = await orders.create(owner, BASKET)
-    async with database.transaction() as session:
-        for statement in REFUSE_AT_COMMIT:
-            await session.execute(text(statement))
-    calls: tuple[Awaitable[object], ...] = (
-        orders.create(owner, BASKET, claim(owner)),
-        orders.pay(owner, placed.id),
-        orders.cancel(owner, placed.id),
-        orders.import_all(owner, batches(2, 2)),
-    )
-    for call in calls:
-        with pytest.raises(IntegrityError, match="refused at commit"):
-            await call
-    assert [await rows(database, model) for model in (Order, OrderLine, IdempotencyKey)] == [1, 2, 0]
-    assert await orders.get(owner, placed.id) == placed
 
 
 @pytest.mark.commits

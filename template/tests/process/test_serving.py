@@ -20,7 +20,8 @@ from tests.support.client import PASSWORD
 from tests.support.databases import execute, migrate
 from tests.support.server import PATIENCE, Server, serving
 
-ORDER = {"lines": [{"sku": "TEA", "quantity": 1, "unit_price_cents": 100}]}
+ME = "/api/v1/users/me"
+CHANGE = {"full_name": "Ada"}
 
 
 def sign_up(server: Server) -> dict[str, str]:
@@ -35,10 +36,9 @@ async def test_sigterm_lets_requests_in_flight_finish(tmp_path: Path, migrated_u
     with serving(tmp_path, migrated_url) as server, ThreadPoolExecutor(1) as threads:
         server.wait_until_ready()
         headers = sign_up(server)
-        order = server.client.post("/api/v1/orders", json=ORDER, headers=headers).json()
         async with database.transaction() as session:
-            await session.execute(text("SELECT * FROM orders FOR UPDATE"))
-            paying = threads.submit(server.client.post, f"/api/v1/orders/{order['id']}/pay", headers=headers)
+            await session.execute(text("SELECT * FROM users FOR UPDATE"))
+            changing = threads.submit(server.client.patch, ME, json=CHANGE, headers=headers)
             waiting = text(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             )
@@ -47,9 +47,9 @@ async def test_sigterm_lets_requests_in_flight_finish(tmp_path: Path, migrated_u
                     await session.execute(text("SELECT pg_sleep(0.02)"))
             server.process.terminate()
             await asyncio.sleep(0.3)
-            assert not paying.done()
-        answer = paying.result()
-        assert (answer.status_code, answer.json()["status"]) == (200, "paid")
+            assert not changing.done()
+        answer = changing.result()
+        assert (answer.status_code, answer.json()["full_name"]) == (200, "Ada")
         output, _ = server.process.communicate(timeout=PATIENCE)
         assert server.process.returncode == 0
     events = [json.loads(line) for line in output.splitlines()]
@@ -72,13 +72,13 @@ def test_service_survives_the_loss_of_its_database(tmp_path: Path) -> None:
         server = stack.enter_context(serving(tmp_path, url, DB_POOL_PRE_PING="false"))
         server.wait_until_ready()
         headers = sign_up(server)
-        assert server.client.post("/api/v1/orders", json=ORDER, headers=headers).status_code == 201
+        assert server.client.patch(ME, json=CHANGE, headers=headers).status_code == 200
 
         running.close()
         for _ in range(3):
-            for method, path in (("GET", "/api/v1/orders"), ("POST", "/api/v1/orders")):
-                body = ORDER if method == "POST" else None
-                answer = server.client.request(method, path, json=body, headers=headers)
+            for method in ("GET", "PATCH"):
+                body = CHANGE if method == "PATCH" else None
+                answer = server.client.request(method, ME, json=body, headers=headers)
                 assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
                 assert int(answer.headers["retry-after"]) > 0
         ready = server.client.get("/readyz")
@@ -87,7 +87,7 @@ def test_service_survives_the_loss_of_its_database(tmp_path: Path) -> None:
 
         running.enter_context(servers.postgres(data, port=port))
         server.wait_until_ready()
-        assert len(server.client.get("/api/v1/orders", headers=headers).json()["items"]) == 1
+        assert server.client.get(ME, headers=headers).json()["full_name"] == "Ada"
         assert server.stop()[0] == 0
 
 
@@ -100,7 +100,7 @@ def test_connections_lost_under_load_are_503s_and_nothing_else(tmp_path: Path, m
 
         def load() -> None:
             while not stop.is_set():
-                codes.append(server.client.get("/api/v1/orders", headers=headers).status_code)
+                codes.append(server.client.get(ME, headers=headers).status_code)
 
         with ThreadPoolExecutor(4) as threads:
             loads = [threads.submit(load) for _ in range(4)]
@@ -114,7 +114,7 @@ def test_connections_lost_under_load_are_503s_and_nothing_else(tmp_path: Path, m
         assert codes.count(200) > 0
         # the last cut may not have been noticed yet
         server.wait_until_ready()
-        assert server.client.get("/api/v1/orders", headers=headers).status_code == 200
+        assert server.client.get(ME, headers=headers).status_code == 200
 
 
 def cut_connections(url: str) -> None:

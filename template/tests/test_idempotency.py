@@ -1,0 +1,69 @@
+"""A key has one effect, and the same answer for whoever repeats the request."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import BaseModel
+from sqlalchemy import func, select
+
+from app.db.session import Database
+from app.idempotency import Claim, IdempotencyKey, IdempotencyKeyReused, once
+
+ADA, BOB = UUID(int=1), UUID(int=2)
+
+
+class Body(BaseModel):
+    text: str = "hello"
+
+
+class Answer(BaseModel):
+    number: UUID
+
+
+async def answer(database: Database, claim: Claim | None, *, fail: bool = False) -> Answer:
+    async def work() -> Answer:
+        # so that another request comes in between
+        await asyncio.sleep(0.05)
+        if fail:
+            raise ZeroDivisionError
+        return Answer(number=uuid4())
+
+    async with database.transaction() as session:
+        return await once(session, claim, Answer, work)
+
+
+def claim(user: UUID = ADA, key: str = "one", operation: str = "greet", text: str = "hello") -> Claim:
+    return Claim.of(user, key, operation, Body(text=text))
+
+
+async def test_claimed_request_is_answered_as_the_first_time(database: Database) -> None:
+    first = await answer(database, claim())
+    assert await answer(database, claim()) == first
+
+
+@pytest.mark.parametrize("other", [None, claim(BOB), claim(key="two")])
+async def test_other_requests_have_an_effect_of_their_own(database: Database, other: Claim | None) -> None:
+    assert await answer(database, claim()) != await answer(database, other)
+
+
+@pytest.mark.parametrize("other", [claim(text="bye"), claim(operation="leave")])
+async def test_key_is_not_good_for_another_request(database: Database, other: Claim) -> None:
+    await answer(database, claim())
+    with pytest.raises(IdempotencyKeyReused):
+        await answer(database, other)
+
+
+async def test_failed_request_does_not_use_up_its_key(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await answer(database, claim(), fail=True)
+    async with database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(IdempotencyKey)) == 0
+    await answer(database, claim())
+
+
+@pytest.mark.commits
+async def test_concurrent_requests_with_a_key_have_one_effect(database: Database) -> None:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(answer(database, claim())) for _ in range(5)]
+    assert len({task.result().number for task in tasks}) == 1
