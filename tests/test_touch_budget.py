@@ -25,7 +25,7 @@ BUDGETS = {
         # says how this flavour is used
         r"README\.md",
         r"AGENTS\.md",
-        r"docs/data-access\.md",
+        r"docs/(data-access|features)\.md",
     ),
     "pool_profile": (ANSWERS, r"src/app/config\.py"),
 }

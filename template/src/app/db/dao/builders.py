@@ -73,7 +73,7 @@ class QueryBuilder(Builder[ModelT]):
         return replace(self, _offset=count)
 
     def options(self, *options: ORMOption) -> Self:
-        """With loader options, such as `selectinload(Order.lines)`."""
+        """With loader options, such as `selectinload(Parent.children)`."""
         return replace(self, _options=(*self._options, *options))
 
     def for_update(self, *, nowait: bool = False, skip_locked: bool = False) -> Self:
