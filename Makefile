@@ -21,9 +21,9 @@ test: $(READY) ## Check the template, render all variants, run those that differ
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-variant
-test-variant: $(READY) ## Render and run one variant in full: make test-variant VARIANT=asyncpg-dao-small
+test-variant: $(READY) ## Render, run and drill one variant: make test-variant VARIANT=asyncpg-dao-small
 	@test -n "$(VARIANT)" || { echo 'Say which: make test-variant VARIANT=asyncpg-dao-small; `make matrix` lists them'; exit 1; }
-	@$(BIN)/python -m pytest tests/test_variants_run.py --variant "$(VARIANT)" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/test_variants_run.py tests/test_drills.py --variant "$(VARIANT)" $(PYTEST_ARGS)
 
 .PHONY: matrix
 matrix: $(READY) ## Print the variants as JSON, for CI

@@ -19,10 +19,12 @@ from tests.variants import ROOT, Variant
 # All that is made lies below this directory, which the first process of the run makes and removes.
 _PLACE = "TEMPLATE_TESTS_PLACE"
 _stack = ExitStack()
+# Files whose tests build on each other, for each variant.
+STEP_BY_STEP = ("test_variants_run.py", "test_drills.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--variant", help="run only this variant in tests/test_variants_run.py, but any of them")
+    parser.addoption("--variant", help="run and drill only this variant, but any of them")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,12 +46,15 @@ def pytest_configure(config: pytest.Config) -> None:
 class OneVariantOneProcess(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist is untyped
     """Hands out the steps with a project together and first, since they are most of the work; all other tests singly.
 
+    The run of a variant and its drill are two projects, so they may be worked on at the same time.
+
     pytest-xdist's own groups (`xdist_group`) are silently ignored by 3.8.0 on pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file, _, name = nodeid.partition("::")
-        return file + name[name.rindex("[") :] if file.endswith("_run.py") else nodeid
+        file, _, test = nodeid.partition("::")
+        in_steps = file.endswith(STEP_BY_STEP) and "[" in test
+        return file + test[test.rindex("[") :] if in_steps else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:

@@ -1,0 +1,116 @@
+"""The recipes of docs/features.md, followed word for word on one project of each structural variant.
+
+The steps build on each other, as those of tests/test_variants_run.py do, and stay in one process for the same reason.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import client, recipes
+from tests.project import ONE_WORKER, Project
+from tests.rendering import commit, render
+from tests.shell import run
+from tests.test_variants_run import sign_in
+from tests.variants import ROOT, Variant, by_id, choices, structural_variants
+
+PAGE = "docs/features.md"
+ADD = "Add a feature"
+REMOVE = "Remove the sample"
+NOTHING_TO_KEEP = "Its tables, when no database has to be kept"
+DATABASE_TO_KEEP = "Its tables, when a database has to be kept"
+
+ADDED_TESTS = "tests/notes tests/api/test_notes.py"
+AFFECTED_TESTS = "tests/api/test_openapi.py tests/db/test_migrations.py"
+
+PLACES = ("src", "tests", "migrations", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md", "AGENTS.md")
+# what `order` means besides something that is bought
+SEQUENCE = re.compile(
+    r"order_by|\b(the|The|its|this|certain|given|reverse) order\b|\ban order(,| and) a limit|\b_order\b"
+)
+NAME_OF_A_TEST = re.compile(r"\btest_\w+")
+MENTION = re.compile(r"(?<![A-Za-z])([Oo]rders?(?![a-z])|ORDERS?)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    only = metafunc.config.getoption("--variant")
+    chosen = [by_id(only)] if only else structural_variants()
+    if "variant" in metafunc.fixturenames:
+        metafunc.parametrize("variant", chosen, ids=[each.id for each in chosen], scope="module")
+
+
+@pytest.fixture(scope="module")
+def project(variant: Variant, place: Path, template: Path) -> Project:
+    return Project(render(template, place / "drills" / variant.id, dict(variant.answers)))
+
+
+def check(project: Project, tests: str) -> None:
+    """What must be green, and these tests of the suite."""
+    project.make("lint", "types")
+    project.make("test", "PYTEST_WORKERS=0", f"PYTEST_ARGS=--no-cov {tests}")
+
+
+def test_both_styles_say_the_same() -> None:
+    first, *others = (
+        recipes.titles((ROOT / "variants/data_access" / style / PAGE).read_text()) for style in choices()["data_access"]
+    )
+    assert all(other == first for other in others)
+    assert {ADD, REMOVE, NOTHING_TO_KEEP, DATABASE_TO_KEEP} <= set(first)
+
+
+def test_setup(project: Project) -> None:
+    project.make("setup")
+    commit(project.root)
+
+
+def test_a_feature_is_added(project: Project) -> None:
+    recipes.perform(project.root, PAGE, ADD)
+    commit(project.root)
+    check(project, f"{ADDED_TESTS} {AFFECTED_TESTS}")
+
+
+def test_the_sample_is_removed_from_a_database_that_is_kept(project: Project) -> None:
+    recipes.perform(project.root, PAGE, REMOVE, without=[NOTHING_TO_KEEP])
+    check(project, AFFECTED_TESTS)
+    for command in ("reset --quiet --hard", "clean --quiet --force -d"):
+        run("git", *command.split(), cwd=project.root)
+
+
+def test_the_sample_is_removed(project: Project) -> None:
+    recipes.perform(project.root, PAGE, REMOVE, without=[DATABASE_TO_KEEP])
+    commit(project.root)
+
+
+def test_nothing_of_the_sample_is_left(project: Project) -> None:
+    listed = run("git", "ls-files", "-z", "--", *PLACES, cwd=project.root)
+    paths = [name for name in listed.split("\0") if name]
+    assert [path for path in paths if path.startswith("src/app/notes/")], paths
+    left = {
+        f"{path}:{number}": line
+        for path in paths
+        for number, line in enumerate((project.root / path).read_text().splitlines(), start=1)
+        if MENTION.search(NAME_OF_A_TEST.sub("", SEQUENCE.sub("", line)))
+    }
+    assert not left
+
+
+def test_what_is_left_is_green(project: Project) -> None:
+    project.make("lint", "types")
+    printed = project.make("test", ONE_WORKER)
+    assert re.search(r"^=+ \d+ passed(?!.*(skipped|failed)).*=+$", printed, re.MULTILINE), printed
+
+
+def test_the_feature_is_served(project: Project) -> None:
+    with project.serving() as service:
+        sign_in(service)
+        api = f"{service.url}/api/v1"
+        form = {"username": "ada@example.com", "password": "correct horse battery staple"}
+        token = client.call("POST", f"{api}/auth/token", form=form).json()["access_token"]
+        kept = client.call("POST", f"{api}/notes", body={"text": "Water the plants"}, token=token)
+        assert kept.status == 201, kept
+        note = kept.json()
+        assert client.call("GET", f"{api}/notes/{note['id']}", token=token).json() == note
+        assert client.call("GET", f"{api}/notes", token=token).json()["items"] == [note]
+        assert client.call("GET", f"{api}/orders", token=token).status == 404
+    assert not service.left_behind()
