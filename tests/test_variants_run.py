@@ -6,7 +6,8 @@ projects are worked on at a time.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 
 from tests import client, future, life, owner
 from tests.project import ONE_WORKER, Project, Service
-from tests.shell import run
+from tests.shell import CommandError, run
 from tests.variants import Variant, by_id, plain_variants, structural_variants
 
 RunningProject = Callable[[Variant, bool], Project]
@@ -93,6 +94,41 @@ def test_lint(project: Project) -> None:
 
 def test_types(project: Project) -> None:
     project.make("types")
+
+
+def test_no_drift(project: Project) -> None:
+    project.make("drift")
+
+
+def test_drift_is_found(project: Project) -> None:
+    models = project.root / "src/app/users/models.py"
+    column = "    nickname: Mapped[str]\n    full_name:"
+    with edited(models, "    full_name:", column), pytest.raises(CommandError, match="nickname"):
+        project.make("drift")
+
+
+def test_conflicts(project: Project) -> None:
+    project.make("conflicts")
+    readme = project.root / "README.md"
+    marked = "\n<<<<<<< before updating\n## "
+    with edited(readme, "\n## ", marked), pytest.raises(CommandError, match=r"README\.md:\d+:<<<<<<< before"):
+        project.make("conflicts")
+    rejected = project.root / "README.md.rej"
+    rejected.write_text("a hunk\n")
+    with pytest.raises(CommandError, match=r"README\.md\.rej"):
+        project.make("conflicts")
+    rejected.unlink()
+
+
+@contextmanager
+def edited(path: Path, old: str, new: str) -> Iterator[None]:
+    before = path.read_text()
+    assert old in before
+    path.write_text(before.replace(old, new, 1))
+    try:
+        yield
+    finally:
+        path.write_text(before)
 
 
 def test_own_suite(project: Project) -> None:
