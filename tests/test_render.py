@@ -16,7 +16,7 @@ import yaml
 from tests.rendering import copier, fingerprint, render, rendered_files
 from tests.shell import environment, run
 from tests.test_template_rules import exclusions, files_of, plain, targets
-from tests.variants import Variant, all_variants, choices, questions
+from tests.variants import ADDITIVE, Variant, all_variants, choices, code_variants, questions
 
 Rendered = Callable[[Variant], Path]
 
@@ -28,6 +28,9 @@ MOST_LINES_OF_A_FUNCTION = 25
 LEFTOVER = re.compile(r"(?<!\$)\{[{%#]-? [a-z_]|[a-z_)\]\"'] -?[%#]\}")
 
 every_variant = pytest.mark.parametrize("variant", all_variants(), ids=lambda variant: variant.id)
+
+# enough for what reads Python: test_additive_answers_only_add_files_that_are_no_python
+every_code = pytest.mark.parametrize("variant", code_variants(), ids=lambda variant: variant.id)
 
 
 def python_files(root: Path, *parts: str) -> list[Path]:
@@ -90,6 +93,15 @@ def test_all_files_of_the_answers_are_there_and_no_others(variant: Variant, rend
 
 
 @every_variant
+def test_additive_answers_only_add_files_that_are_no_python(variant: Variant, rendered: Rendered) -> None:
+    defaults = {name: questions()[name]["default"] for name in ADDITIVE}
+    bare = Variant(tuple((name, defaults.get(name, answer)) for name, answer in variant.answers))
+    files, without = rendered_files(rendered(variant)), rendered_files(rendered(bare))
+    assert not [path for path in files.keys() - without.keys() if path.endswith(".py")]
+    assert [path for path, text in without.items() if files.get(path) != text] in ([], [".copier-answers.yml"])
+
+
+@every_code
 def test_other_drivers_are_not_mentioned(variant: Variant, rendered: Rendered) -> None:
     root = rendered(variant)
     others = set(choices()["db_driver"]) - {variant["db_driver"]}
@@ -107,14 +119,14 @@ def imports(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in plain_imports + from_imports}
 
 
-@every_variant
+@every_code
 @pytest.mark.parametrize("command", ["check --output-format=concise", "format --check"])
 def test_ruff_finds_nothing(variant: Variant, command: str, rendered: Rendered) -> None:
     """With the configuration that the service itself has."""
     run(sys.executable, "-m", "ruff", *command.split(), "--no-cache", cwd=rendered(variant))
 
 
-@every_variant
+@every_code
 def test_files_are_small(variant: Variant, rendered: Rendered) -> None:
     root = rendered(variant)
     lines = {path: len(path.read_text().splitlines()) for path in python_files(root, "src")}
@@ -122,7 +134,7 @@ def test_files_are_small(variant: Variant, rendered: Rendered) -> None:
     assert not {str(path.relative_to(root)): count for path, count in lines.items() if count > MOST_LINES}
 
 
-@every_variant
+@every_code
 def test_functions_are_small(variant: Variant, rendered: Rendered) -> None:
     root = rendered(variant)
     long = {
@@ -140,7 +152,7 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-@every_variant
+@every_code
 def test_trust_and_pytest_copie_change_nothing(
     variant: Variant, rendered: Rendered, template: Path, copie: Any
 ) -> None:
@@ -154,7 +166,7 @@ def test_trust_and_pytest_copie_change_nothing(
 def test_rendering_is_the_same_later_elsewhere_and_in_another_order(
     rendered: Rendered, template: Path, tmp_path: Path
 ) -> None:
-    for variant in reversed(all_variants()):
+    for variant in reversed(code_variants()):
         answers = dict(reversed(variant.answers))
         again = render(
             template, tmp_path / variant.id, answers, PYTHONHASHSEED="7", TZ="Pacific/Apia", LC_ALL="C", USER="someone"

@@ -28,6 +28,7 @@ BUDGETS = {
         r"docs/(data-access|features)\.md",
     ),
     "pool_profile": (ANSWERS, r"src/app/config\.py"),
+    "ci_provider": (ANSWERS, r"\.github/workflows/\w+\.yml", r"\.gitlab-ci\.yml"),
 }
 
 Rendered = Callable[[Variant], Path]

@@ -6,7 +6,7 @@ from math import prod
 import pytest
 
 from tests import variants
-from tests.variants import STRUCTURAL, all_variants, choices, structural_variants
+from tests.variants import ADDITIVE, STRUCTURAL, all_variants, choices, code_variants, structural_variants
 
 
 def test_every_combination_occurs_once() -> None:
@@ -27,6 +27,17 @@ def test_structural_variants_have_every_structure_once_and_every_answer() -> Non
     assert sorted(found) == sorted({variant.structure() for variant in all_variants()})
     for question, values in choices().items():
         assert {variant[question] for variant in structural_variants()} == set(values)
+
+
+def test_code_variants_have_every_code_once_and_every_answer() -> None:
+    found = [variant.code() for variant in code_variants()]
+    assert sorted(found) == sorted({variant.code() for variant in all_variants()})
+    for question, values in choices().items():
+        assert {variant[question] for variant in code_variants()} == set(values)
+
+
+def test_no_question_is_both_structural_and_additive() -> None:
+    assert set(ADDITIVE) <= set(choices()) - set(STRUCTURAL)
 
 
 def test_structural_questions_are_those_that_own_files() -> None:

@@ -16,6 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 # of all other questions are spread over these runs.
 STRUCTURAL = ("db_driver", "data_access")
 
+# The questions whose answers only add whole files, none of them Python. What reads Python need not see each of their
+# combinations with all others (tests/test_render.py holds what makes that true).
+ADDITIVE = ("ci_provider",)
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -30,6 +34,10 @@ class Variant:
 
     def __getitem__(self, question: str) -> str:
         return dict(self.answers)[question]
+
+    def code(self) -> tuple[str, ...]:
+        """The answers that decide what is in the files which every variant has."""
+        return tuple(answer for question, answer in self.answers if question not in ADDITIVE)
 
     def structure(self) -> tuple[str, ...]:
         """The answers that decide which files and dependencies there are."""
@@ -62,6 +70,14 @@ def all_variants() -> tuple[Variant, ...]:
     """Every combination."""
     names = tuple(choices())
     return tuple(Variant(tuple(zip(names, answers, strict=True))) for answers in product(*choices().values()))
+
+
+def code_variants() -> tuple[Variant, ...]:
+    """One variant for each service whose code differs; the additive answers take turns."""
+    twins: dict[tuple[str, ...], list[Variant]] = {}
+    for variant in all_variants():
+        twins.setdefault(variant.code(), []).append(variant)
+    return tuple(each[number % len(each)] for number, each in enumerate(twins.values()))
 
 
 def structural_variants() -> tuple[Variant, ...]:
@@ -99,9 +115,10 @@ def by_id(name: str) -> Variant:
 
 
 def matrix() -> dict[str, list[str]]:
-    """The names of all variants, and of those that are run in full."""
+    """The names of those that `make test` runs in full, of those that differ in code, and of all variants."""
     return {
         "structural": [variant.id for variant in structural_variants()],
+        "code": [variant.id for variant in code_variants()],
         "all": [variant.id for variant in all_variants()],
     }
 
