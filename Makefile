@@ -3,8 +3,14 @@
 SHELL := /bin/sh
 
 PYTHON ?= python3
-BIN := .venv/bin
-READY := .venv/.ready
+# another release of Copier than the pinned one, in an environment of its own: make test COPIER=9.18.0, or COPIER=newest
+COPIER ?=
+VENV := .venv$(addprefix -copier-,$(COPIER))
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# which versions a rendered service is tested with: the newest, or with lowest-direct those of its lower bounds
+RESOLUTION ?= highest
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 # how many tests run at a time; a rendered service counts as one
 PYTEST_WORKERS ?= logical
 
@@ -21,9 +27,9 @@ test: $(READY) ## Check the template, render all variants, run those that differ
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-variant
-test-variant: $(READY) ## Render, run and drill one variant: make test-variant VARIANT=asyncpg-dao-small
-	@test -n "$(VARIANT)" || { echo 'Say which: make test-variant VARIANT=asyncpg-dao-small; `make matrix` lists them'; exit 1; }
-	@$(BIN)/python -m pytest tests/test_variants_run.py tests/test_drills.py --variant "$(VARIANT)" $(PYTEST_ARGS)
+test-variant: $(READY) ## Render and run one variant in full: make test-variant VARIANT=asyncpg-dao-small-none
+	@test -n "$(VARIANT)" || { echo 'Say which: make test-variant VARIANT=asyncpg-dao-small-none; `make matrix` lists them'; exit 1; }
+	@UV_RESOLUTION=$(RESOLUTION) $(BIN)/python -m pytest tests/test_variants_run.py --variant "$(VARIANT)" $(PYTEST_ARGS)
 
 .PHONY: matrix
 matrix: $(READY) ## Print the variants as JSON, for CI
@@ -50,11 +56,14 @@ format: $(READY) ## Mend what `make lint` can mend by itself
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf .venv .*_cache
+	rm -rf .venv .venv-copier-* .*_cache
 
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
-	@echo 'Installing the tools into .venv ...' >&2
-	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --requirement requirements.txt
+	@echo 'Installing the tools into $(VENV) ...' >&2
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) --requirement requirements.txt
+ifneq ($(COPIER),)
+	@$(PIP) --upgrade copier$(addprefix ==,$(filter-out newest,$(COPIER)))
+endif
 	@touch $@

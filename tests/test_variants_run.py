@@ -63,7 +63,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def cases(only: str | None) -> list[Case]:
     """Fresh ones with all answers spread over them, and worked-on ones with the default answers; or just one."""
     if only:
-        return [Case(by_id(only), "fresh")]
+        return [Case(by_id(only), "fresh"), Case(by_id(only), "worked-on")]
     fresh = [Case(each, "fresh") for each in structural_variants()]
     return fresh + [Case(each, "worked-on") for each in plain_variants()]
 
