@@ -14,7 +14,7 @@ UNDO = "git reset --hard && git clean -df"
 
 
 def test_check_says_when_there_is_nothing_newer(project: Path) -> None:
-    assert tool(project, "check") == (0, f"up to date: {HERE} is the newest release\n")
+    assert tool(project, "check", "--fail") == (0, f"up to date: {HERE} is the newest release\n")
 
 
 def test_check_tells_what_a_newer_release_asks_for(project: Path, template: Path, tmp_path: Path) -> None:
@@ -31,6 +31,7 @@ def test_check_tells_what_a_newer_release_asks_for(project: Path, template: Path
         )
 
     future.move_to(project, future.release(template, tmp_path / "future", change))
+    assert tool(project, "check", "--fail")[0] == 3
     status, printed = tool(project, "check")
     assert status == 0
     assert not run("git", "status", "--porcelain", cwd=project)

@@ -16,7 +16,8 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m dev.template", description=__doc__)
     parser.add_argument("--trust", action="store_true", help="let the migrations of a release run")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("check", help="is there a newer release, and what does it ask for?")
+    checking = commands.add_parser("check", help="is there a newer release, and what does it ask for?")
+    checking.add_argument("--fail", action="store_true", help="end with 3 if there is one")
     commands.add_parser("diff", help="what did this project change in the template's files?")
     commands.add_parser("update", help="merge a release").add_argument("--to", default="", help="such as v1.2.0")
     commands.add_parser("switch", help="change answers").add_argument("answers", nargs="*", metavar="question=answer")
@@ -29,7 +30,7 @@ def main(given: list[str]) -> int:
     project = Project(Path.cwd())
     try:
         if asked.command == "check":
-            return check(project)
+            return check(project, fail=asked.fail)
         if asked.command == "diff":
             return drift(project)
         if asked.command == "update":

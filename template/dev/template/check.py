@@ -11,22 +11,25 @@ from dev.template.source import Source, clone_of
 Questions = dict[str, dict[str, Any]]
 
 
-def check(project: Project) -> int:
+def check(project: Project, *, fail: bool) -> int:
     """Print the report; its first line begins with `update available` when there is a newer release.
+
+    Returns 3 in that case if it shall fail, else 0.
 
     Raises:
         TemplateError: the template cannot be reached, or does not know what this project was made from.
     """
     with clone_of(project) as source:
         mine, newest = source.release_of(project), source.newest
-        if source.releases[newest] <= source.releases[mine]:
-            print(f"up to date: {mine} is the newest release")
-        else:
+        newer = source.releases[newest] > source.releases[mine]
+        if newer:
             _explain(project, source, mine, newest)
+        else:
+            print(f"up to date: {mine} is the newest release")
     waiting = sum(1 for _ in (project.root / kept.FOLDER).rglob("*.mine"))
     if waiting:
         print(f"\n{kept.FOLDER}/ still holds your changes of {waiting} removed files: port them, then delete it.")
-    return 0
+    return 3 if newer and fail else 0
 
 
 def _explain(project: Project, source: Source, mine: str, newest: str) -> None:
