@@ -1,0 +1,95 @@
+"""Trees: the files of a project by their path in it, as a release renders them or as the project's git has them."""
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from hooks.errors import MigrationError
+from hooks.git import git
+
+REGULAR, EXECUTABLE, LINK = "100644", "100755", "120000"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a tree: git's mode, the path it had before any step, and how to get its content."""
+
+    mode: str
+    origin: str
+    read: Callable[[], bytes]
+
+    @cached_property
+    def content(self) -> bytes:
+        """What is in it; of a symbolic link, where it points."""
+        return self.read()
+
+    def holding(self, content: bytes) -> "File":
+        """The same file with another content."""
+        return replace(self, read=lambda: content)
+
+    def same(self, other: "File | None") -> bool:
+        """Whether the other one would look the same in the same place."""
+        return other is not None and self.mode == other.mode and self.content == other.content
+
+
+Tree = dict[str, File]
+
+
+def below(tree: Tree, place: str) -> list[str]:
+    """The paths of the file or the directory of that name."""
+    return [path for path in tree if path == place or path.startswith(f"{place}/")]
+
+
+def committed(project: Path) -> Tree:
+    """What HEAD holds of the project, which may be a part of its repository; contents are read when asked for."""
+    tree = {}
+    for line in git("ls-tree", "-r", "-z", "HEAD", cwd=project).decode(errors="surrogateescape").split("\0"):
+        entry, _, path = line.partition("\t")
+        if path and (parts := entry.split())[1] == "blob":
+            tree[path] = File(parts[0], path, partial(git, "cat-file", "blob", parts[2], cwd=project))
+    return tree
+
+
+def rendered(template: Path, version: str, answers: Mapping[str, Any]) -> Tree:
+    """What a version of the template makes of these answers.
+
+    Raises:
+        MigrationError: it cannot be rendered with them.
+    """
+    import copier  # noqa: PLC0415 - takes most of the time of a stage that renders nothing
+
+    with tempfile.TemporaryDirectory(prefix="migration-render-", ignore_cleanup_errors=True) as directory:
+        target, settings = Path(directory, "project"), Path(directory, "settings.yml")
+        settings.write_text("{}\n")
+        # a developer's own defaults are no answers of the project
+        os.environ["COPIER_SETTINGS_PATH"] = str(settings)
+        given = {name: answer for name, answer in answers.items() if not name.startswith("_")}
+        try:
+            copier.run_copy(str(template), target, given, vcs_ref=version, defaults=True, quiet=True, skip_tasks=True)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise MigrationError(
+                f"version {version} cannot be rendered with the project's answers: {reason}"
+            ) from error
+        return {
+            path.relative_to(target).as_posix(): _read(path, target)
+            for path in sorted(target.rglob("*"))
+            if _is_file(path)
+        }
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_symlink() or path.is_file()
+
+
+def _read(path: Path, root: Path) -> File:
+    origin = path.relative_to(root).as_posix()
+    if path.is_symlink():
+        content, mode = os.fsencode(path.readlink()), LINK
+    else:
+        content, mode = path.read_bytes(), EXECUTABLE if path.stat().st_mode & 0o100 else REGULAR
+    return File(mode, origin, lambda: content)

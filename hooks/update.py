@@ -1,0 +1,94 @@
+"""An update of a project, as the steps of a migration see it."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hooks.errors import MigrationError
+from hooks.trees import Tree, committed, rendered
+
+
+@dataclass
+class Update:
+    """A project between two versions of the template.
+
+    Steps on files change `base` and `mine` as if the release's change had always been there; `hooks/landing.py` then
+    merges every path they touched with `new`. So a step needs to know nothing of what Copier has done, can be
+    repeated, and works on what the steps before it left.
+    """
+
+    project: Path
+    template: Path
+    version_from: str
+    version_to: str
+    answers_file: str = ".copier-answers.yml"
+    touched: set[str] = field(default_factory=set)
+    # why edits may have to stay where they are, by the path they are at
+    reasons: dict[str, str] = field(default_factory=dict)
+    # the moved directory that a file of the owner's own went along with, by its new path
+    follows: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def head(self) -> Tree:
+        """What the owner has committed; no step changes it."""
+        return committed(self.project)
+
+    @cached_property
+    def mine(self) -> Tree:
+        """What the owner has, for the steps to change."""
+        return dict(self.head)
+
+    @cached_property
+    def base(self) -> Tree:
+        """What the last update rendered, for the steps to change."""
+        if self.answers_file not in self.head:
+            raise MigrationError(f"{self.answers_file} is not in the last commit of the project")
+        return rendered(self.template, self.version_from, _answers(self.head[self.answers_file].content))
+
+    @cached_property
+    def new(self) -> Tree:
+        """What the new version renders; no step changes it."""
+        return rendered(self.template, self.version_to, self.answers)
+
+    @property
+    def answers(self) -> dict[str, Any]:
+        """The answers as they are now.
+
+        Raises:
+            MigrationError: there are none.
+        """
+        path = self.project / self.answers_file
+        if not path.is_file():
+            raise MigrationError(f"there is no {self.answers_file}")
+        return _answers(path.read_bytes())
+
+    def write_answers(self, answers: Mapping[str, Any]) -> None:
+        """Write them for Copier to read next; it will then write the file anew."""
+        text = yaml.safe_dump(dict(answers), allow_unicode=True, sort_keys=False)
+        (self.project / self.answers_file).write_text(text, encoding="utf-8")
+
+    def touch(self, *paths: str, reason: str = "") -> None:
+        """Have paths merged in the end."""
+        self.touched.update(paths)
+        if reason:
+            self.reasons.update(dict.fromkeys(paths, reason))
+
+    def say(self, line: str) -> None:
+        """Tell the owner something, in one line."""
+        sys.stdout.write(f"   {line}\n")
+        sys.stdout.flush()
+
+
+def _answers(content: bytes) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(content)
+    except yaml.YAMLError as error:
+        raise MigrationError(f"the answers file is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(loaded, dict):
+        raise MigrationError("the answers file holds no answers")
+    return loaded
