@@ -22,6 +22,14 @@ def land(update: Update) -> None:
             _write(update.project / path, outcome.file)
             _report(update, path, outcome)
     _mark(update, outcomes)
+    _remember_moves(update, outcomes)
+
+
+def _remember_moves(update: Update, outcomes: dict[str, Outcome]) -> None:
+    """Tell `make template-update` which files moved with their edits (dev/template/kept.py)."""
+    moved = {outcome.file.origin for path, outcome in outcomes.items() if outcome.file and outcome.file.origin != path}
+    note = git("rev-parse", "--git-path", "template-moved", cwd=update.project).decode().strip()
+    (update.project / note).write_text("".join(f"{path}\n" for path in sorted(moved & update.head.keys())))
 
 
 def _versions(update: Update, path: str) -> tuple[File | None, File | None, File | None]:

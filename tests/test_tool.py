@@ -3,7 +3,9 @@
 import shutil
 from pathlib import Path
 
-from tests import future, owner
+import yaml
+
+from tests import future, owner, simulated
 from tests.life import HERE, THERE, tool
 from tests.shell import attempt, run
 
@@ -99,6 +101,29 @@ def test_update_puts_edits_aside_when_a_release_removes_their_file(
     assert "src/app/api/v1/orders.py imports app.api.ndjson" in printed
     assert (project / "kept-edits/src/app/api/ndjson.py.mine").read_bytes() == mine
     assert "+OURS = 1" in (project / "kept-edits/src/app/api/ndjson.py.diff").read_text()
+
+
+def test_update_moves_edits_with_their_file(project: Path, template: Path, tmp_path: Path) -> None:
+    """A rename that a migration knows of merges, and there is nothing left to port."""
+
+    def rename(root: Path) -> None:
+        (root / "template/src/app/api/ndjson.py").rename(root / "template/src/app/api/lines.py")
+        step = 'move(update, "src/app/api/ndjson.py", "src/app/api/lines.py")'
+        module = f"from hooks.files import move\n\n\ndef after(update):\n    {step}\n"
+        (root / "hooks/migrations/v99_0_0.py").write_text(module)
+        entry = yaml.safe_dump({"_migrations": [simulated.entry(future.VERSION)]})
+        owner.replace(root / "copier.yml", "# 2. Questions", f"{entry}\n# 2. Questions")
+
+    file = project / "src/app/api/ndjson.py"
+    file.write_text(file.read_text() + "\nOURS = 1\n")
+    mine = file.read_bytes()
+    future.move_to(project, future.release(template, tmp_path / "future", rename))
+    status, printed = tool(project, "--trust", "update")
+    assert status == 0, printed
+    assert not file.exists()
+    assert file.with_name("lines.py").read_bytes() == mine
+    assert "kept-edits" not in printed
+    assert not (project / "kept-edits").exists()
 
 
 def test_update_asks_before_a_migration_runs(project: Path, template: Path, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def _change(project: Project, to: str, answers: Mapping[str, str], *, trust: boo
         if target == release and not answers:
             print(f"This project is at {release} already.")
             return 0
+        project.moved.unlink(missing_ok=True)
         base = source.render(release, project.answers, Path(place, "base"))
         _merge(project, target, answers, trust=trust)
         return _report(project, Project(project.root), base, f"{release} → {target}")

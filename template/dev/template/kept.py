@@ -28,9 +28,10 @@ def gone(project: Project, base: Path) -> list[str]:
 
 
 def keep(project: Project, base: Path) -> list[str]:
-    """Put aside those that differ from the rendering; return their paths."""
+    """Put aside those that differ from the rendering, but not what a migration moved; return their paths."""
     kept = []
-    for path in gone(project, base):
+    moved = project.moved.read_text().splitlines() if project.moved.exists() else []
+    for path in [path for path in gone(project, base) if path not in moved]:
         mine = project.committed(path) or b""
         if mine == (base / path).read_bytes():
             continue

@@ -53,6 +53,11 @@ class Project:
         """The answers by question."""
         return {name: value for name, value in self.remembered.items() if not name.startswith("_")}
 
+    @property
+    def moved(self) -> Path:
+        """Where the migrations of a release write the old paths of the files they moved."""
+        return self.root / git("rev-parse", "--git-path", "template-moved", cwd=self.root).decode().strip()
+
     def require_clean(self) -> None:
         """Make sure that everything can be had back from git.
 
