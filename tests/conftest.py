@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,8 +17,6 @@ from tests import life, owner, releases, rendering, variants
 from tests.project import Project
 from tests.variants import ROOT, Variant
 
-# All that is made lies below this directory, which the first process of the run makes and removes.
-_PLACE = "TEMPLATE_TESTS_PLACE"
 _stack = ExitStack()
 # Files whose tests build on each other, for each variant.
 STEP_BY_STEP = ("test_variants_run.py", "test_drills.py")
@@ -35,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     place = _stack.enter_context(_scratch())
-    os.environ[_PLACE] = str(place)
+    os.environ[rendering.PLACE] = str(place)
     try:
         releases.scratch(place / "template")
     except releases.HistoryError as error:
@@ -59,6 +58,15 @@ class OneVariantOneProcess(LoadScopeScheduling):  # type: ignore[misc] # pytest-
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     return OneVariantOneProcess(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how long Copier took; not asserted, since machines differ and two tests run at a time."""
+    for command, seconds in rendering.durations(Path(os.environ[rendering.PLACE])).items():
+        middle, longest = statistics.median(seconds), max(seconds)
+        terminalreporter.write_line(
+            f"copier {command}: {middle:.1f} s (median of {len(seconds)}), at most {longest:.1f} s"
+        )
 
 
 def pytest_unconfigure() -> None:
@@ -98,7 +106,7 @@ def _start_servers() -> None:
 @pytest.fixture(scope="session")
 def place() -> Path:
     """The directory of this run."""
-    return Path(os.environ[_PLACE])
+    return Path(os.environ[rendering.PLACE])
 
 
 @pytest.fixture(scope="session")

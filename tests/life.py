@@ -9,7 +9,7 @@ import yaml
 from tests import future, owner, rendering
 from tests.releases import Release, version_of_tree
 from tests.shell import CommandError, attempt, environment, run
-from tests.variants import Variant
+from tests.variants import Variant, choices
 
 Rendered = Callable[[Variant], Path]
 
@@ -26,6 +26,12 @@ def born(template: Path, target: Path, release: Release | None, variant: Variant
     project = rendering.render(template, target, answers, ref=ref)
     owner.commit(project)
     return project
+
+
+def answers_of(project: Path) -> Variant:
+    """The variant that a project says it is."""
+    answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
+    return Variant(tuple((name, answers[name]) for name in choices()))
 
 
 def update(project: Path, *arguments: str) -> None:

@@ -94,7 +94,7 @@ EDITS = (
 
     async def page(''',
     ),
-    Edit("pyproject.toml", '  "structlog', '  "itsdangerous>=2.2",\n  "structlog'),
+    Edit("pyproject.toml", '  "limits', '  "itsdangerous>=2.2",\n  "limits'),
     Edit(
         "pyproject.toml",
         "  # add your own below\n]\n\n[dependency-groups]",

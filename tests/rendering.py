@@ -5,12 +5,15 @@ import os
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.shell import CommandError, attempt, environment, run
 from tests.variants import ROOT
 
+# names the directory of a test run, which its first process makes and removes
+PLACE = "TEMPLATE_TESTS_PLACE"
 SETTINGS = Path(__file__).with_name("copier-settings.yml")
 
 
@@ -39,8 +42,26 @@ def commit(repository: Path) -> Path:
 def copier(*arguments: str, cwd: Path, behind: Sequence[str] = (), **variables: str) -> tuple[int, str]:
     """Run Copier's command line, behind another command if need be; return its exit status and what it printed."""
     command = [*behind, sys.executable, "-m", "copier", *arguments]
+    start = time.monotonic()
     done = attempt(*command, cwd=cwd, env=environment(COPIER_SETTINGS_PATH=str(SETTINGS), **variables))
+    _note(arguments[0], time.monotonic() - start)
     return done.returncode, done.stdout
+
+
+def _note(command: str, seconds: float) -> None:
+    """Keep how long Copier took, for the summary of a test run; from several processes, a line at a time."""
+    if place := os.environ.get(PLACE):
+        with Path(place, "durations").open("a") as file:
+            file.write(f"{command} {seconds}\n")
+
+
+def durations(place: Path) -> dict[str, list[float]]:
+    """How many seconds each run of Copier took, by its subcommand."""
+    noted: dict[str, list[float]] = {}
+    for line in (place / "durations").read_text().splitlines() if (place / "durations").exists() else []:
+        command, seconds = line.split()
+        noted.setdefault(command, []).append(float(seconds))
+    return noted
 
 
 def render(template: Path, target: Path, answers: Mapping[str, str], ref: str = "HEAD", **variables: str) -> Path:

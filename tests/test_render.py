@@ -80,9 +80,9 @@ def test_all_files_of_the_answers_are_there_and_no_others(variant: Variant, rend
     """Said by copier.yml alone, and compared with the whole tree: a path that matched too much would show here."""
     excluded = [
         path.removeprefix("/")
-        for condition, paths in exclusions().items()
+        for (question, answer), paths in exclusions().items()
         for path in paths
-        if variant[condition.split()[2]] != condition.split()[4].strip('"')
+        if variant[question] != answer
     ]
     expected = {
         ".copier-answers.yml" if "{{" in str(path) else str(plain(path))

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import jinja2
 import pytest
+import yaml
 from copier._template import DEFAULT_EXCLUDE
 
+from tests.releases import git, past_releases
 from tests.rendering import working_files
 from tests.variants import ROOT, STRUCTURAL, choices, manifest, questions
 
@@ -41,10 +43,21 @@ def plain(path: Path) -> Path:
     return path.with_suffix("") if path.suffix == ".jinja" else path
 
 
-def exclusions() -> dict[str, list[str]]:
-    """The paths of each conditional entry of `_exclude`, by its condition."""
-    blocks = [entry.strip().splitlines() for entry in manifest()["_exclude"] if "\n" in entry.strip()]
-    return {lines[0]: [line.strip() for line in lines[1:-1]] for lines in blocks}
+# with the answer of projects that are older than the question, if there may be any
+EXCLUSION = re.compile(r'\{% if (?P<question>\w+)(?: \| default\("(?P<default>\w+)"\))? != "(?P<answer>\w+)" %\}')
+
+
+def conditional_entries() -> list[list[str]]:
+    """The lines of each entry of `_exclude` that depends on an answer."""
+    return [entry.strip().splitlines() for entry in manifest()["_exclude"] if "\n" in entry.strip()]
+
+
+def exclusions() -> dict[tuple[str, str], list[str]]:
+    """The paths that belong to a question's answer."""
+    conditions = [(EXCLUSION.fullmatch(condition), paths) for condition, *paths, _end in conditional_entries()]
+    return {
+        (found["question"], found["answer"]): [line.strip() for line in paths] for found, paths in conditions if found
+    }
 
 
 # names
@@ -152,10 +165,20 @@ def test_question_names_are_no_yaml_booleans() -> None:
 
 
 def test_exclusions_name_questions_and_answers_that_exist() -> None:
-    for condition in exclusions():
-        found = re.fullmatch(r'\{% if (\w+) != "(\w+)" %\}', condition)
+    for condition, *_ in conditional_entries():
+        found = EXCLUSION.fullmatch(condition)
         assert found, f'write {{% if question != "answer" %}}, one entry for each answer, not {condition}'
-        assert found[2] in choices()[found[1]]
+        assert found["answer"] in choices()[found["question"]]
+
+
+def test_exclusions_can_be_read_with_the_answers_of_every_release() -> None:
+    """An update renders the old release with the new exclusions, and what it never asked would be undefined."""
+    manifests = [yaml.safe_load(git("show", f"{past.commit}:copier.yml", cwd=ROOT)) for past in past_releases()]
+    for condition, *_ in conditional_entries():
+        found = EXCLUSION.fullmatch(condition)
+        assert found
+        if not all(found["question"] in asked for asked in manifests):
+            assert found["default"] == questions()[found["question"]]["default"], condition
 
 
 @pytest.mark.parametrize("path", [path for paths in exclusions().values() for path in paths])
@@ -174,7 +197,7 @@ def test_no_path_belongs_to_two_answers() -> None:
 @pytest.mark.parametrize(("question", "answer"), [(name, each) for name in STRUCTURAL for each in choices()[name]])
 def test_what_is_named_after_an_answer_belongs_to_it(question: str, answer: str) -> None:
     """`dao.py`, `test_dao.py` and `dao/` in a service that reaches its data otherwise would be dead code."""
-    own = [path.removeprefix("/") for path in exclusions().get(f'{{% if {question} != "{answer}" %}}', [])]
+    own = [path.removeprefix("/") for path in exclusions().get((question, answer), [])]
     name = re.compile(rf"(test_)?{answer}(\.\w+)?")
     for path in map(plain, files_of(TEMPLATE)):
         if any(name.fullmatch(part) for part in path.parts):

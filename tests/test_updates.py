@@ -48,7 +48,7 @@ def test_an_untouched_project_becomes_a_fresh_one(
     project = life.born(template, tmp_path / "service", each.release, each.variant)
     life.update(project)
     assert not owner.unmerged(project)
-    assert not life.differences(project, rendered(each.variant))
+    assert not life.differences(project, rendered(life.answers_of(project)))
     owner.commit(project)
     life.update(project)
     assert not run("git", "status", "--porcelain", cwd=project), "an update to the same version changes nothing"
