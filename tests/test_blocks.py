@@ -14,7 +14,7 @@ TARGET = "".join(f"other {number}\n" for number in range(1, 11))
 # the new version has changes of its own: one in each file, and one in the block
 NEW_SOURCE = edited(LINES, 20, who="newer")
 NEW_BLOCK = BLOCK.replace("limit 8\n", "limit 8, newer\n")
-NEW_TARGET = TARGET.replace("other 1\n", "other 1, newer\n").replace("other 5\n", f"other 5\n{NEW_BLOCK}")
+NEW_TARGET = TARGET.replace("other 2\n", "other 2, newer\n").replace("other 5\n", f"other 5\n{NEW_BLOCK}")
 
 # what is in the way, or nothing; each is a pair of files of its own
 PAIRS = ("edited", "untouched", "conflict", "existing", "absent", "twice", "own", "deleted", "nowhere", "moved")
@@ -62,7 +62,7 @@ def _mine() -> dict[str, Content]:
         **{f"{name}/source": both for name in ("existing", "own", "deleted", "nowhere", "moved")},
         "edited/source": edited(TWO, 2).replace("limit 3\n", "limit 3, mine\n").replace("host 3\n", "host 3, mine\n"),
         "conflict/source": edited(SOURCE, 2).replace("limit 8\n", "limit 8, mine\n"),
-        "existing/target": TARGET.replace("other 10\n", "other 10, mine\n"),
+        "existing/target": "mine\n" * 3 + TARGET.replace("other 10\n", "other 10, mine\n"),
         "absent/source": edited(SOURCE, 2).replace("# limits\n", "# my limits\n"),
         "twice/source": f"# limits\n{edited(SOURCE, 2)}",
         "own/target": "something else\n",
@@ -90,7 +90,9 @@ def test_what_nobody_edited_is_as_rendered(updated: Updated) -> None:
 
 
 def test_a_target_that_was_there_keeps_its_own_edits(updated: Updated) -> None:
-    expected = NEW_TARGET.replace("limit 3\n", "limit 3, mine\n").replace("other 10\n", "other 10, mine\n")
+    expected = "mine\n" * 3 + NEW_TARGET.replace("limit 3\n", "limit 3, mine\n").replace(
+        "other 10\n", "other 10, mine\n"
+    )
     assert updated.project.text("existing/target") == expected
     assert updated.project.text("existing/source") == edited(NEW_SOURCE, 2)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.shell import run
-from tests.simulated import LINES, Content, Project, Template, edited
+from tests.simulated import LINES, Content, Project, Template, edited, put
 
 MOVE = """
     from hooks.files import move
@@ -43,11 +43,12 @@ def test_without_a_migration_the_edit_is_lost(template: Template, tmp_path: Path
 
 # one update of a project in which everything has happened
 
-NAMES = ("edited", "untouched", "conflict", "deleted", "occupied", "mode", "link", "bytes", "image", "logo")
+NAMES = ("edited", "untouched", "conflict", "deleted", "occupied", "mode", "link", "bytes", "image", "logo", "icon")
 LATIN = LINES.encode().replace(b"line 10", b"line \xe9")
 SPECIAL: dict[str, tuple[bytes, bytes]] = {
     "bytes": (LATIN, LATIN + b"newer\n"),
     "image": (b"\0\xff\n", b"\0\xff newer\n"),
+    "icon": (b"\0\xff\n", b"\0\xff newer\n"),
     "logo": (b"\0\xff\n", b"\0\xff\n"),
 }
 STEPS = f"""
@@ -168,9 +169,9 @@ def test_bytes_that_are_no_utf8_are_merged(updated: Updated) -> None:
     assert (updated.project.root / "new/bytes").read_bytes() == b"mine\n" + LATIN + b"newer\n"
 
 
-@pytest.mark.parametrize("name", ["image", "logo"])
-def test_what_has_no_lines_stays_the_owners(name: str, updated: Updated) -> None:
-    assert (updated.project.root / "new" / name).read_bytes() == b"\0\xff mine\n"
+@pytest.mark.parametrize(("name", "who"), [("image", b"mine"), ("logo", b"mine"), ("icon", b"newer")])
+def test_what_has_no_lines_is_the_owners_if_edited(name: str, who: bytes, updated: Updated) -> None:
+    assert (updated.project.root / "new" / name).read_bytes() == b"\0\xff " + who + b"\n"
 
 
 def test_a_link_is_not_written_through(updated: Updated) -> None:
@@ -211,9 +212,7 @@ def test_a_part_of_a_larger_repository_and_a_template_from_afar(template: Templa
     project = template.project(tmp_path / "mono/services/one", *options, repository=tmp_path / "mono")
     project.answers = ".answers.service.yml"
     answers = project.text(project.answers).replace(str(template.root), f"git+file://{template.root}")
-    put_together = {project.answers: answers, "old.txt": edited(LINES, 2, 20)}
-    for path, content in put_together.items():
-        (project.root / path).write_text(content)
+    put(project.root, {project.answers: answers, "old.txt": edited(LINES, 2, 20)})
     run("git", "commit", "--quiet", "--all", "--message=edit", cwd=project.root)
     move(template)
     project.update(*options, XDG_CACHE_HOME=str(tmp_path / "cache"))
