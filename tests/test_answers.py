@@ -13,7 +13,7 @@ import yaml
 
 from tests.rendering import copier, render, rendered_files
 from tests.shell import run
-from tests.variants import Variant, all_variants, choices
+from tests.variants import Variant, all_variants, choices, code_variants
 
 Rendered = Callable[[Variant], Path]
 
@@ -95,7 +95,7 @@ def test_an_illegal_choice_is_refused(template: Path, tmp_path: Path, question: 
 def test_no_direct_dependency_can_be_the_slug(template: Path, tmp_path: Path, rendered: Rendered) -> None:
     """A project that is called like something it installs cannot be locked."""
     names: set[str] = set()
-    for variant in all_variants():
+    for variant in code_variants():
         manifest = tomllib.loads((rendered(variant) / "pyproject.toml").read_text())
         wanted = [*manifest["project"]["dependencies"], *manifest["dependency-groups"]["dev"]]
         names |= {re.split(r"[^A-Za-z0-9-]", requirement)[0].lower() for requirement in wanted}
