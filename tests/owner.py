@@ -1,6 +1,7 @@
 """An owner who has worked on a service for a while: what was changed, and whether it is all still there.
 
-The edits are where owners edit: below the anchors, and in the middle of files that releases and answers change, too.
+The edits are where owners edit: below the anchors, and in the middle of files that releases and answers change, too;
+not in `dev/`, so that its tests need not run again.
 """
 
 import shutil

@@ -16,6 +16,8 @@ from tests.shell import CommandError, environment, run
 
 # Of the generated Makefile. Two services are tested at a time, on the two cores there are.
 ONE_WORKER = "PYTEST_WORKERS=1"
+# What has the same bytes as in the fresh project of the same structure, whose run includes it.
+WITHOUT_DEV = "PYTEST_ARGS=--ignore=tests/dev"
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 LOG_TAIL = 40

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import client, recipes
-from tests.project import ONE_WORKER, Project
+from tests.project import ONE_WORKER, WITHOUT_DEV, Project
 from tests.rendering import commit, render
 from tests.shell import run
 from tests.test_variants_run import sign_in
@@ -100,7 +100,7 @@ def test_nothing_of_the_sample_is_left(project: Project) -> None:
 
 def test_what_is_left_is_green(project: Project) -> None:
     project.make("lint", "types")
-    printed = project.make("test", ONE_WORKER)
+    printed = project.make("test", ONE_WORKER, WITHOUT_DEV)
     assert re.search(r"^=+ \d+ passed(?!.*(skipped|failed)).*=+$", printed, re.MULTILINE), printed
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests import client, future, life, owner
-from tests.project import ONE_WORKER, Project, Service
+from tests.project import ONE_WORKER, WITHOUT_DEV, Project, Service
 from tests.shell import CommandError, run
 from tests.variants import Variant, by_id, plain_variants, structural_variants
 
@@ -131,8 +131,8 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
         path.write_text(before)
 
 
-def test_own_suite(project: Project) -> None:
-    printed = project.make("test", ONE_WORKER)
+def test_own_suite(case: Case, project: Project) -> None:
+    printed = project.make("test", ONE_WORKER, *([] if case.kind == "fresh" else [f"{WITHOUT_DEV} --no-cov"]))
     closing = re.findall(r"^=+ (\d+) passed.*=+$", printed, re.MULTILINE)
     assert closing, f"no closing line that only passed\n{printed}"
     assert " skipped" not in printed.splitlines()[-1], printed
