@@ -176,8 +176,10 @@ def unmerged(project: Path) -> list[str]:
 
 def contents(project: Path) -> Mapping[str, bytes]:
     """What git would keep of the working tree, by path."""
-    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=project).splitlines()
-    return {path: (project / path).read_bytes() for path in sorted(set(listed)) if (project / path).is_file()}
+    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=project).split("\0")
+    return {
+        path: (project / path).read_bytes() for path in sorted(filter(None, set(listed))) if (project / path).is_file()
+    }
 
 
 def _text(file: Path) -> str:

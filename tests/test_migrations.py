@@ -158,16 +158,16 @@ def rename_ops(template: Path) -> None:
     router.write_text(
         router.read_text().replace("import ops\n", "import health\n").replace("ops.router", "health.router")
     )
-    put(template / "hooks/migrations", {"v0_9_1.py": RENAME})
+    put(template / "hooks/migrations", {"v98_9_1.py": RENAME})
     manifest = yaml.safe_load((template / "copier.yml").read_text())
-    text = yaml.safe_dump({"_migrations": [*manifest.get("_migrations", []), entry("0.9.1")]}, sort_keys=False)
+    text = yaml.safe_dump({"_migrations": [*manifest.get("_migrations", []), entry("98.9.1")]}, sort_keys=False)
     (template / "copier.yml").write_text((template / "copier.yml").read_text() + "\n" + text)
-    release(template, "0.9.1")
+    release(template, "98.9.1")
 
 
 def test_a_file_of_the_real_template_moves(tmp_path: Path) -> None:
     template = snapshot(tmp_path / "template")
-    run("git", "tag", "v0.9.0", cwd=template)
+    run("git", "tag", "v98.9.0", cwd=template)
     project = Project(render(template, tmp_path / "project", {}), template)
     commit(project.root)
     old, new = "src/app/api/ops.py", "src/app/api/health.py"

@@ -41,6 +41,17 @@ def test_changes_that_are_not_committed(project: Path, command: tuple[str, ...])
     assert " M README.md\n?? new.txt" in said
 
 
+def test_files_that_git_ignores(project: Path) -> None:
+    """They would be removed or overwritten, and no commit could give them back."""
+    run("git", "rm", "--quiet", "--cached", ".env.example", cwd=project)
+    with (project / ".gitignore").open("a") as file:
+        file.write(".env.*\n/src/app/orders/dao.py\n")
+    owner.commit(project)
+    (project / "src/app/orders/dao.py").write_text("precious\n")
+    said = refused(project, "switch", "data_access=dao")
+    assert said.endswith(":\n  .env.example\n  src/app/orders/dao.py\n")
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

@@ -61,7 +61,7 @@ def test_nothing_the_owner_did_is_lost(each: Life, template: Path, tmp_path: Pat
     life.update(project)
     assert set(owner.unmerged(project)) == MAY_CONFLICT.get(each.release.version, set())
     assert not owner.lost(project)
-    # The same as if the owner had worked on the new release, whose suite is run in test_worked_on_run.py; were it not,
+    # The same as if the owner had worked on the new release, whose suite is run in test_variants_run.py; were it not,
     # the suite of this project would have to be run as well.
     assert not life.differences(project, worked_on(each.variant))
 

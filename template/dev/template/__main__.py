@@ -1,6 +1,8 @@
 """`make template-check`, `-update`, `-switch` and `-diff`; runs where Copier is installed, which uv sees to."""
 
 import argparse
+import io
+import re
 import sys
 from pathlib import Path
 
@@ -20,13 +22,26 @@ def arguments(given: list[str]) -> argparse.Namespace:
     checking.add_argument("--fail", action="store_true", help="end with 3 if there is one")
     commands.add_parser("diff", help="what did this project change in the template's files?")
     commands.add_parser("update", help="merge a release").add_argument("--to", default="", help="such as v1.2.0")
-    commands.add_parser("switch", help="change answers").add_argument("answers", nargs="*", metavar="question=answer")
+    switching = commands.add_parser("switch", help="change answers")
+    switching.add_argument("answers", nargs="*", metavar="question=answer")
+    switching.add_argument("--make", default="", help="the same, as make writes them in MAKEOVERRIDES")
     return parser.parse_args(given)
+
+
+def overrides(written: str) -> list[str]:
+    """The variables of make's command line that are questions: those in capitals belong to the Makefile."""
+    words = re.findall(r"(?:[^\s\\]|\\.)+", written)
+    plain = [re.sub(r"\\(.)", r"\1", word).replace("$$", "$") for word in words]
+    return [word for word in plain if word.partition("=")[0].islower()]
 
 
 def main(given: list[str]) -> int:
     """Run one command and return its exit status."""
     asked = arguments(given)
+    # a terminal that has no arrow shall not break off what is half done
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     project = Project(Path.cwd())
     try:
         if asked.command == "check":
@@ -35,7 +50,8 @@ def main(given: list[str]) -> int:
             return drift(project)
         if asked.command == "update":
             return update(project, asked.to, trust=asked.trust)
-        return switch(project, dict(each.partition("=")[::2] for each in asked.answers), trust=asked.trust)
+        given = [*asked.answers, *overrides(asked.make)]
+        return switch(project, dict(each.partition("=")[::2] for each in given), trust=asked.trust)
     except TemplateError as error:
         print(error, file=sys.stderr)
         return 1

@@ -3,14 +3,16 @@
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import copier
 from copier.errors import UnsafeTemplateError
 
 from dev.template import imports, kept
 from dev.template.errors import TemplateError
+from dev.template.merge import Merge
 from dev.template.project import Project
-from dev.template.source import clone_of
+from dev.template.source import Source, clone_of
 
 UNDO = "To give it up: git reset --hard && git clean -df"
 
@@ -42,20 +44,41 @@ def _change(project: Project, to: str, answers: Mapping[str, str], *, trust: boo
     project.require_clean()
     with clone_of(project) as source, tempfile.TemporaryDirectory() as place:
         release = source.release_of(project)
-        target = to or source.newest
-        if target not in source.releases:
-            raise TemplateError(f"There is no release {target}; the newest is {source.newest}.")
-        if source.releases[target] < source.releases[release]:
-            raise TemplateError(
-                f"Nothing was done: {target} is older than {release}, and there is no way back but git's."
-            )
+        target = _target(source, release, to)
         if target == release and not answers:
             print(f"This project is at {release} already.")
             return 0
-        project.moved.unlink(missing_ok=True)
         base = source.render(release, project.answers, Path(place, "base"))
+        new = _preview(source, target, project, answers, Path(place, "new"))
+        merge = Merge(project, base, new)
+        merge.require_safety()
+        project.moved.unlink(missing_ok=True)
         _merge(project, target, answers, trust=trust)
-        return _report(project, Project(project.root), base, f"{release} → {target}")
+        try:
+            return _report(
+                merge, ", ".join(f"{name}={each}" for name, each in answers.items()) or f"{release} → {target}"
+            )
+        except BaseException as error:
+            raise TemplateError(f"Broken off: {error or type(error).__name__}\n{UNDO}") from error
+
+
+def _target(source: Source, release: str, to: str) -> str:
+    target = to or source.newest
+    if target not in source.releases:
+        raise TemplateError(f"There is no release {target}; the newest is {source.newest}.")
+    if source.releases[target] < source.releases[release]:
+        raise TemplateError(f"Nothing was done: {target} is older than {release}, and there is no way back but git's.")
+    return target
+
+
+def _preview(source: Source, target: str, project: Project, answers: Mapping[str, str], place: Path) -> Path:
+    """Render what is wanted; nothing, where only the migrations of a release make the old answers legal."""
+    try:
+        return source.render(target, {**project.answers, **answers}, place)
+    except TemplateError:
+        if answers:
+            raise
+        return place
 
 
 def _merge(project: Project, target: str, answers: Mapping[str, str], *, trust: bool) -> None:
@@ -81,18 +104,19 @@ def _merge(project: Project, target: str, answers: Mapping[str, str], *, trust: 
         raise TemplateError(f"Nothing was done: {why}") from error
 
 
-def _report(before: Project, after: Project, base: Path, what: str) -> int:
-    """Say what became of the project; return 1 if somebody has to look into it."""
-    gone = kept.gone(after, base)
-    merged, conflicting = kept.put_back(after)
-    aside = kept.keep(after, base)
-    conflicts = after.conflicts() + conflicting
-    changed = sorted(name for name in before.answers if before.answers[name] != after.answers.get(name))
+def _report(merge: Merge, what: str) -> int:
+    """Settle what Copier left, and say what became of the project; return 1 if somebody has to look into it."""
+    lossy = merge.settle()
+    aside = kept.keep(merge)
+    merged, conflicting = kept.put_back(merge.project)
+    after = Project(merge.project.root)
+    conflicts = sorted({*after.conflicts(), *lossy, *conflicting})
     told = {
-        "Answers that changed:": [f"{name}: {before.answers[name]} → {after.answers.get(name)}" for name in changed],
+        "Answers that changed:": _changed(merge.project.answers, after.answers),
         "Edits put back into their files:": merged,
         f"Removed, though you had changed them; port what you need from {kept.FOLDER}/:": aside,
-        "These import what was removed, port them:": imports.dangling(after, gone),
+        "These import what was removed, port them:": imports.dangling(after, merge.gone()),
+        "New, though you had deleted all of the template beside them; delete them as well:": merge.revived(),
         "CONFLICTS, resolve what is between <<<<<<< and >>>>>>> (or in the .rej file), then `git add`:": conflicts,
     }
     print(f"Merged: {what}.")
@@ -101,3 +125,8 @@ def _report(before: Project, after: Project, base: Path, what: str) -> int:
             print("\n".join([f"\n{title}", *(f"  {line}" for line in lines)]))
     print(f"\nThen: git diff HEAD; make setup migrate lint types test; commit. {UNDO}")
     return 1 if conflicts else 0
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    names = [name for name in [*before, *(after.keys() - before.keys())] if before.get(name) != after.get(name)]
+    return [f"{name}: {before.get(name, 'not asked')} → {after.get(name, 'not asked')}" for name in names]

@@ -65,7 +65,8 @@ def _meaning(question: dict[str, Any], answer: Any) -> str | None:
     choices = question.get("choices")
     if not choices:
         return str(answer)
-    labels = (
-        {value: label for label, value in choices.items()} if isinstance(choices, dict) else {v: v for v in choices}
-    )
-    return labels.get(answer)
+    pairs = list(choices.items()) if isinstance(choices, dict) else [(value, value) for value in choices]
+    if not isinstance(answer, str) or not all(isinstance(value, str) for _, value in pairs):
+        # forms that say more than a label: not compared
+        return str(answer)
+    return {value: str(label) for label, value in pairs}.get(answer)

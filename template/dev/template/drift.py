@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dev.template.kept import files_of
+from dev.template.merge import files_of
 from dev.template.project import ANSWERS, Project
 from dev.template.source import clone_of
 

@@ -20,11 +20,11 @@ def dangling(project: Project, gone: Iterable[str]) -> list[str]:
     return [
         f"{name} imports {wanted}"
         for name, file in sorted(files.items())
-        for wanted in sorted(modules & set(_imports(file)))
+        for wanted in sorted(modules & set(_imports(file, module(name))))
     ]
 
 
-def _imports(file: Path) -> Iterator[str]:
+def _imports(file: Path, name: str) -> Iterator[str]:
     try:
         tree = ast.parse(file.read_bytes())
     except SyntaxError:
@@ -33,6 +33,10 @@ def _imports(file: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # relative ones count from the package the file is in
+            parts = name.split(".")
+            depth = len(parts) - node.level + (file.name == "__init__.py")
+            origin = ".".join([*(parts[:depth] if node.level else []), *filter(None, [node.module])])
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)

@@ -81,16 +81,14 @@ class Project:
         """What is not committed, as git lists it; empty when all is."""
         return git("status", "--porcelain", cwd=self.root).decode(errors="replace").rstrip()
 
-    def committed(self, path: str) -> bytes | None:
-        """The content of a file in the last commit; None where it has none."""
-        try:
-            return git("cat-file", "blob", f"HEAD:./{path}", cwd=self.root)
-        except TemplateError:
-            return None
+    def tracked(self) -> set[str]:
+        """The paths in the last commit."""
+        listed = git("ls-tree", "-r", "-z", "--name-only", "HEAD", cwd=self.root)
+        return {name.decode(errors="surrogateescape") for name in listed.split(b"\0") if name}
 
     def conflicts(self) -> list[str]:
-        """The files in which git could not merge, and hunks that Copier put aside as `.rej`."""
+        """The files in which git could not merge, and those with hunks that Copier put aside as `.rej`."""
         unmerged = git("diff", "--name-only", "--relative", "--diff-filter=U", "-z", cwd=self.root)
-        everything = (":(glob)**/*.rej", ":(exclude).venv", ":(exclude).dev")
-        rejected = git("ls-files", "--others", "-z", "--", *everything, cwd=self.root)
-        return sorted({name.decode() for name in (unmerged + rejected).split(b"\0") if name})
+        names = {name.decode(errors="surrogateescape") for name in unmerged.split(b"\0") if name}
+        rejected = {f"{path}.rej" for path in self.tracked() if (self.root / f"{path}.rej").is_file()}
+        return sorted(names | (rejected - self.tracked()))

@@ -10,13 +10,17 @@ from typing import Any
 
 import copier
 import yaml
+from copier.errors import CopierError
 from packaging.version import InvalidVersion, Version
 
 from dev.template.errors import TemplateError
 from dev.template.project import ANSWERS, Project, git
 
 SHORTCUTS = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
-NOTES = re.compile(r"^## (?P<version>\d\S*).*?\n### For existing projects\n(?P<notes>.*?)(?=^##|\Z)", re.M | re.S)
+NOTES = re.compile(
+    r"^## (?P<version>\d\S*)(?:(?!^## ).)*?\n### For existing projects\n(?P<notes>.*?)(?=^##|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 def parse(tag: str) -> Version | None:
@@ -103,7 +107,7 @@ class Source:
             copier.run_copy(
                 str(self._clone), target, data=dict(answers), vcs_ref=tag, defaults=True, quiet=True, skip_tasks=True
             )
-        except ValueError as error:
+        except (ValueError, CopierError) as error:
             raise TemplateError(f"{tag} does not accept these answers: {error}") from error
         return target
 
@@ -116,6 +120,7 @@ def clone_of(project: Project) -> Iterator[Source]:
         TemplateError: it cannot be reached.
     """
     url = str(project.remembered["_src_path"])
+    url = str(Path(url).expanduser()) if url.startswith("~") else url
     for shortcut, address in SHORTCUTS.items():
         if url.startswith(shortcut):
             url = address + url.removeprefix(shortcut)

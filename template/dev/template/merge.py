@@ -1,0 +1,97 @@
+"""What the project was before Copier merged, and what it has to be afterwards."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from dev.template.errors import TemplateError
+from dev.template.project import ANSWERS, Project
+
+LABELS = ("-L", "before updating", "-L", "last update", "-L", "after updating")
+
+
+def files_of(folder: Path) -> list[str]:
+    """The paths of all files below a folder, relative to it, but for the answers."""
+    paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in paths if path != ANSWERS)
+
+
+class Merge:
+    """A project between two renderings: `base` of its release and answers, `new` of the wanted ones."""
+
+    def __init__(self, project: Project, base: Path, new: Path) -> None:
+        self.project = project
+        self.base = {path: (base / path).read_bytes() for path in files_of(base)}
+        self.new = {path: (new / path).read_bytes() for path in files_of(new)}
+        places = {path: project.root / path for path in self.base.keys() | self.new.keys()}
+        self.before = {path: place.read_bytes() for path, place in places.items() if place.is_file()}
+        self._special = {path for path, place in places.items() if place.is_symlink() or place.is_dir()}
+
+    def require_safety(self) -> None:
+        """Make sure that git could give back everything that is there.
+
+        Raises:
+            TemplateError: it ignores files that would be written or removed.
+        """
+        ignored = sorted(self.before.keys() - self.project.tracked())
+        if ignored:
+            listed = "".join(f"\n  {path}" for path in ignored)
+            raise TemplateError(
+                "Nothing was done: git ignores these files, which the template has as well, and could not give them "
+                f"back. `git add --force` and commit them, or move them away:{listed}"
+            )
+
+    def gone(self) -> list[str]:
+        """The files that the template and the project had, and the project no longer has."""
+        return sorted(path for path in self.base.keys() & self.before.keys() if self._now(path) is None)
+
+    def settle(self) -> list[str]:
+        """Correct what got lost between Copier and git; return the paths where somebody has to decide.
+
+        What the template did not change stays as the owner has it, whatever bytes are in it; what the owner deleted
+        stays deleted. Text that is not UTF-8 loses bytes on Copier's way, and is merged here.
+        """
+        conflicts = []
+        for path in sorted((self.base.keys() & self.new.keys()) - self._special):
+            mine, place = self.before.get(path), self.project.root / path
+            if mine is None:
+                place.unlink(missing_ok=True)
+            elif self.base[path] == self.new[path]:
+                if self._now(path) != mine:
+                    place.write_bytes(mine)
+            elif mine != self.base[path] and not _is_text(mine) and not self._merge_bytes(path, mine):
+                conflicts.append(path)
+        return conflicts
+
+    def revived(self) -> list[str]:
+        """New files in folders from which the owner had deleted everything of the template."""
+        came = [path for path in self.new.keys() - self.base.keys() - self.before.keys() if self._now(path) is not None]
+        folders = {str(Path(path).parent) for path in self.base}
+        kept = {str(Path(path).parent) for path in self.base.keys() & self.before.keys()}
+        return sorted(path for path in came if str(Path(path).parent) in folders - kept)
+
+    def _now(self, path: str) -> bytes | None:
+        place = self.project.root / path
+        return place.read_bytes() if place.is_file() else None
+
+    def _merge_bytes(self, path: str, mine: bytes) -> bool:
+        place = self.project.root / path
+        place.write_bytes(mine)
+        return merge_into(place, self.base[path], self.new[path])
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def merge_into(place: Path, base: bytes, other: bytes, labels: tuple[str, ...] = LABELS) -> bool:
+    """Merge three ways into a file; False when a conflict is marked in it, or it cannot be merged by lines."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name, "base").write_bytes(base)
+        Path(name, "other").write_bytes(other)
+        command = ["git", "merge-file", *labels, str(place), str(Path(name, "base")), str(Path(name, "other"))]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
