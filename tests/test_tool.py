@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import pytest
 import yaml
 
 from tests import future, owner, simulated
@@ -167,103 +166,6 @@ def test_update_works_in_a_part_of_a_repository(born: Path, template: Path, tmp_
     assert status == 0, printed
     assert "OURS" in file.read_text()
     assert "Of the future." in (project / "src/app/security.py").read_text()
-
-
-# switch
-
-
-def test_switch_puts_edits_aside_and_back(project: Path) -> None:
-    """No edit vanishes in silence: the files that the other answer removes are named, kept, and filled again."""
-    files = [project / "src/app/orders/repository.py", project / "tests/users/test_repository.py"]
-    for file in files:
-        file.write_text(f"{file.read_text()}\n\nOURS = 1\n")
-    (project / "src/app/report.py").write_text('"""Ours."""\n\nfrom app.db.repository import AsyncRepository\n')
-    owner.commit(project)
-    before = owner.contents(project)
-    printed = run("make", "template-switch", "data_access=dao", cwd=project)
-    assert "data_access: repository → dao" in printed
-    assert "  src/app/orders/repository.py\n  tests/users/test_repository.py\n" in printed
-    assert "src/app/report.py imports app.db.repository" in printed
-    assert "OURS" in (project / "kept-edits/src/app/orders/repository.py.mine").read_text()
-    assert "+OURS = 1" in (project / "kept-edits/src/app/orders/repository.py.diff").read_text()
-    owner.commit(project)
-    assert "kept-edits/ still holds your changes of 2 removed files" in tool(project, "check")[1]
-    printed = run("make", "template-switch", "data_access=repository", cwd=project)
-    assert "Edits put back into their files:" in printed
-    assert owner.contents(project) == before
-
-
-def test_switch_marks_an_edit_that_both_styles_have_otherwise(project: Path) -> None:
-    service = project / "src/app/users/service.py"
-    owner.replace(service, "await UserRepository(session).find(user_id)", "await UserRepository(session).get(user_id)")
-    owner.commit(project)
-    status, printed = tool(project, "switch", "data_access=dao")
-    assert status == 1
-    assert "  src/app/users/service.py\n" in printed
-    assert owner.unmerged(project) == ["src/app/users/service.py"]
-
-
-def test_switch_keeps_each_of_two_edits(project: Path) -> None:
-    """What waits to be ported is not overwritten by what comes later."""
-    file = project / "src/app/orders/repository.py"
-    for edit in ("FIRST = 1", "SECOND = 2"):
-        owner.commit(project)
-        if not file.exists():
-            file.write_text("a draft\n")
-            owner.commit(project)
-            tool(project, "switch", "data_access=repository")
-        file.write_text(f"{file.read_text()}\n{edit}\n")
-        owner.commit(project)
-        tool(project, "switch", "data_access=dao")
-    kept = "".join(path.read_text() for path in (project / "kept-edits").rglob("*.mine"))
-    assert "FIRST = 1" in kept
-    assert "SECOND = 2" in kept
-
-
-def test_switch_lists_what_comes_beside_deleted_files(project: Path) -> None:
-    shutil.rmtree(project / "src/app/orders")
-    owner.commit(project)
-    status, printed = tool(project, "switch", "data_access=dao")
-    assert status == 0, printed
-    assert "delete them as well:\n  src/app/orders/dao.py\n" in printed
-
-
-@pytest.mark.parametrize("text", ["It's ours & theirs; all of it.", "What's 'that' worth: $5 a=b?"])
-def test_switch_takes_any_text_from_make(project: Path, text: str) -> None:
-    run("make", "template-switch", f"description={text}", "PYTEST_WORKERS=1", cwd=project)
-    assert yaml.safe_load((project / ".copier-answers.yml").read_text())["description"] == text
-    assert text in (project / "README.md").read_text()
-
-
-HOSTILE = {
-    "whitespace": "[apply]\n\twhitespace = error\n[diff]\n\tcontext = 0\n\tnoprefix = true\n",
-    "names": "[core]\n\tquotePath = false\n[status]\n\tshowUntrackedFiles = no\n",
-    "line ends": "[core]\n\tautocrlf = true\n",
-}
-
-
-@pytest.mark.parametrize("settings", HOSTILE)
-def test_no_setting_of_git_costs_an_edit(project: Path, tmp_path: Path, settings: str) -> None:
-    """Trailing blanks, bytes that are no UTF-8, and odd names: there and back, all is as it was."""
-    config = tmp_path / "gitconfig"
-    config.write_text(HOSTILE[settings])
-    (project / "docs/gr\u00f6\u00dfe.md").write_text("ours\n")
-    for path in ("README.md", "src/app/security.py", "src/app/users/repository.py"):
-        file = project / path
-        file.write_bytes(file.read_bytes() + b"# ours   \n")
-    (project / "docs/tuning.md").write_bytes((project / "docs/tuning.md").read_bytes() + b"caf\xe9\n")
-    owner.commit(project)
-    before = normalised(project)
-    for answer in ("dao", "repository"):
-        status, printed = tool(project, "switch", f"data_access={answer}", GIT_CONFIG_GLOBAL=str(config))
-        assert status == 0, printed
-        owner.commit(project)
-    assert normalised(project) == before
-
-
-def normalised(project: Path) -> dict[str, bytes]:
-    """The contents without the line ends that a setting may have changed."""
-    return {path: text.replace(b"\r\n", b"\n") for path, text in owner.contents(project).items()}
 
 
 # diff
