@@ -62,7 +62,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how long Copier took; not asserted, since machines differ and two tests run at a time."""
-    for command, seconds in rendering.durations(Path(os.environ[rendering.PLACE])).items():
+    place = Path(os.environ.get(rendering.PLACE, os.devnull))
+    for command, seconds in rendering.durations(place).items():
         middle, longest = statistics.median(seconds), max(seconds)
         terminalreporter.write_line(
             f"copier {command}: {middle:.1f} s (median of {len(seconds)}), at most {longest:.1f} s"
