@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests import owner
+from tests import owner, rendering
 from tests.releases import release_all
 from tests.shell import run
 
@@ -60,4 +60,4 @@ def move_to(project: Path, template: Path) -> None:
     answers = project / ".copier-answers.yml"
     lines = answers.read_text().splitlines()
     answers.write_text("".join(f"_src_path: {template}\n" if x.startswith("_src_path:") else f"{x}\n" for x in lines))
-    owner.commit(project, "The template has moved")
+    rendering.commit(project, "The template has moved")

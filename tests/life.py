@@ -24,7 +24,7 @@ def born(template: Path, target: Path, release: Release | None, variant: Variant
     asked = yaml.safe_load(run("git", "show", f"{ref}:copier.yml", cwd=template))
     answers = {name: answer for name, answer in variant.answers if name in asked}
     project = rendering.render(template, target, answers, ref=ref)
-    owner.commit(project)
+    rendering.commit(project)
     return project
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.rendering import commit
 from tests.shell import run
 from tests.variants import ROOT
 
@@ -157,14 +158,6 @@ def signature(path: str) -> str:
 def tracked(project: Path) -> list[str]:
     """The paths that are committed."""
     return run("git", "ls-files", cwd=project).splitlines()
-
-
-def commit(project: Path, message: str = "as it is") -> None:
-    """Commit everything, in a repository that is made if need be."""
-    if not (project / ".git").exists():
-        run("git", "init", "--quiet", "--initial-branch=main", cwd=project)
-    run("git", "add", "--all", cwd=project)
-    run("git", "commit", "--quiet", "--no-verify", "--allow-empty", f"--message={message}", cwd=project)
 
 
 def unmerged(project: Path) -> list[str]:

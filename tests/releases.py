@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.rendering import working_files
+from tests.rendering import commit, working_files
 from tests.shell import CommandError, run
 from tests.variants import ROOT
 
@@ -70,10 +70,10 @@ def _headings(root: Path) -> Iterator[tuple[str, str]]:
     line = ("rev-list", "--first-parent", "--reverse", "HEAD")
     changed = set(git(*line, "--", CHANGELOG, cwd=root).split())
     heading = UNRELEASED
-    for commit in git(*line, cwd=root).split():
-        if commit in changed:
-            heading = top_heading(git("show", f"{commit}:{CHANGELOG}", cwd=root))
-        yield heading, commit
+    for each in git(*line, cwd=root).split():
+        if each in changed:
+            heading = top_heading(git("show", f"{each}:{CHANGELOG}", cwd=root))
+        yield heading, each
 
 
 def _tagged(version: str, root: Path) -> str:
@@ -112,8 +112,7 @@ def scratch(target: Path, root: Path = ROOT) -> Path:
 
 def release_all(template: Path, version: str) -> None:
     """Commit everything a scratch clone holds and tag it as a release."""
-    run("git", "add", "--all", cwd=template)
-    run("git", "commit", "--quiet", "--no-verify", "--allow-empty", f"--message={version}", cwd=template)
+    commit(template, version)
     run("git", "tag", f"v{version}", cwd=template)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from tests.releases import release_all
 from tests.rendering import SETTINGS, commit, copier, fingerprint
 from tests.shell import CommandError, attempt, environment, run
 from tests.variants import ROOT
@@ -49,12 +50,6 @@ def put(root: Path, files: Mapping[str, Content]) -> None:
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def release(template: Path, version: str) -> None:
-    """Commit what there is, and give it the version."""
-    commit(template)
-    run("git", "tag", f"v{version}", cwd=template)
-
-
 @dataclass
 class Template:
     """A template with few files, release by release."""
@@ -81,7 +76,7 @@ class Template:
             put(self.root / "hooks/migrations", {module(version): dedent(migration)})
             self.manifest.setdefault("_migrations", []).append(entry(version))
         put(self.root, {"copier.yml": yaml.safe_dump(self.manifest, sort_keys=False)})
-        release(self.root, version)
+        release_all(self.root, version)
 
     def project(self, root: Path, *arguments: str, repository: Path | None = None) -> "Project":
         """Render the newest version and commit it, maybe as a part of a larger repository."""

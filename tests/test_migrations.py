@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.releases import release_all
 from tests.rendering import commit, copier, fingerprint, render, snapshot
 from tests.shell import run
-from tests.simulated import LINES, Project, Template, edited, entry, put, release, versions
+from tests.simulated import LINES, Project, Template, edited, entry, put, versions
 
 # answers
 
@@ -162,7 +163,7 @@ def rename_ops(template: Path) -> None:
     manifest = yaml.safe_load((template / "copier.yml").read_text())
     text = yaml.safe_dump({"_migrations": [*manifest.get("_migrations", []), entry("98.9.1")]}, sort_keys=False)
     (template / "copier.yml").write_text((template / "copier.yml").read_text() + "\n" + text)
-    release(template, "98.9.1")
+    release_all(template, "98.9.1")
 
 
 def test_a_file_of_the_real_template_moves(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import owner, releases
+from tests import releases, rendering
 from tests.release import ReleaseError, check, release
 from tests.releases import HistoryError, Release, past_releases
 from tests.shell import CommandError, run
@@ -26,7 +26,7 @@ def repository(tmp_path: Path) -> Path:
 
 def write(root: Path, changelog: str) -> None:
     (root / "CHANGELOG.md").write_text(HEAD + changelog)
-    owner.commit(root)
+    rendering.commit(root)
 
 
 def commits(root: Path) -> list[str]:

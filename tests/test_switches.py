@@ -54,7 +54,7 @@ def test_there_and_back(switch: Switch, template: Path, tmp_path: Path, rendered
         life.switch(project, switch.question, variant[switch.question])
         assert not owner.unmerged(project)
         assert not life.differences(project, rendered(variant))
-        owner.commit(project)
+        rendering.commit(project)
 
 
 @each_switch
@@ -68,7 +68,7 @@ def test_there_and_back_with_the_owners_edits(
         Project(project).make("template-switch", f"{switch.question}={variant[switch.question]}")
         assert not owner.lost(project)
         assert not life.differences(project, worked_on(variant))
-        owner.commit(project)
+        rendering.commit(project)
 
 
 @pytest.mark.parametrize("start", plain_variants(), ids=lambda variant: variant.id)

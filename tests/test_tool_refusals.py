@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import future, life, owner
+from tests import future, life, rendering
 from tests.life import HERE, THERE, tool
 from tests.releases import release_all
 from tests.rendering import fingerprint
@@ -46,7 +46,7 @@ def test_files_that_git_ignores(project: Path) -> None:
     run("git", "rm", "--quiet", "--cached", ".env.example", cwd=project)
     with (project / ".gitignore").open("a") as file:
         file.write(".env.*\n/src/app/orders/dao.py\n")
-    owner.commit(project)
+    rendering.commit(project)
     (project / "src/app/orders/dao.py").write_text("precious\n")
     said = refused(project, "switch", "data_access=dao")
     assert said.endswith(":\n  .env.example\n  src/app/orders/dao.py\n")
@@ -86,7 +86,7 @@ def test_a_project_that_was_not_made_from_a_release(template: Path, tmp_path: Pa
     if what == "untagged":
         run("sh", "-c", "git tag | xargs git tag --delete", cwd=source)
     if what == "between":
-        owner.commit(source)
+        rendering.commit(source)
     if what == "dirty":
         (source / "template/new.txt").write_text("not committed\n")
     project = life.born(source, tmp_path / "service", None, plain_variants()[0])
@@ -109,7 +109,7 @@ def test_a_project_without_a_commit(project: Path) -> None:
 
 def test_a_folder_that_is_no_project(project: Path) -> None:
     (project / ".copier-answers.yml").unlink()
-    owner.commit(project)
+    rendering.commit(project)
     assert ".copier-answers.yml cannot be read" in refused(project, "check")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import owner
+from tests import owner, rendering
 from tests.life import tool
 from tests.shell import run
 
@@ -17,7 +17,7 @@ def test_switch_puts_edits_aside_and_back(project: Path) -> None:
     for file in files:
         file.write_text(f"{file.read_text()}\n\nOURS = 1\n")
     (project / "src/app/report.py").write_text('"""Ours."""\n\nfrom app.db.repository import AsyncRepository\n')
-    owner.commit(project)
+    rendering.commit(project)
     before = owner.contents(project)
     printed = run("make", "template-switch", "data_access=dao", cwd=project)
     assert "data_access: repository → dao" in printed
@@ -25,7 +25,7 @@ def test_switch_puts_edits_aside_and_back(project: Path) -> None:
     assert "src/app/report.py imports app.db.repository" in printed
     assert "OURS" in (project / "kept-edits/src/app/orders/repository.py.mine").read_text()
     assert "+OURS = 1" in (project / "kept-edits/src/app/orders/repository.py.diff").read_text()
-    owner.commit(project)
+    rendering.commit(project)
     assert "kept-edits/ still holds your changes of 2 removed files" in tool(project, "check")[1]
     printed = run("make", "template-switch", "data_access=repository", cwd=project)
     assert "Edits put back into their files:" in printed
@@ -35,7 +35,7 @@ def test_switch_puts_edits_aside_and_back(project: Path) -> None:
 def test_switch_marks_an_edit_that_both_styles_have_otherwise(project: Path) -> None:
     service = project / "src/app/users/service.py"
     owner.replace(service, "await UserRepository(session).find(user_id)", "await UserRepository(session).get(user_id)")
-    owner.commit(project)
+    rendering.commit(project)
     status, printed = tool(project, "switch", "data_access=dao")
     assert status == 1
     assert "  src/app/users/service.py\n" in printed
@@ -46,13 +46,13 @@ def test_switch_keeps_each_of_two_edits(project: Path) -> None:
     """What waits to be ported is not overwritten by what comes later."""
     file = project / "src/app/orders/repository.py"
     for edit in ("FIRST = 1", "SECOND = 2"):
-        owner.commit(project)
+        rendering.commit(project)
         if not file.exists():
             file.write_text("a draft\n")
-            owner.commit(project)
+            rendering.commit(project)
             tool(project, "switch", "data_access=repository")
         file.write_text(f"{file.read_text()}\n{edit}\n")
-        owner.commit(project)
+        rendering.commit(project)
         tool(project, "switch", "data_access=dao")
     kept = "".join(path.read_text() for path in (project / "kept-edits").rglob("*.mine"))
     assert "FIRST = 1" in kept
@@ -61,7 +61,7 @@ def test_switch_keeps_each_of_two_edits(project: Path) -> None:
 
 def test_switch_lists_what_comes_beside_deleted_files(project: Path) -> None:
     shutil.rmtree(project / "src/app/orders")
-    owner.commit(project)
+    rendering.commit(project)
     status, printed = tool(project, "switch", "data_access=dao")
     assert status == 0, printed
     assert "delete them as well:\n  src/app/orders/dao.py\n" in printed
@@ -91,12 +91,12 @@ def test_no_setting_of_git_costs_an_edit(project: Path, tmp_path: Path, settings
         file = project / path
         file.write_bytes(file.read_bytes() + b"# ours   \n")
     (project / "docs/tuning.md").write_bytes((project / "docs/tuning.md").read_bytes() + b"caf\xe9\n")
-    owner.commit(project)
+    rendering.commit(project)
     before = normalised(project)
     for answer in ("dao", "repository"):
         status, printed = tool(project, "switch", f"data_access={answer}", GIT_CONFIG_GLOBAL=str(config))
         assert status == 0, printed
-        owner.commit(project)
+        rendering.commit(project)
     assert normalised(project) == before
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import life, owner
+from tests import life, owner, rendering
 from tests.life import Rendered
 from tests.releases import Release, past_releases
 from tests.shell import run
@@ -49,7 +49,7 @@ def test_an_untouched_project_becomes_a_fresh_one(
     life.update(project)
     assert not owner.unmerged(project)
     assert not life.differences(project, rendered(life.answers_of(project)))
-    owner.commit(project)
+    rendering.commit(project)
     life.update(project)
     assert not run("git", "status", "--porcelain", cwd=project), "an update to the same version changes nothing"
 
