@@ -55,9 +55,9 @@ def release(template: Path, target: Path, *changes: Callable[[Path], None]) -> P
     return target
 
 
-def move_to(project: Path, template: Path) -> None:
+def move_to(project: Path, template: Path, repository: Path | None = None) -> None:
     """Make the project take its updates from another place, as when a template is moved; and commit."""
     answers = project / ".copier-answers.yml"
     lines = answers.read_text().splitlines()
     answers.write_text("".join(f"_src_path: {template}\n" if x.startswith("_src_path:") else f"{x}\n" for x in lines))
-    rendering.commit(project, "The template has moved")
+    rendering.commit(repository or project, "The template has moved")

@@ -31,13 +31,13 @@ def snapshot(target: Path, root: Path = ROOT) -> Path:
     return commit(target)
 
 
-def commit(folder: Path, message: str = "as it is") -> Path:
-    """Commit everything there is, to the repository that the folder is in, else to a new one."""
-    if attempt("git", "rev-parse", "--git-dir", cwd=folder).returncode != 0:
-        run("git", "init", "--quiet", "--initial-branch=main", cwd=folder)
-    run("git", "add", "--all", cwd=folder)
-    run("git", "commit", "--quiet", "--no-verify", "--allow-empty", f"--message={message}", cwd=folder)
-    return folder
+def commit(repository: Path, message: str = "as it is") -> Path:
+    """Commit everything there is; never to a repository that only happens to be around the folder."""
+    if not (repository / ".git").exists():
+        run("git", "init", "--quiet", "--initial-branch=main", cwd=repository)
+    run("git", "add", "--all", cwd=repository)
+    run("git", "commit", "--quiet", "--no-verify", "--allow-empty", f"--message={message}", cwd=repository)
+    return repository
 
 
 def copier(*arguments: str, cwd: Path, behind: Sequence[str] = (), **variables: str) -> tuple[int, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from tests import future, owner, rendering, simulated
+from tests import future, owner, simulated
 from tests.life import HERE, THERE, tool
 from tests.shell import attempt, run
 
@@ -158,11 +158,9 @@ def test_an_update_that_breaks_off_says_how_to_go_back(project: Path, template: 
 def test_update_works_in_a_part_of_a_repository(born: Path, template: Path, tmp_path: Path) -> None:
     project = tmp_path / "everything" / "service"
     shutil.copytree(born, project, ignore=shutil.ignore_patterns(".git"))
-    rendering.commit(project.parent)
     file = project / "src/app/api/ndjson.py"
     file.write_text(file.read_text() + "\nOURS = 1\n")
-    rendering.commit(project.parent)
-    future.move_to(project, future.release(template, tmp_path / "future", touch_security))
+    future.move_to(project, future.release(template, tmp_path / "future", touch_security), project.parent)
     assert not (project / ".git").exists(), "the repository is the one above"
     status, printed = tool(project, "update")
     assert status == 0, printed
