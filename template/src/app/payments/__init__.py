@@ -1,0 +1,1 @@
+"""What follows from paying, or from not paying: receipts, the end of unpaid orders. The sample of jobs."""

@@ -1,0 +1,1 @@
+"""Background jobs: they wait in PostgreSQL, a broker wakes the workers, and none is lost or done twice."""

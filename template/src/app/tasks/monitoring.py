@@ -1,0 +1,131 @@
+"""What orchestrators and Prometheus ask a worker: `/livez`, `/readyz` and `/metrics` on a port of its own."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from sqlalchemy import func, select
+
+from app.config import TaskSettings
+from app.db.session import Database
+from app.errors import StartupError
+from app.tasks import metrics
+from app.tasks.broker import Watched
+from app.tasks.models import DeadJob, JobState, OutboxMessage
+
+log = structlog.get_logger(__name__)
+
+CHECK_SECONDS = 2.0
+# what is set at each scrape, here and nowhere else
+REFRESHED = (metrics.OUTBOX_JOBS, metrics.OUTBOX_OLDEST_SECONDS, metrics.DEAD_JOBS, metrics.QUEUE_DEPTH)
+
+
+class Monitoring:
+    """Answers for one worker. `checks` raise when what they ask does not answer; `stopping` is set at its end."""
+
+    def __init__(
+        self,
+        database: Database,
+        broker: Watched,
+        checks: Mapping[str, Callable[[], Awaitable[None]]],
+        stopping: asyncio.Event,
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._checks = checks
+        self._stopping = stopping
+
+    @asynccontextmanager
+    async def serving(self, settings: TaskSettings) -> AsyncIterator[None]:
+        """Listen on the port of the settings.
+
+        Raises:
+            StartupError: somebody else does.
+        """
+        app = web.Application()
+        app.add_routes(
+            [web.get("/livez", _livez), web.get("/readyz", self._readyz), web.get("/metrics", self._metrics)]
+        )
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=CHECK_SECONDS)
+        await runner.setup()
+        try:
+            await _listen(runner, settings)
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        async with asyncio.TaskGroup() as group:
+            tasks = {name: group.create_task(_passes(name, ping)) for name, ping in self._checks.items()}
+        checks = {name: "ok" if task.result() else "failed" for name, task in tasks.items()}
+        ready = not self._stopping.is_set() and "failed" not in checks.values()
+        status = "ready" if ready else "not_ready"
+        return web.json_response({"status": status, "checks": checks}, status=200 if ready else 503)
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        await _passes("metrics", self._refresh)
+        return web.Response(body=render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    async def _refresh(self) -> None:
+        """Look at the outbox, which is asked for only here: one query for each scrape."""
+        age = func.extract("epoch", func.now() - func.min(OutboxMessage.created_at))
+        query = select(OutboxMessage.state, func.count(), age).group_by(OutboxMessage.state)
+        async with self._database.read() as session:
+            found = {state: (count, float(age)) for state, count, age in await session.execute(query)}
+            metrics.DEAD_JOBS.set(await session.scalar(select(func.count()).select_from(DeadJob)) or 0)
+        for state in JobState:
+            metrics.OUTBOX_JOBS.labels(state).set(found.get(state, (0, 0.0))[0])
+        not_begun = [age for state, (_, age) in found.items() if state != JobState.RUNNING]
+        metrics.OUTBOX_OLDEST_SECONDS.set(max(not_begun, default=0.0))
+        metrics.QUEUE_DEPTH.set(await self._broker.depth())
+
+
+def render() -> bytes:
+    """The instruments of this process, and where jobs run in processes of their own, those of theirs."""
+    families = {family.name: family for family in REGISTRY.collect()}
+    if directory := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        collector = MultiProcessCollector(CollectorRegistry(), path=directory)  # type: ignore[no-untyped-call]
+        families |= {family.name: family for family in collector.collect()}  # type: ignore[no-untyped-call]
+        # of which they know nothing, and say 0
+        families |= {family.name: family for gauge in REFRESHED for family in gauge.collect()}
+    return generate_latest(_Families(list(families.values())))
+
+
+class _Families(CollectorRegistry):
+    """Samples that were collected already."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._families)
+
+
+async def _listen(runner: web.AppRunner, settings: TaskSettings) -> None:
+    try:
+        await web.TCPSite(runner, settings.metrics_host, settings.metrics_port).start()
+    except OSError as error:
+        message = f"cannot listen on {settings.metrics_host}:{settings.metrics_port}: {os.strerror(error.errno or 0)}"
+        raise StartupError(message) from error
+    (host, port, *_), *_ = runner.addresses
+    log.info("worker_monitoring", host=host, port=port)
+
+
+async def _livez(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "alive"})
+
+
+async def _passes(name: str, ping: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await ping()
+    except Exception as error:  # noqa: BLE001 (whatever a dependency raises, the answer is: not ready)
+        log.warning("worker_check_failed", check=name, reason=repr(error))
+        return False
+    return True

@@ -1,0 +1,58 @@
+"""Somebody whom jobs call over HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from multidict import CIMultiDictProxy
+
+# instead of a status: no answer at all
+SILENCE = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A call, and the connection it came by."""
+
+    method: str
+    path: str
+    headers: CIMultiDictProxy[str]
+    body: bytes
+    peer: object
+
+
+class Receiver:
+    """Answers with the given statuses, one after the other, and with the last one from then on."""
+
+    def __init__(self, statuses: Sequence[int]) -> None:
+        self.url = ""
+        self.received: list[Received] = []
+        self.ends = asyncio.Event()
+        self._statuses = list(statuses)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Remember the call."""
+        peer = request.transport and request.transport.get_extra_info("peername")
+        body = await request.read()
+        self.received.append(Received(request.method, request.path, request.headers, body, peer))
+        status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
+        if status == SILENCE:
+            await self.ends.wait()
+        return web.Response(status=status or 204, headers={"Location": "/elsewhere"}, text="hunter2")
+
+
+@asynccontextmanager
+async def receiving(*statuses: int) -> AsyncIterator[Receiver]:
+    """A receiver on a port of its own; it takes everything when no status is given."""
+    receiver = Receiver(statuses or (204,))
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", receiver.answer)
+    async with TestServer(app) as server:
+        receiver.url = str(server.make_url("/receipts"))
+        try:
+            yield receiver
+        finally:
+            receiver.ends.set()
