@@ -16,6 +16,7 @@ class Answer:
     status: int
     content_type: str
     text: str
+    request_id: str = ""
 
     def json(self) -> Any:
         """The body, which is JSON."""
@@ -38,6 +39,8 @@ def call(method: str, url: str, *, body: Any = None, form: dict[str, str] | None
     try:
         connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), payload, headers)
         response = connection.getresponse()
-        return Answer(response.status, response.headers.get_content_type(), response.read().decode())
+        text = response.read().decode()
+        request_id = response.headers.get("X-Request-ID", "")
+        return Answer(response.status, response.headers.get_content_type(), text, request_id)
     finally:
         connection.close()

@@ -97,7 +97,8 @@ def _start_servers() -> None:
     """Start what is not given; the launcher is the one every service has."""
     # last, because `tests` and not `template/tests` is our package
     sys.path.append(str(ROOT / "template"))
-    from dev.services import postgres, redis  # noqa: PLC0415 - importable only now
+    from dev.postgres import postgres  # noqa: PLC0415 - importable only now
+    from dev.redis import redis  # noqa: PLC0415
 
     for variable, server in {"TEST_DATABASE_URL": postgres, "TEST_REDIS_URL": redis}.items():
         if not os.environ.get(variable):
@@ -137,27 +138,27 @@ def rendered(place: Path, template: Path) -> Callable[[Variant], Path]:
 
 
 @pytest.fixture(scope="session")
-def worked_on(place: Path, template: Path) -> Callable[[Variant], Path]:
+def worked_on(place: Path, rendered: Callable[[Variant], Path]) -> Callable[[Variant], Path]:
     """Makes each variant with an owner's edits, once in a process. Nobody may write to the result."""
 
     def get(variant: Variant) -> Path:
         target = place / f"worked-on-{os.getpid()}" / variant.id
         if not target.exists():
-            owner.edit(rendering.render(template, target, dict(variant.answers)))
+            owner.edit(Path(shutil.copytree(rendered(variant), target)))
         return target
 
     return get
 
 
 @pytest.fixture(scope="session")
-def running_project(place: Path, template: Path) -> Callable[[Variant, bool], Project]:
+def running_project(place: Path, rendered: Callable[[Variant], Path]) -> Callable[[Variant, bool], Project]:
     """Makes the project that some tests in one process share; with an owner's edits in it if wanted."""
     made: dict[tuple[Variant, bool], Project] = {}
 
     def get(variant: Variant, worked_on: bool) -> Project:
         if (variant, worked_on) not in made:
             target = place / ("worked-on" if worked_on else "projects") / variant.id
-            root = rendering.render(template, target, dict(variant.answers))
+            root = Path(shutil.copytree(rendered(variant), target))
             if worked_on:
                 owner.edit(root)
             made[variant, worked_on] = Project(root)
@@ -167,9 +168,9 @@ def running_project(place: Path, template: Path) -> Callable[[Variant, bool], Pr
 
 
 @pytest.fixture(scope="session")
-def born(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def born(rendered: Callable[[Variant], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project at the newest release, committed. Nobody may write to it."""
-    return life.born(template, tmp_path_factory.mktemp("born") / "service", None, variants.plain_variants()[0])
+    return life.newborn(rendered(variants.plain_variants()[0]), tmp_path_factory.mktemp("born") / "service")
 
 
 @pytest.fixture

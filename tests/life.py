@@ -1,5 +1,6 @@
 """Updates and switches of a project, as its owner does them."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import yaml
 
 from tests import future, owner, rendering
 from tests.releases import Release, version_of_tree
-from tests.shell import CommandError, attempt, environment, run
+from tests.shell import CommandError, attempt, environment
 from tests.variants import Variant, choices
 
 Rendered = Callable[[Variant], Path]
@@ -19,13 +20,16 @@ THERE = f"v{future.VERSION}"
 
 
 def born(template: Path, target: Path, release: Release | None, variant: Variant) -> Path:
-    """Render a release, the working tree if none is named, and commit it; questions it did not ask are left out."""
+    """Render a release, the working tree if none is named, and commit it."""
     ref = release.tag if release else "HEAD"
-    asked = yaml.safe_load(run("git", "show", f"{ref}:copier.yml", cwd=template))
-    answers = {name: answer for name, answer in variant.answers if name in asked}
-    project = rendering.render(template, target, answers, ref=ref)
+    project = rendering.render(template, target, dict(variant.answers), ref=ref)
     rendering.commit(project)
     return project
+
+
+def newborn(rendered: Path, target: Path) -> Path:
+    """Copy what the working tree renders, and commit it."""
+    return rendering.commit(Path(shutil.copytree(rendered, target)))
 
 
 def answers_of(project: Path) -> Variant:
@@ -45,13 +49,14 @@ def update(project: Path, *arguments: str) -> None:
         raise CommandError(printed)
 
 
-def switch(project: Path, question: str, answer: str) -> None:
-    """Change one answer at the same release.
+def switch(project: Path, **answers: str) -> None:
+    """Change answers at the same release.
 
     Raises:
         CommandError: Copier refused.
     """
-    update(project, "--vcs-ref=:current:", "--data", f"{question}={answer}")
+    data = [part for question, answer in answers.items() for part in ("--data", f"{question}={answer}")]
+    update(project, "--vcs-ref=:current:", *data)
 
 
 def differences(project: Path, expected: Path) -> list[str]:

@@ -13,11 +13,18 @@ from typing import Any
 
 from tests import client
 from tests.shell import CommandError, environment, run
+from tests.variants import ROOT
 
 # Of the generated Makefile. Two services are tested at a time, on the two cores there are.
 ONE_WORKER = "PYTEST_WORKERS=1"
 # What has the same bytes as in the fresh project of the same structure, whose run includes it.
 WITHOUT_DEV = "PYTEST_ARGS=--ignore=tests/dev"
+# What has the same bytes with a queue as without; tests/dev/test_worker.py is only there with one.
+WITHOUT_LAUNCHER = "PYTEST_ARGS=" + " ".join(
+    f"--ignore=tests/dev/{path.name}"
+    for path in sorted((ROOT / "template/tests/dev").glob("test_*.py"))
+    if path.name != "test_worker.py"
+)
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 LOG_TAIL = 40
@@ -48,15 +55,16 @@ class Service:
     """A service that `make run` started in a session of its own."""
 
     def __init__(self, root: Path, variables: dict[str, str]) -> None:
-        port = free_port()
+        port, worker_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{port}"
+        self.worker_url = f"http://127.0.0.1:{worker_port}"
         self._root = root
         self._log = root.with_name(f"{root.name}.log")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 ["make", "run"],
                 cwd=root,
-                env=environment(HTTP_PORT=str(port), **variables),
+                env=environment(HTTP_PORT=str(port), TASKS_METRICS_PORT=str(worker_port), **variables),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -87,8 +95,12 @@ class Service:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The log's events of that name; needs LOG_JSON=true."""
-        lines = (line for line in self._log.read_text(errors="replace").splitlines() if line.startswith("{"))
-        return [event for event in map(json.loads, lines) if event.get("event") == name]
+        return [event for event in self.all_events() if event.get("event") == name]
+
+    def all_events(self) -> list[dict[str, Any]]:
+        """All events in the log, of all that runs; needs LOG_JSON=true."""
+        lines = self._log.read_text(errors="replace").splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
 
     def stop(self) -> int:
         """Do what an orchestrator does, SIGTERM to the service itself; return how `make run` ended."""

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from tests.rendering import commit, working_files
 from tests.shell import CommandError, run
-from tests.variants import ROOT
+from tests.variants import ROOT, Choices, choices_in
 
 CHANGELOG = "CHANGELOG.md"
 UNRELEASED = "Unreleased"
@@ -63,6 +65,11 @@ def past_releases(root: Path = ROOT) -> tuple[Release, ...]:
     last = dict(_headings(root))
     versions = sorted((heading for heading in last if heading not in {UNRELEASED, current}), key=order)
     return tuple(Release(version, _tagged(version, root) or last[version]) for version in versions)
+
+
+def offered(release: Release, root: Path = ROOT) -> Choices:
+    """The answers that a release let choose from."""
+    return choices_in(yaml.safe_load(git("show", f"{release.commit}:copier.yml", cwd=root)))
 
 
 def _headings(root: Path) -> Iterator[tuple[str, str]]:

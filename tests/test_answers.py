@@ -5,7 +5,7 @@ import re
 import string
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ import yaml
 
 from tests.rendering import copier, render, rendered_files
 from tests.shell import run
-from tests.variants import Variant, all_variants, choices, code_variants
+from tests.variants import Variant, choices, manifest, plain_variants
 
 Rendered = Callable[[Variant], Path]
 
@@ -61,14 +61,14 @@ ILLEGAL = [
 ]
 
 
-def refusal(template: Path, place: Path, question: str, answer: str) -> str:
-    """Give an illegal answer on the command line; return the sentence it is refused with.
+def refusal(template: Path, place: Path, **answers: str) -> str:
+    """Give illegal answers on the command line; return the sentence they are refused with.
 
     Copier 9.19 prints a traceback of its own above the sentence, whatever a template does; none of its frames is ours.
     """
     target = place / "service"
-    data = f"{question}={answer}"
-    status, printed = copier("copy", "--defaults", "--data", data, str(template), str(target), cwd=place)
+    data = [part for question, answer in answers.items() for part in ("--data", f"{question}={answer}")]
+    status, printed = copier("copy", "--defaults", *data, str(template), str(target), cwd=place)
     assert status not in {0, None}
     assert not target.exists()
     frames = re.findall(r'^  File "([^"]+)"', printed, re.MULTILINE)
@@ -78,7 +78,7 @@ def refusal(template: Path, place: Path, question: str, answer: str) -> str:
 
 @pytest.mark.parametrize(("question", "answer", "sentence"), ILLEGAL)
 def test_an_illegal_text_is_refused(template: Path, tmp_path: Path, question: str, answer: str, sentence: str) -> None:
-    said = refusal(template, tmp_path, question, answer)
+    said = refusal(template, tmp_path, **{question: answer})
     assert f"'{question}'" in said
     assert sentence in said
 
@@ -86,7 +86,7 @@ def test_an_illegal_text_is_refused(template: Path, tmp_path: Path, question: st
 @pytest.mark.parametrize("question", choices())
 @pytest.mark.parametrize("answer", ["something-else", "", "None"])
 def test_an_illegal_choice_is_refused(template: Path, tmp_path: Path, question: str, answer: str) -> None:
-    said = refusal(template, tmp_path, question, answer)
+    said = refusal(template, tmp_path, **{question: answer})
     assert f"'{question}'" in said
     for legal in choices()[question]:
         assert legal in said
@@ -94,15 +94,38 @@ def test_an_illegal_choice_is_refused(template: Path, tmp_path: Path, question: 
 
 def test_no_direct_dependency_can_be_the_slug(template: Path, tmp_path: Path, rendered: Rendered) -> None:
     """A project that is called like something it installs cannot be locked."""
-    names: set[str] = set()
-    for variant in code_variants():
-        manifest = tomllib.loads((rendered(variant) / "pyproject.toml").read_text())
-        wanted = [*manifest["project"]["dependencies"], *manifest["dependency-groups"]["dev"]]
-        names |= {re.split(r"[^A-Za-z0-9-]", requirement)[0].lower() for requirement in wanted}
-    manifest_text = yaml.safe_load((template / "copier.yml").read_text())
-    reserved = set(manifest_text["reserved_slugs"]["default"])
+    names = installed([each for each in plain_variants() if each["task_queue"] == "none"], rendered)
+    reserved = set(manifest()["reserved_slugs"]["default"])
     assert names <= reserved, f"add to reserved_slugs in copier.yml: {sorted(names - reserved)}"
-    assert TAKEN in refusal(template, tmp_path, "project_slug", max(names))
+    assert TAKEN in refusal(template, tmp_path, project_slug=max(names))
+
+
+def installed(variants: Iterable[Variant], rendered: Rendered) -> set[str]:
+    """The names of what services install by themselves."""
+    said = [tomllib.loads((rendered(variant) / "pyproject.toml").read_text()) for variant in variants]
+    wanted = [line for each in said for line in [*each["project"]["dependencies"], *each["dependency-groups"]["dev"]]]
+    return {re.split(r"[^A-Za-z0-9-]", requirement)[0].lower() for requirement in wanted}
+
+
+def reserved_for_jobs() -> set[str]:
+    """The slugs that a service with a queue cannot have; others may have had them before there was the question."""
+    (listed,) = re.findall(r"project_slug in (\[[^]]+\])", manifest()["task_queue"]["validator"])
+    return set(ast.literal_eval(listed))
+
+
+def test_what_only_jobs_install_is_reserved_with_a_queue(rendered: Rendered) -> None:
+    names = installed(plain_variants(), rendered)
+    assert names - set(manifest()["reserved_slugs"]["default"]) == reserved_for_jobs()
+
+
+@pytest.mark.parametrize("slug", sorted(reserved_for_jobs()))
+def test_a_slug_that_jobs_install_is_refused_with_a_queue_only(template: Path, tmp_path: Path, slug: str) -> None:
+    for queue in set(choices()["task_queue"]) - {"none"}:
+        said = refusal(template, tmp_path, project_slug=slug, task_queue=queue)
+        assert "'task_queue'" in said
+        assert f'The short name "{slug}"' in said
+    root = render(template, tmp_path / "service", {"project_slug": slug, "task_queue": "none"})
+    assert yaml.safe_load((root / ".copier-answers.yml").read_text())["project_slug"] == slug
 
 
 LEGAL = [
@@ -139,7 +162,7 @@ def test_a_tricky_answer_is_kept(template: Path, tmp_path: Path, rendered: Rende
     assert application["title"] == str(kept["project_name"])
     assert application["description"] == str(kept["description"])
     # what no answer has touched is checked in test_render.py
-    usual = rendered_files(rendered(all_variants()[0]))
+    usual = rendered_files(rendered(plain_variants()[0]))
     touched = [path for path, text in rendered_files(root).items() if path.endswith(".py") and text != usual[path]]
     assert touched
     for command in ("check --output-format=concise", "format --check"):

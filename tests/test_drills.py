@@ -13,13 +13,18 @@ from tests.project import ONE_WORKER, WITHOUT_DEV, Project
 from tests.rendering import commit, render
 from tests.shell import run
 from tests.test_variants_run import sign_in
-from tests.variants import ROOT, Variant, by_id, choices, structural_variants
+from tests.variants import ROOT, Variant, by_id, choices, few_variants
 
 PAGE = "docs/features.md"
 ADD = "Add a feature"
 REMOVE = "Remove the sample"
 NOTHING_TO_KEEP = "Its tables, when no database has to be kept"
 DATABASE_TO_KEEP = "Its tables, when a database has to be kept"
+
+JOBS_PAGE = "docs/jobs.md"
+ADD_JOB = "Add a job"
+REMOVE_JOBS = "Remove the sample's jobs"
+ADDED_JOB_TESTS = "tests/reminders"
 
 ADDED_TESTS = "tests/notes tests/api/test_notes.py"
 AFFECTED_TESTS = "tests/api/test_openapi.py tests/db/test_migrations.py"
@@ -35,7 +40,8 @@ MENTION = re.compile(r"(?<![A-Za-z])([Oo]rders?(?![a-z])|ORDERS?)")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     only = metafunc.config.getoption("--variant")
-    chosen = [by_id(only)] if only else structural_variants()
+    # not those that tests/test_variants_run.py works on
+    chosen = [by_id(only)] if only else few_variants(1)
     if "variant" in metafunc.fixturenames:
         metafunc.parametrize("variant", chosen, ids=[each.id for each in chosen], scope="module")
 
@@ -68,6 +74,20 @@ def test_a_feature_is_added(project: Project) -> None:
     recipes.perform(project.root, PAGE, ADD)
     commit(project.root)
     check(project, f"{ADDED_TESTS} {AFFECTED_TESTS}")
+
+
+def test_a_job_is_added(variant: Variant, project: Project) -> None:
+    if variant["task_queue"] != "none":
+        recipes.perform(project.root, JOBS_PAGE, ADD_JOB)
+        commit(project.root)
+        check(project, ADDED_JOB_TESTS)
+
+
+def test_the_sample_of_jobs_is_removed(variant: Variant, project: Project) -> None:
+    if variant["task_queue"] != "none":
+        recipes.perform(project.root, JOBS_PAGE, REMOVE_JOBS)
+        commit(project.root)
+        check(project, f"{ADDED_JOB_TESTS} {AFFECTED_TESTS}")
 
 
 def test_the_sample_is_removed_from_a_database_that_is_kept(project: Project) -> None:

@@ -14,7 +14,7 @@ import yaml
 from tests.rendering import rendered_files
 from tests.shell import attempt, environment, run
 from tests.test_template_rules import targets
-from tests.variants import ROOT, Variant, all_variants
+from tests.variants import ROOT, Variant, rendered_variants
 
 Rendered = Callable[[Variant], Path]
 Document = dict[str, Any]
@@ -37,7 +37,7 @@ def provider(request: pytest.FixtureRequest) -> str:
 
 
 def variant_of(provider: str) -> Variant:
-    return next(variant for variant in all_variants() if variant["ci_provider"] == provider)
+    return next(variant for variant in rendered_variants() if variant["ci_provider"] == provider)
 
 
 def documents(root: Path, provider: str) -> dict[str, Document]:
@@ -73,7 +73,7 @@ def commands(value: Any) -> Iterator[str]:
             yield from lines if key in {"run", "script", "before_script"} else commands(each)
 
 
-@pytest.mark.parametrize("variant", all_variants(), ids=lambda variant: variant.id)
+@pytest.mark.parametrize("variant", rendered_variants(), ids=lambda variant: variant.id)
 def test_a_service_has_the_pipelines_of_its_provider_only(variant: Variant, rendered: Rendered) -> None:
     known = set[str]().union(*PIPELINES.values())
     found = {path for path in rendered_files(rendered(variant)) if path in known or path.startswith((".git", ".ci"))}

@@ -32,7 +32,7 @@ def test_the_options_table_names_every_answer_and_the_default(name: str) -> None
 
 def test_commands_exist() -> None:
     """Of this repository or of the service, which the README shows as well."""
-    known = targets(ROOT / "Makefile") | targets(ROOT / "template/Makefile")
+    known = targets(ROOT / "Makefile") | targets(ROOT / "template/Makefile.jinja")
     called = re.findall(r"(?:^\s*(?:\$ )?|`)make ([a-z -]+)(?![a-z_-]*=)", README, re.MULTILINE)
     named = {word for line in called for word in line.split() if not word.startswith("-")}
     assert {"demo", "test"} <= named <= known

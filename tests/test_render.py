@@ -1,4 +1,7 @@
-"""Every variant, rendered: complete, clean, and nothing of what was not chosen."""
+"""Every variant, rendered: complete, clean, and nothing of what was not chosen.
+
+Not each combination with an answer that only adds files: tests/variants.py says which ones, and why that is enough.
+"""
 
 import ast
 import re
@@ -7,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,16 @@ import yaml
 from tests.rendering import copier, fingerprint, render, rendered_files
 from tests.shell import environment, run
 from tests.test_template_rules import exclusions, files_of, plain, targets
-from tests.variants import ADDITIVE, Variant, all_variants, choices, code_variants, questions
+from tests.variants import (
+    ADDITIVE,
+    Variant,
+    all_variants,
+    bare_variants,
+    choices,
+    questions,
+    rendered_variants,
+    structural_variants,
+)
 
 Rendered = Callable[[Variant], Path]
 
@@ -27,22 +40,52 @@ MOST_LINES_OF_A_FUNCTION = 25
 # Jinja is written with a space after its delimiter; GitHub's ${{ }} and braces of f-strings are not meant.
 LEFTOVER = re.compile(r"(?<!\$)\{[{%#]-? [a-z_]|[a-z_)\]\"'] -?[%#]\}")
 
-every_variant = pytest.mark.parametrize("variant", all_variants(), ids=lambda variant: variant.id)
+# The questions whose answers are the names of libraries.
+LIBRARIES = ("db_driver", "task_queue")
+ONLY_FOR_JOBS = {"aiohttp", "stamina"}
+
+every_variant = pytest.mark.parametrize("variant", rendered_variants(), ids=lambda variant: variant.id)
 
 # enough for what reads Python: test_additive_answers_only_add_files_that_are_no_python
-every_code = pytest.mark.parametrize("variant", code_variants(), ids=lambda variant: variant.id)
+every_code = pytest.mark.parametrize("variant", bare_variants(), ids=lambda variant: variant.id)
+
+# enough for how it was rendered: each answer is there, beside each answer to each other question
+every_structure = pytest.mark.parametrize("variant", structural_variants(), ids=lambda variant: variant.id)
 
 
 def python_files(root: Path, *parts: str) -> list[Path]:
     return sorted(root.joinpath(*parts).rglob("*.py"))
 
 
+@cache
+def parsed(content: bytes) -> ast.Module:
+    """The Python of a file; most are the same in most variants."""
+    return ast.parse(content)
+
+
+@cache
+def parse(suffix: str, content: bytes) -> None:
+    """Read a file as what it is."""
+    if suffix == ".toml":
+        tomllib.loads(content.decode())
+    elif suffix in {".yml", ".yaml"}:
+        list(yaml.safe_load_all(content))
+    elif suffix == ".py":
+        compile(content, "rendered", "exec", dont_inherit=True)
+
+
+@cache
+def leftover(content: bytes) -> str:
+    """The Jinja in a file; most are the same in most variants."""
+    found = LEFTOVER.search(content.decode())
+    return found[0] if found else ""
+
+
 @every_variant
 def test_no_jinja_is_left(variant: Variant, rendered: Rendered) -> None:
     for path, content in rendered_files(rendered(variant)).items():
         assert not path.endswith(".jinja")
-        found = LEFTOVER.search(content.decode())
-        assert not found, f"{path}: {found and found[0]}"
+        assert not leftover(content), f"{path}: {leftover(content)}"
 
 
 @every_variant
@@ -59,13 +102,10 @@ def test_text_ends_with_one_line_break(variant: Variant, rendered: Rendered) -> 
 @every_variant
 def test_every_format_parses(variant: Variant, rendered: Rendered) -> None:
     for path, content in rendered_files(rendered(variant)).items():
-        suffix = Path(path).suffix
-        if suffix == ".toml":
-            tomllib.loads(content.decode())
-        elif suffix in {".yml", ".yaml"}:
-            list(yaml.safe_load_all(content))
-        elif suffix == ".py":
-            compile(content, path, "exec", dont_inherit=True)
+        try:
+            parse(Path(path).suffix, content)
+        except (SyntaxError, ValueError, yaml.YAMLError) as error:
+            pytest.fail(f"{path}: {error}")
 
 
 @every_variant
@@ -80,9 +120,9 @@ def test_all_files_of_the_answers_are_there_and_no_others(variant: Variant, rend
     """Said by copier.yml alone, and compared with the whole tree: a path that matched too much would show here."""
     excluded = [
         path.removeprefix("/")
-        for (question, answer), paths in exclusions().items()
+        for (question, owners), paths in exclusions().items()
         for path in paths
-        if variant[question] != answer
+        if variant[question] not in owners
     ]
     expected = {
         ".copier-answers.yml" if "{{" in str(path) else str(plain(path))
@@ -94,26 +134,48 @@ def test_all_files_of_the_answers_are_there_and_no_others(variant: Variant, rend
 
 @every_variant
 def test_additive_answers_only_add_files_that_are_no_python(variant: Variant, rendered: Rendered) -> None:
-    defaults = {name: questions()[name]["default"] for name in ADDITIVE}
-    bare = Variant(tuple((name, defaults.get(name, answer)) for name, answer in variant.answers))
+    bare = variant.but(**{name: questions()[name]["default"] for name in ADDITIVE})
     files, without = rendered_files(rendered(variant)), rendered_files(rendered(bare))
     assert not [path for path in files.keys() - without.keys() if path.endswith(".py")]
     assert [path for path, text in without.items() if files.get(path) != text] in ([], [".copier-answers.yml"])
 
 
 @every_code
-def test_other_drivers_are_not_mentioned(variant: Variant, rendered: Rendered) -> None:
+@pytest.mark.parametrize("question", LIBRARIES)
+def test_other_libraries_are_not_mentioned(question: str, variant: Variant, rendered: Rendered) -> None:
     root = rendered(variant)
-    others = set(choices()["db_driver"]) - {variant["db_driver"]}
-    manifest = (root / "pyproject.toml").read_text()
-    assert not [name for name in others if name in manifest]
+    others = set(choices()[question]) - {variant[question], "none"}
+    assert not others & names_in(root / "pyproject.toml")
     for path in python_files(root):
         assert not others & imports(path), path.relative_to(root)
 
 
+@every_code
+def test_the_queue_library_is_known_to_one_file(variant: Variant, rendered: Rendered) -> None:
+    """Not even to a test: what holds of jobs holds with either."""
+    root = rendered(variant)
+    queues = set(choices()["task_queue"]) - {"none"}
+    importing = {str(path.relative_to(root)): imports(path) & queues for path in python_files(root)}
+    chosen = queues & {variant["task_queue"]}
+    assert {path: found for path, found in importing.items() if found} == {
+        f"src/app/tasks/{queue}.py": {queue} for queue in chosen
+    }
+
+
+@every_code
+def test_what_only_jobs_need_is_not_installed_without_them(variant: Variant, rendered: Rendered) -> None:
+    named = names_in(rendered(variant) / "pyproject.toml")
+    assert named & ONLY_FOR_JOBS == (set() if variant["task_queue"] == "none" else ONLY_FOR_JOBS)
+
+
+def names_in(path: Path) -> set[str]:
+    """The words of a file, whatever they are parts of."""
+    return set(re.findall(r"[a-z0-9]+", path.read_text().lower()))
+
+
 def imports(path: Path) -> set[str]:
     """The top-level packages that a file imports."""
-    nodes = list(ast.walk(ast.parse(path.read_text())))
+    nodes = list(ast.walk(parsed(path.read_bytes())))
     plain_imports = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     from_imports = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
     return {name.partition(".")[0] for name in plain_imports + from_imports}
@@ -140,7 +202,7 @@ def test_functions_are_small(variant: Variant, rendered: Rendered) -> None:
     long = {
         f"{path.relative_to(root)}: {node.name}": body_lines(node)
         for path in python_files(root, "src")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path.read_bytes()))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and body_lines(node) > MOST_LINES_OF_A_FUNCTION
     }
     assert not long
@@ -152,7 +214,7 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-@every_code
+@every_structure
 def test_trust_and_pytest_copie_change_nothing(
     variant: Variant, rendered: Rendered, template: Path, copie: Any
 ) -> None:
@@ -166,7 +228,7 @@ def test_trust_and_pytest_copie_change_nothing(
 def test_rendering_is_the_same_later_elsewhere_and_in_another_order(
     rendered: Rendered, template: Path, tmp_path: Path
 ) -> None:
-    for variant in reversed(code_variants()):
+    for variant in reversed(structural_variants()):
         answers = dict(reversed(variant.answers))
         again = render(
             template, tmp_path / variant.id, answers, PYTHONHASHSEED="7", TZ="Pacific/Apia", LC_ALL="C", USER="someone"

@@ -1,96 +1,153 @@
-"""Answers can be changed on a living project: both ways, with the owner's edits, without a rest of the old answer."""
+"""Answers can be changed on a living project: each to each other one, with all edits, without a rest of the old one.
 
+Copier renders the old answers and the new ones, and merges file by file. So three texts of a file decide what becomes
+of it in whichever variant: as it was rendered, as the owner left it, as it is rendered now. All of them are merged as
+git does it, for every switch of every variant (test_every_switch_merges_with_the_owners_edits). That Copier and
+`make template-switch` do the same is seen on projects that walk through all the answers of a question, while those of
+the other questions take turns instead of multiplying the walks.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cache
+from itertools import chain, combinations, pairwise, permutations
 from pathlib import Path
 
 import pytest
 
 from tests import life, owner, rendering
 from tests.life import Rendered
-from tests.project import Project
 from tests.shell import attempt
-from tests.variants import STRUCTURAL, Variant, choices, plain_variants
+from tests.variants import ADDITIVE, STRUCTURAL, Variant, bare_variants, choices, plain_variants
+
+Merge = Callable[[bytes, bytes, bytes], bytes]
 
 
 @dataclass(frozen=True)
-class Switch:
-    """Two answers to a question, and a variant with the first of them."""
+class Walk:
+    """A project that is switched from answer to answer."""
 
-    question: str
     start: Variant
-    other: str
+    steps: tuple[Variant, ...]
 
     @property
     def id(self) -> str:
-        return f"{self.start.id}-{self.other}"
+        return f"{'-'.join(self.changing())}-from-{self.start.id}"
 
-    @property
-    def there_and_back(self) -> tuple[Variant, Variant]:
-        there = ((name, self.other if name == self.question else given) for name, given in self.start.answers)
-        return Variant(tuple(there)), self.start
-
-
-def switches() -> list[Switch]:
-    """Each two answers of each question, on every structure where the question itself decides about the structure."""
-    found = {
-        Switch(question, start, second): None
-        for question, answers in choices().items()
-        for first, second in combinations(answers, 2)
-        for plain in (plain_variants() if question in STRUCTURAL else plain_variants()[:1])
-        for start in [Variant(tuple((name, first if name == question else given) for name, given in plain.answers))]
-    }
-    return list(found)
+    def changing(self) -> list[str]:
+        """The questions whose answers are changed."""
+        return [name for name, answer in self.start.answers if {step[name] for step in self.steps} != {answer}]
 
 
-each_switch = pytest.mark.parametrize("switch", switches(), ids=lambda switch: switch.id)
+def circuit(answers: tuple[str, ...]) -> tuple[str, ...]:
+    """A way round on which each answer follows each other one exactly once."""
+    return (*chain.from_iterable(combinations(answers, 2)), answers[0])
 
 
-@each_switch
-def test_there_and_back(switch: Switch, template: Path, tmp_path: Path, rendered: Rendered) -> None:
-    """What comes out is a fresh rendering of the other answer each time, so that all ordered pairs are covered."""
-    project = life.born(template, tmp_path / "service", None, switch.start)
-    for variant in switch.there_and_back:
-        life.switch(project, switch.question, variant[switch.question])
+def walk(start: Variant, *questions: str) -> Walk:
+    """Change these answers at a time until each of them has followed each other one."""
+    rounds = {name: circuit(choices()[name]) for name in questions}
+    count = max(len(each) - 1 for each in rounds.values())
+    answers = [{name: each[step % (len(each) - 1)] for name, each in rounds.items()} for step in range(count + 1)]
+    return Walk(start.but(**answers[0]), tuple(start.but(**each) for each in answers[1:]))
+
+
+def starts(question: str) -> list[Variant]:
+    """Variants to begin at, in which all answers to the other structural questions take turns."""
+    others = [name for name in STRUCTURAL if name != question]
+    count = max(len(choices()[name]) for name in others)
+    plain = plain_variants()[0]
+    return [plain.but(**{name: choices()[name][n % len(choices()[name])] for name in others}) for n in range(count)]
+
+
+def walks() -> list[Walk]:
+    """Through every structural question, several times; and once through the others, whose answers meet in no file."""
+    others = [name for name in choices() if name not in STRUCTURAL]
+    structural = [walk(start, question) for question in STRUCTURAL for start in starts(question)]
+    return [*structural, walk(starts(STRUCTURAL[0])[-1], *others)]
+
+
+def once_for_each_question() -> list[Walk]:
+    """The last walk through each."""
+    return list({tuple(each.changing()): each for each in walks()}.values())
+
+
+def test_every_answer_follows_every_other_one() -> None:
+    for question, answers in choices().items():
+        for chosen in (walks(), once_for_each_question()):
+            ways = [[step[question] for step in (each.start, *each.steps)] for each in chosen]
+            assert {pair for way in ways for pair in pairwise(way) if pair[0] != pair[1]} == set(
+                permutations(answers, 2)
+            )
+
+
+@pytest.mark.parametrize("each", once_for_each_question(), ids=lambda each: each.id)
+def test_an_untouched_project_becomes_a_fresh_one(each: Walk, tmp_path: Path, rendered: Rendered) -> None:
+    """By Copier alone. There is nothing to merge in it, so what comes out is all that is rendered and no more."""
+    project = life.newborn(rendered(each.start), tmp_path / "service")
+    for variant in each.steps:
+        life.switch(project, **{name: variant[name] for name in each.changing()})
         assert not owner.unmerged(project)
         assert not life.differences(project, rendered(variant))
         rendering.commit(project)
 
 
-@each_switch
-def test_there_and_back_with_the_owners_edits(
-    switch: Switch, template: Path, tmp_path: Path, worked_on: Rendered
-) -> None:
-    """The same as if the owner had worked with the other answer from the start; test_variants_run.py runs that."""
-    project = life.born(template, tmp_path / "service", None, switch.start)
+@pytest.mark.parametrize("each", walks(), ids=lambda each: each.id)
+def test_the_owners_edits_are_kept(each: Walk, tmp_path: Path, rendered: Rendered, worked_on: Rendered) -> None:
+    """The same as if the owner had worked with the other answer from the start, as some do in test_variants_run.py."""
+    project = life.newborn(rendered(each.start), tmp_path / "service")
     owner.work_on(project)
-    for variant in switch.there_and_back:
-        Project(project).make("template-switch", f"{switch.question}={variant[switch.question]}")
+    for variant in each.steps:
+        status, printed = life.tool(project, "switch", *(f"{name}={variant[name]}" for name in each.changing()))
+        assert status == 0, printed
         assert not owner.lost(project)
         assert not life.differences(project, worked_on(variant))
         rendering.commit(project)
 
 
+@pytest.fixture(scope="module")
+def merge(tmp_path_factory: pytest.TempPathFactory) -> Merge:
+    """What git makes of two changes of one text; with markers where it cannot tell."""
+    place = tmp_path_factory.mktemp("merge")
+
+    @cache
+    def merged(mine: bytes, base: bytes, theirs: bytes) -> bytes:
+        for name, content in {"mine": mine, "base": base, "theirs": theirs}.items():
+            (place / name).write_bytes(content)
+        return attempt("git", "merge-file", "-p", "mine", "base", "theirs", cwd=place).stdout.encode()
+
+    return merged
+
+
+def others(start: Variant) -> list[tuple[str, Variant]]:
+    """The variants that differ in one answer, by its question; without those that only have more files."""
+    questions = [name for name in choices() if name not in ADDITIVE]
+    found = [(name, start.but(**{name: answer})) for name in questions for answer in choices()[name]]
+    return [(name, variant) for name, variant in found if variant != start]
+
+
+@pytest.mark.parametrize("path", sorted({edit.path for edit in owner.EDITS}))
+def test_every_switch_merges_with_the_owners_edits(
+    path: str, merge: Merge, rendered: Rendered, worked_on: Rendered
+) -> None:
+    for start in bare_variants():
+        for _, variant in others(start):
+            base, mine, theirs, expected = (
+                (made(each) / path).read_bytes() for each in (start, variant) for made in (rendered, worked_on)
+            )
+            assert merge(mine, base, theirs) == expected, f"{start.id} to {variant.id}"
+
+
 @pytest.mark.parametrize("start", plain_variants(), ids=lambda variant: variant.id)
-def test_no_answer_stands_beside_another_one(start: Variant, tmp_path: Path, rendered: Rendered) -> None:
+def test_no_answer_stands_beside_another_one(start: Variant, merge: Merge, rendered: Rendered) -> None:
     """Two answers that are changed one after the other are a merge, and lines side by side cannot be merged."""
-    for one, other in combinations([each for each in switches() if each.start == start], 2):
-        first, second = one.there_and_back[0], other.there_and_back[0]
-        if one.question == other.question:
+    for (one, first), (other, second) in combinations(others(start), 2):
+        if one == other:
             continue
-        both = Switch(other.question, first, other.other).there_and_back[0]
+        both = first.but(**{other: second[other]})
         trees = [rendering.rendered_files(rendered(variant)) for variant in (start, first, second, both)]
         base, mine, theirs, expected = trees
         for path in [path for path in base if len({tree.get(path) for tree in (base, mine, theirs)}) == 3]:
             if path in mine and path in theirs and path != ".copier-answers.yml":
-                merged = merge(tmp_path, mine[path], base[path], theirs[path])
-                assert merged == expected[path], (
-                    f"{one.question} and {other.question} meet in {path}: part them by a fixed line"
-                )
-
-
-def merge(place: Path, mine: bytes, base: bytes, theirs: bytes) -> bytes:
-    """What git makes of two changes of one file; with markers where it cannot tell."""
-    for name, content in {"mine": mine, "base": base, "theirs": theirs}.items():
-        (place / name).write_bytes(content)
-    return attempt("git", "merge-file", "-p", "mine", "base", "theirs", cwd=place).stdout.encode()
+                merged = merge(mine[path], base[path], theirs[path])
+                assert merged == expected[path], f"{one} and {other} meet in {path}: part them by a fixed line"

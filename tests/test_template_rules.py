@@ -11,13 +11,15 @@ from copier._template import DEFAULT_EXCLUDE
 
 from tests.releases import git, past_releases
 from tests.rendering import working_files
-from tests.variants import ROOT, STRUCTURAL, choices, manifest, questions
+from tests.variants import ADDITIVE, ROOT, STRUCTURAL, choices, manifest, questions
 
 TEMPLATE = ROOT / "template"
 BODIES = ROOT / "variants"
 ANSWERS_FILE = "{{ _copier_conf.answers_file }}.jinja"
 
 MOST_PYTHON_FILES_WITH_BLOCKS = 5
+# besides those; a name that is put in reads like Python
+MOST_PYTHON_FILES_WITH_VALUES = 1
 MOST_CONDITIONS = 40
 MOST_CONDITIONS_IN_A_FILE = 6
 MOST_CONDITIONS_IN_A_MANIFEST = 10
@@ -43,8 +45,11 @@ def plain(path: Path) -> Path:
     return path.with_suffix("") if path.suffix == ".jinja" else path
 
 
-# with the answer of projects that are older than the question, if there may be any
-EXCLUSION = re.compile(r'\{% if (?P<question>\w+)(?: \| default\("(?P<default>\w+)"\))? != "(?P<answer>\w+)" %\}')
+# `!=` before the one answer that the paths belong to, `==` before the one that is without them; with the answer of
+# projects that are older than the question, if there may be any
+EXCLUSION = re.compile(
+    r'\{% if (?P<question>\w+)(?: \| default\("(?P<default>\w+)"\))? (?P<operator>[!=]=) "(?P<answer>\w+)" %\}'
+)
 
 
 def conditional_entries() -> list[list[str]]:
@@ -52,12 +57,16 @@ def conditional_entries() -> list[list[str]]:
     return [entry.strip().splitlines() for entry in manifest()["_exclude"] if "\n" in entry.strip()]
 
 
-def exclusions() -> dict[tuple[str, str], list[str]]:
-    """The paths that belong to a question's answer."""
+def exclusions() -> dict[tuple[str, frozenset[str]], list[str]]:
+    """The paths that belong to some of a question's answers."""
     conditions = [(EXCLUSION.fullmatch(condition), paths) for condition, *paths, _end in conditional_entries()]
-    return {
-        (found["question"], found["answer"]): [line.strip() for line in paths] for found, paths in conditions if found
-    }
+    return {_owners(found): [line.strip() for line in paths] for found, paths in conditions if found}
+
+
+def _owners(found: re.Match[str]) -> tuple[str, frozenset[str]]:
+    named = {found["answer"]}
+    others = set(choices()[found["question"]]) - named
+    return found["question"], frozenset(named if found["operator"] == "!=" else others)
 
 
 # names
@@ -79,8 +88,11 @@ def test_every_name_is_legal_on_every_system() -> None:
 
 
 def test_few_python_files_hold_jinja() -> None:
-    blocks = [path for path, text in templated().items() if path.name.endswith(".py.jinja") and INCLUDE.sub("", text)]
+    bodies = {path: INCLUDE.sub("", text) for path, text in templated().items() if path.name.endswith(".py.jinja")}
+    blocks = [path for path, text in bodies.items() if "{%" in text]
     assert len(blocks) <= MOST_PYTHON_FILES_WITH_BLOCKS, blocks
+    values = [path for path, text in bodies.items() if text and path not in blocks]
+    assert len(values) <= MOST_PYTHON_FILES_WITH_VALUES, values
 
 
 def test_few_conditions_in_all() -> None:
@@ -169,6 +181,8 @@ def test_exclusions_name_questions_and_answers_that_exist() -> None:
         found = EXCLUSION.fullmatch(condition)
         assert found, f'write {{% if question != "answer" %}}, one entry for each answer, not {condition}'
         assert found["answer"] in choices()[found["question"]]
+        assert found["operator"] == "!=" or len(_owners(found)[1]) > 1, f"name the answer they belong to: {condition}"
+    assert len(exclusions()) == len(conditional_entries()), "one entry for each answer"
 
 
 def test_exclusions_can_be_read_with_the_answers_of_every_release() -> None:
@@ -194,10 +208,23 @@ def test_no_path_belongs_to_two_answers() -> None:
     assert len(paths) == len(set(paths))
 
 
-@pytest.mark.parametrize(("question", "answer"), [(name, each) for name in STRUCTURAL for each in choices()[name]])
+@pytest.mark.parametrize("question", ADDITIVE)
+def test_additive_answers_decide_about_whole_files_only(question: str) -> None:
+    """So that not every combination has to be rendered (tests/variants.py)."""
+    texts = {**templated(), **{path: (BODIES / path).read_text() for path in files_of(BODIES)}}
+    for path, text in texts.items():
+        assert not [found for found in EXPRESSION.findall(text) if question in found], path
+
+
+def answers_with_files() -> list[tuple[str, str]]:
+    """The structural answers, without those that say that something is not there."""
+    return [(name, answer) for name in STRUCTURAL for answer in choices()[name] if answer != "none"]
+
+
+@pytest.mark.parametrize(("question", "answer"), answers_with_files())
 def test_what_is_named_after_an_answer_belongs_to_it(question: str, answer: str) -> None:
     """`dao.py`, `test_dao.py` and `dao/` in a service that reaches its data otherwise would be dead code."""
-    own = [path.removeprefix("/") for path in exclusions().get((question, answer), [])]
+    own = [path.removeprefix("/") for path in exclusions().get((question, frozenset({answer})), [])]
     name = re.compile(rf"(test_)?{answer}(\.\w+)?")
     for path in map(plain, files_of(TEMPLATE)):
         if any(name.fullmatch(part) for part in path.parts):
@@ -229,7 +256,7 @@ def targets(makefile: Path) -> set[str]:
     return set(re.findall(r"^([a-z][a-z-]*):", makefile.read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("makefile", [ROOT / "Makefile", TEMPLATE / "Makefile"], ids=["template", "service"])
+@pytest.mark.parametrize("makefile", [ROOT / "Makefile", TEMPLATE / "Makefile.jinja"], ids=["template", "service"])
 def test_every_target_is_in_make_help_once(makefile: Path) -> None:
     explained = re.findall(r"^([a-z][a-z-]*):.*## \S", makefile.read_text(), re.MULTILINE)
     assert sorted(targets(makefile)) == sorted(explained)

@@ -2,19 +2,20 @@
 
 import re
 from collections.abc import Callable
+from difflib import ndiff
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 
 from tests.rendering import rendered_files
-from tests.variants import Variant, all_variants, choices
+from tests.variants import Variant, choices, rendered_variants
 
 ANSWERS = r"\.copier-answers\.yml"
 
 # What a switch of each question may change, as patterns for whole paths. A new question needs a line here.
 BUDGETS = {
-    "db_driver": (ANSWERS, r"src/app/db/driver\.py", r"pyproject\.toml"),
+    "db_driver": (ANSWERS, r"src/app/db/(driver|listen)\.py", r"pyproject\.toml"),
     "data_access": (
         ANSWERS,
         # named by the flavour
@@ -28,19 +29,45 @@ BUDGETS = {
         r"docs/(data-access|features)\.md",
     ),
     "pool_profile": (ANSWERS, r"src/app/config\.py"),
+    "task_queue": (
+        ANSWERS,
+        # there with a queue only
+        r"(src/app|tests)/(payments|tasks)/.*",
+        r"tests/dev/test_worker\.py",
+        r"src/app/(commands|concurrency|http_client|jobs|worker)\.py",
+        r"src/app/db/(joined|listen)\.py",
+        r"dev/worker\.py",
+        r"migrations/jobs/.*",
+        r"docs/jobs\.md",
+        r"docs/adr/0004-jobs-wait-in-postgresql\.md",
+        # composition roots, and the tables there are
+        r"src/app/(__main__|config|models|resources|services)\.py",
+        r"dev/services\.py",
+        # manifests, and what says that there are jobs
+        r"pyproject\.toml",
+        r"alembic\.ini",
+        r"Makefile",
+        r"\.env\.example",
+        r"README\.md",
+        r"AGENTS\.md",
+    ),
     "ci_provider": (ANSWERS, r"\.github/workflows/\w+\.yml", r"\.gitlab-ci\.yml"),
 }
+
+# What a switch from one queue library to the other may change: whole files, and for all others how many lines at most.
+LIBRARY_FILES = {".copier-answers.yml", "src/app/tasks/arq.py", "src/app/tasks/celery.py"}
+LIBRARY_LINES = {"AGENTS.md": 1, "src/app/resources.py": 1, "src/app/config.py": 4, "pyproject.toml": 8}
 
 Rendered = Callable[[Variant], Path]
 
 
 def neighbours(question: str) -> list[tuple[Variant, Variant]]:
-    """All pairs of variants that differ in this answer only."""
+    """All pairs of rendered variants that differ in this answer only."""
 
     def others(variant: Variant) -> list[tuple[str, str]]:
         return [(name, answer) for name, answer in variant.answers if name != question]
 
-    return [(one, other) for one, other in combinations(all_variants(), 2) if others(one) == others(other)]
+    return [(one, other) for one, other in combinations(rendered_variants(), 2) if others(one) == others(other)]
 
 
 def changed(one: dict[str, bytes], other: dict[str, bytes]) -> set[str]:
@@ -74,15 +101,38 @@ def test_the_pool_profile_changes_one_line(rendered: Rendered) -> None:
         assert len(differing) == 1, f"{one.id} and {other.id}: {differing}"
 
 
-@pytest.mark.parametrize("pattern", ["tests/api/**/*.py", "tests/**/test_service.py"])
-def test_the_contract_is_the_same_in_all_variants(pattern: str, rendered: Rendered) -> None:
-    """The same bytes pass on both drivers and in both styles: that is what makes the answers interchangeable."""
+def test_the_libraries_of_a_queue_are_exchanged_by_a_few_lines(rendered: Rendered) -> None:
+    for one, other in neighbours("task_queue"):
+        if "none" in {one["task_queue"], other["task_queue"]}:
+            continue
+        before, after = (rendered_files(rendered(each)) for each in (one, other))
+        lines = {path: new_lines(before, after, path) for path in changed(before, after) - LIBRARY_FILES}
+        excess = {path: found for path, found in lines.items() if len(found) > LIBRARY_LINES.get(path, 0)}
+        assert not excess, f"{one.id} and {other.id} differ in {excess}"
 
+
+def new_lines(before: dict[str, bytes], after: dict[str, bytes], path: str) -> list[str]:
+    old, new = (files.get(path, b"").decode().splitlines() for files in (before, after))
+    return [line[2:] for line in ndiff(old, new) if line.startswith("+ ")]
+
+
+# What holds in all variants, and what in those with a queue; the same bytes pass with all answers, and that is what
+# makes the answers interchangeable.
+CONTRACTS = {
+    "tests/api/**/*.py": rendered_variants(),
+    "tests/**/test_service.py": rendered_variants(),
+    "tests/tasks/**/*": [each for each in rendered_variants() if each["task_queue"] != "none"],
+    "tests/payments/**/*": [each for each in rendered_variants() if each["task_queue"] != "none"],
+}
+
+
+@pytest.mark.parametrize("pattern", CONTRACTS)
+def test_the_contract_is_the_same_in_all_variants(pattern: str, rendered: Rendered) -> None:
     def contract(variant: Variant) -> dict[str, bytes]:
         root = rendered(variant)
-        return {str(path.relative_to(root)): path.read_bytes() for path in root.glob(pattern)}
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.glob(pattern) if path.is_file()}
 
-    first, *others = all_variants()
+    first, *others = CONTRACTS[pattern]
     expected = contract(first)
     assert expected, f"no file matches {pattern}"
     for variant in others:

@@ -1,5 +1,6 @@
 """Every release updates to the working tree: untouched projects become fresh ones, owners lose nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import pytest
 
 from tests import life, owner, rendering
 from tests.life import Rendered
-from tests.releases import Release, past_releases
+from tests.releases import Release, offered, past_releases
 from tests.shell import run
-from tests.variants import Variant, plain_variants, structural_variants
+from tests.variants import Choices, Variant, few_variants, plain_variants, structural_variants
 
 # Paths that a release took away on purpose, with what became of the edits; a path that only got another name needs a
 # migration instead (hooks/migrations/).
@@ -31,17 +32,18 @@ class Life:
         return f"{self.release.version}-{self.variant.id}"
 
 
-def lives(variants: tuple[Variant, ...]) -> pytest.MarkDecorator:
-    every = [Life(release, variant) for release in past_releases() for variant in variants]
+def lives(variants: Callable[[Choices], tuple[Variant, ...]]) -> pytest.MarkDecorator:
+    """The projects there may be: of each release, with answers to what it asked."""
+    every = [Life(release, variant) for release in past_releases() for variant in variants(offered(release))]
     return pytest.mark.parametrize("each", every, ids=lambda each: each.id)
 
 
 def test_there_are_releases_to_update_from() -> None:
     """Otherwise all that follows would be true of nothing."""
-    assert "0.1.0" in [release.version for release in past_releases()]
+    assert {"0.1.0", "0.2.0"} <= {release.version for release in past_releases()}
 
 
-@lives(structural_variants())
+@lives(structural_variants)
 def test_an_untouched_project_becomes_a_fresh_one(
     each: Life, template: Path, tmp_path: Path, rendered: Rendered
 ) -> None:
@@ -49,24 +51,29 @@ def test_an_untouched_project_becomes_a_fresh_one(
     life.update(project)
     assert not owner.unmerged(project)
     assert not life.differences(project, rendered(life.answers_of(project)))
-    rendering.commit(project)
+
+
+@pytest.mark.parametrize("variant", few_variants(), ids=lambda variant: variant.id)
+def test_an_update_to_the_same_release_changes_nothing(variant: Variant, tmp_path: Path, rendered: Rendered) -> None:
+    """Nor does it after an update, which makes an untouched project a fresh one."""
+    project = life.newborn(rendered(variant), tmp_path / "service")
     life.update(project)
-    assert not run("git", "status", "--porcelain", cwd=project), "an update to the same version changes nothing"
+    assert not run("git", "status", "--porcelain", cwd=project)
 
 
-@lives(plain_variants())
+@lives(plain_variants)
 def test_nothing_the_owner_did_is_lost(each: Life, template: Path, tmp_path: Path, worked_on: Rendered) -> None:
     project = life.born(template, tmp_path / "service", each.release, each.variant)
     owner.work_on(project)
     life.update(project)
     assert set(owner.unmerged(project)) == MAY_CONFLICT.get(each.release.version, set())
     assert not owner.lost(project)
-    # The same as if the owner had worked on the new release, whose suite is run in test_variants_run.py; were it not,
-    # the suite of this project would have to be run as well.
-    assert not life.differences(project, worked_on(each.variant))
+    # The same as if the owner had worked on the new release. Such projects are run in test_variants_run.py, on each
+    # driver and in each style; were this not one of them, its suite would have to be run as well.
+    assert not life.differences(project, worked_on(life.answers_of(project)))
 
 
-@lives(plain_variants())
+@lives(plain_variants)
 def test_no_edit_vanishes_wherever_it_is(each: Life, template: Path, tmp_path: Path) -> None:
     """Each file is edited; Copier would delete the edits in one that is gone or renamed, without a word."""
     project = life.born(template, tmp_path / "service", each.release, each.variant)
@@ -79,6 +86,14 @@ def test_no_edit_vanishes_wherever_it_is(each: Life, template: Path, tmp_path: P
         f"whoever edited these in {each.release.version} would lose it: move them by a migration (hooks/migrations/), "
         f"or say in TAKEN_AWAY why they may go: {vanished}"
     )
+
+
+def test_a_name_stays_legal_for_whoever_has_it(template: Path, tmp_path: Path) -> None:
+    """A question that a project was never asked may not refuse a name because of what its other answers install."""
+    project = rendering.render(template, tmp_path / "service", {"project_slug": "celery"}, ref="v0.2.0")
+    rendering.commit(project)
+    life.update(project)
+    assert 'name = "celery"' in (project / "pyproject.toml").read_text()
 
 
 def test_what_was_taken_away_is_gone(rendered: Rendered) -> None:

@@ -9,14 +9,18 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
 from tests import client, future, life, owner
-from tests.project import ONE_WORKER, WITHOUT_DEV, Project, Service
+from tests.project import ONE_WORKER, START_SECONDS, WITHOUT_DEV, WITHOUT_LAUNCHER, Project, Service, wait_for
 from tests.shell import CommandError, run
-from tests.variants import Variant, by_id, plain_variants, structural_variants
+from tests.variants import Variant, by_id, few_variants, structural_variants
 
 RunningProject = Callable[[Variant, bool], Project]
 
@@ -61,11 +65,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def cases(only: str | None) -> list[Case]:
-    """Fresh ones with all answers spread over them, and worked-on ones with the default answers; or just one."""
+    """Fresh ones of each structure with all answers spread over them, and a worked-on few; or just one."""
     if only:
         return [Case(by_id(only), "fresh"), Case(by_id(only), "worked-on")]
     fresh = [Case(each, "fresh") for each in structural_variants()]
-    return fresh + [Case(each, "worked-on") for each in plain_variants()]
+    return fresh + [Case(each, "worked-on") for each in few_variants()]
 
 
 @pytest.fixture
@@ -82,6 +86,7 @@ def test_setup(project: Project) -> None:
     assert len(secrets[0]) >= 32
 
 
+@pytest.mark.only("worked-on")
 def test_setup_again_changes_nothing(project: Project) -> None:
     before = {name: (project.root / name).read_bytes() for name in (".env", "uv.lock", ".git/hooks/pre-commit")}
     project.make("setup")
@@ -100,6 +105,7 @@ def test_no_drift(project: Project) -> None:
     project.make("drift")
 
 
+@pytest.mark.only("worked-on")
 def test_drift_is_found(project: Project) -> None:
     models = project.root / "src/app/users/models.py"
     column = "    nickname: Mapped[str]\n    full_name:"
@@ -107,6 +113,7 @@ def test_drift_is_found(project: Project) -> None:
         project.make("drift")
 
 
+@pytest.mark.only("worked-on")
 def test_conflicts(project: Project) -> None:
     project.make("conflicts")
     readme = project.root / "README.md"
@@ -132,10 +139,17 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
 
 
 def test_own_suite(case: Case, project: Project) -> None:
-    printed = project.make("test", ONE_WORKER, *([] if case.kind == "fresh" else [f"{WITHOUT_DEV} --no-cov"]))
+    printed = project.make("test", ONE_WORKER, *arguments(case))
     closing = re.findall(r"^=+ (\d+) passed.*=+$", printed, re.MULTILINE)
     assert closing, f"no closing line that only passed\n{printed}"
     assert " skipped" not in printed.splitlines()[-1], printed
+
+
+def arguments(case: Case) -> list[str]:
+    """What of the suite is left out, because it runs on the same bytes in another project."""
+    if case.kind == "worked-on":
+        return [f"{WITHOUT_DEV} --no-cov"]
+    return [] if case.variant["task_queue"] == "none" else [WITHOUT_LAUNCHER]
 
 
 @pytest.mark.only("fresh")
@@ -144,16 +158,99 @@ def test_serves_with_the_numbers_of_its_profile(case: Case, project: Project) ->
         ready = client.call("GET", f"{service.url}/readyz").json()
         assert ready["checks"]["postgresql"]["status"] == "ok"
         assert sign_in(service)["email"] == "ada@example.com"
-        (event,) = service.events("database_pool")
+        events = service.events("database_pool")
         profile = case.variant["pool_profile"]
         numbers: dict[str, int | str] = POOLS[profile].event() if profile in POOLS else {"pool": "external"}
         expected = {"profile": profile, **numbers}
-        assert {name: event.get(name) for name in expected} == expected
+        # of the API, and with a queue of its worker as well
+        assert events
+        assert all({name: event.get(name) for name in expected} == expected for event in events)
         gauges = client.call("GET", f"{service.url}/metrics").text
         assert ("db_pool_connections{" in gauges) == (profile in POOLS)
         # the service is asked to stop, and everything above it reports a good end
         assert service.stop() == 0, service.log()
         assert not service.left_behind()
+
+
+@pytest.mark.only("fresh")
+def test_jobs_are_done_beside_the_service(case: Case, project: Project) -> None:
+    """With nothing installed and nothing given: the broker comes along, the worker is started, the receipt arrives."""
+    if case.variant["task_queue"] == "none":
+        return
+    with (
+        receiving() as (receiver, receipts),
+        project.serving(LOG_JSON="true", PAYMENTS_WEBHOOK_URLS=receiver) as service,
+    ):
+        ready = wait_for(lambda: answers(f"{service.worker_url}/readyz"), START_SECONDS)
+        assert ready, service.log()
+        order_id, request_id = pay(service)
+        assert wait_for(lambda: bool(receipts), START_SECONDS), service.log()
+        body, headers = receipts[0]
+        assert (body["order_id"], body["total_cents"]) == (order_id, 998)
+        assert headers["Idempotency-Key"] == f"receipt-{order_id}"
+        assert headers["X-Request-ID"] == request_id
+        assert wait_for(lambda: job_events(service) != [], 10), service.log()
+        (done,) = job_events(service)
+        assert (done["outcome"], done["request_id"]) == ("done", request_id)
+        assert {"request", "worker_started"} <= {event["event"] for event in service.all_events()}
+        metrics = client.call("GET", f"{service.worker_url}/metrics").text
+        assert 'job_duration_seconds_count{job="deliver_receipt",outcome="done"} 1.0' in metrics
+        assert service.stop() == 0, service.log()
+        assert service.events("worker_stopped")
+        assert not service.left_behind()
+    assert len(receipts) == 1
+
+
+def job_events(service: Service) -> list[dict[str, Any]]:
+    return [event for event in service.events("job") if event["job"] == "deliver_receipt"]
+
+
+def answers(url: str) -> bool:
+    try:
+        return client.call("GET", url).status == 200
+    except OSError:
+        return False
+
+
+def pay(service: Service) -> tuple[str, str]:
+    """Register, sign in, order something for 998 cents, pay it; the ids of the order and of the request that paid."""
+    api = f"{service.url}/api/v1"
+    grace = {"email": "grace@example.com", "password": "correct horse battery staple"}
+    created = client.call("POST", f"{api}/users", body=grace)
+    assert created.status == 201, created
+    form = {"username": grace["email"], "password": grace["password"]}
+    token = client.call("POST", f"{api}/auth/token", form=form).json()["access_token"]
+    tea = {"sku": "TEA-250", "quantity": 2, "unit_price_cents": 499}
+    placed = client.call("POST", f"{api}/orders", body={"lines": [tea]}, token=token)
+    assert placed.status == 201, placed
+    order_id = str(placed.json()["id"])
+    paid = client.call("POST", f"{api}/orders/{order_id}/pay", token=token)
+    assert paid.status == 200, paid
+    return order_id, paid.request_id
+
+
+@contextmanager
+def receiving() -> Iterator[tuple[str, list[tuple[dict[str, Any], Message]]]]:
+    """The URL of somebody who takes what is posted, and what was."""
+    taken: list[tuple[dict[str, Any], Message]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append((json.loads(self.rfile.read(int(self.headers["Content-Length"]))), self.headers))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/receipts", taken
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @pytest.mark.only("worked-on")
@@ -167,8 +264,11 @@ def test_a_release_may_extend_the_tables_of_the_template(
     assert not owner.lost(project.root)
     project.make("migrate")
     heads = {"owner_0003 (service) (head)", f"{future.REVISION} (platform) (head)"}
+    if case.variant["task_queue"] != "none":
+        heads.add("jobs_0001 (jobs) (head)")
     assert set(alembic(project, "heads").splitlines()) == heads
-    assert {line.split()[0] for line in alembic(project, "current").splitlines()} == {"owner_0003", future.REVISION}
+    current = {line.split()[0] for line in alembic(project, "current").splitlines()}
+    assert current == {head.split()[0] for head in heads}
     alembic(project, "check")
 
 

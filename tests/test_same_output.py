@@ -1,0 +1,45 @@
+"""A release renders what the one before it did, but for what is recorded here: a new question changes no service."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.life import HERE, Rendered
+from tests.releases import offered, past_releases
+from tests.rendering import render, rendered_files
+from tests.variants import Choices, Variant, all_variants, choices, questions, structural_variants
+
+# What each release renders otherwise on purpose, for answers that the one before it knew as well: patterns for whole
+# paths, the answers file aside. They are written with the change, and told under "For existing projects".
+CHANGES: dict[str, tuple[str, ...]] = {"v0.3.0": ()}
+
+ANSWERS = ".copier-answers.yml"
+LAST = past_releases()[-1]
+
+
+def variants() -> tuple[Variant, ...]:
+    """One of the last release for each structure, with answers that are still there."""
+    before, now = offered(LAST), choices()
+    both: Choices = {name: tuple(each for each in before[name] if each in now[name]) for name in before if name in now}
+    return structural_variants(both)
+
+
+@pytest.mark.parametrize("variant", variants(), ids=lambda variant: variant.id)
+def test_defaults_render_what_the_last_release_did(
+    variant: Variant, template: Path, tmp_path: Path, rendered: Rendered
+) -> None:
+    before = rendered_files(render(template, tmp_path / "service", dict(variant.answers), ref=LAST.tag))
+    now = rendered_files(rendered(with_defaults(variant)))
+    changed = {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)} - {ANSWERS}
+    on_purpose = re.compile("|".join(f"({pattern})" for pattern in CHANGES.get(HERE, ())) or r"(?!)")
+    assert not sorted(path for path in changed if not on_purpose.fullmatch(path))
+    new = now[ANSWERS].decode().splitlines()
+    assert [line for line in before[ANSWERS].decode().splitlines() if line not in new] == [f"_commit: {LAST.tag}"]
+
+
+def with_defaults(variant: Variant) -> Variant:
+    """The variant that a project becomes when nobody is asked anything."""
+    given = dict(variant.answers)
+    answers = {name: given.get(name, questions()[name]["default"]) for name in choices()}
+    return next(each for each in all_variants() if dict(each.answers) == answers)
