@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks import apps, report, workload
 from benchmarks.apps import App
 from benchmarks.benchmark import Benchmark, Results
+from benchmarks.jobs import command
 from benchmarks.server import Cores, ServerError, pinned
 from benchmarks.workload import ENDPOINTS
 from tests import rendering
@@ -85,10 +86,13 @@ def say(what: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the command line; leaves nothing behind, however it ends."""
-    options = parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if arguments[:1] == ["jobs"]:
+        return command.main(arguments[1:])
+    options = parse(arguments)
     sys.path.append(str(ROOT / "template"))
-    from dev.services import ServiceError, postgres  # noqa: PLC0415 - importable only now
+    from dev.errors import ServiceError  # noqa: PLC0415 - importable only now
+    from dev.postgres import postgres  # noqa: PLC0415
 
     cores = Cores.choose()
     with tempfile.TemporaryDirectory(prefix="benchmarks-", ignore_cleanup_errors=True) as name, pinned(cores.others):

@@ -41,10 +41,9 @@ class App:
             command=[part.format(port=port) for part in self.command],
             cwd=self.cwd,
             env=environment(DATABASE_URL=url, **values),
-            port=port,
-            probe="/readyz" if self.is_service else "/openapi.json",
+            log=self.cwd / f"server-{port}.log",
         )
-        return serving(program, cores.server)
+        return serving(program, port, "/readyz" if self.is_service else "/openapi.json", cores.server)
 
 
 def services(template: Path, place: Path, label: str = "") -> list[App]:

@@ -56,13 +56,17 @@ def pinned(cores: frozenset[int]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Program:
-    """How to start a server on a port, and what to ask it to see whether it is up."""
+    """How to start a process, and where to keep what it complains of; with `talks`, all that it prints."""
 
     command: Sequence[str]
     cwd: Path
     env: Mapping[str, str]
-    port: int
-    probe: str
+    log: Path
+    talks: bool = False
+
+    def last_words(self) -> str:
+        """The end of what it complained of."""
+        return self.log.read_text(errors="replace")[-2000:]
 
 
 @dataclass(frozen=True)
@@ -82,30 +86,36 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(program: Program, cores: frozenset[int]) -> AsyncIterator[Server]:
-    """Keep a server up; what it prints on standard output, its access log, is thrown away.
+async def serving(program: Program, port: int, probe: str, cores: frozenset[int]) -> AsyncIterator[Server]:
+    """Keep a server up, which listens on the port and answers the probe.
 
     Raises:
-        ServerError: it ended, or did not answer the probe in time.
+        ServerError: it ended, or did not answer in time.
     """
-    errors = program.cwd / f"server-{program.port}.log"
-    with errors.open("wb") as log, pinned(cores):
+    async with running(program, cores) as process:
+        if not await _becomes_ready(process, port, probe):
+            said = f"{process.returncode}\n{program.last_words()}"
+            raise ServerError(f"{' '.join(program.command)} in {program.cwd} did not start: {said}")
+        yield Server(process.pid, port)
+
+
+@asynccontextmanager
+async def running(program: Program, cores: frozenset[int]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Keep a process up."""
+    with program.log.open("wb") as log, pinned(cores):
         process = await asyncio.create_subprocess_exec(
             *program.command,
             cwd=program.cwd,
             env=program.env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            # of a server it is the access log, which nobody reads
+            stdout=log if program.talks else subprocess.DEVNULL,
             stderr=log,
-            # Ctrl-C is for us; we stop the server
+            # Ctrl-C is for us; we stop the process
             start_new_session=True,
         )
     try:
-        if not await _becomes_ready(process, program):
-            last_words = errors.read_text(errors="replace")[-2000:]
-            message = f"{' '.join(program.command)} in {program.cwd} did not start: {process.returncode}\n{last_words}"
-            raise ServerError(message)
-        yield Server(process.pid, program.port)
+        yield process
     finally:
         await _stop(process)
 
@@ -118,10 +128,10 @@ def free_port() -> int:
         return port
 
 
-async def _becomes_ready(process: asyncio.subprocess.Process, program: Program) -> bool:
+async def _becomes_ready(process: asyncio.subprocess.Process, port: int, probe: str) -> bool:
     for _ in range(int(START_SECONDS / 0.1)):
         with suppress(OSError, EOFError, TimeoutError):
-            if (await once(program.port, http("GET", program.probe)))[0] == 200:
+            if (await once(port, http("GET", probe)))[0] == 200:
                 return True
         if process.returncode is not None:
             break

@@ -1,0 +1,65 @@
+"""ARQ by itself, as its documentation has it; runs in the environment of a service that has ARQ."""
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+from app.tasks.arq import POLL_DELAY
+from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.constants import default_queue_name
+from arq.worker import Worker
+
+from benchmarks.jobs import client
+
+REDIS = RedisSettings.from_dsn(os.environ["REDIS_URL"])
+
+
+async def empty(_context: dict[Any, Any]) -> None:
+    """Do nothing."""
+
+
+async def note(_context: dict[Any, Any], number: int) -> None:
+    """Tell that it began."""
+    client.write_note(number)
+
+
+class Queue:
+    """Asks as ARQ's users do."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+
+    async def empty(self, jobs: int) -> None:
+        """Ask one by one: ARQ knows no other way."""
+        for _ in range(jobs):
+            await self._redis.enqueue_job("empty")
+
+    async def note(self, number: int) -> None:
+        """Ask for one, with an argument."""
+        await self._redis.enqueue_job("note", number)
+
+    async def left(self) -> int:
+        """ARQ removes a job from here when it is done."""
+        return int(await self._redis.zcard(default_queue_name))
+
+
+async def ask(plan: str) -> None:
+    """Be the client."""
+    await client.serve(Queue(await create_pool(REDIS)), plan)
+
+
+def work(keep_result: str) -> None:
+    """Be the worker. It looks as often as ours: as often as ARQ does by itself, it would mostly wait."""
+    concurrency = int(os.environ["TASKS_CONCURRENCY"])
+    Worker(
+        [empty, note], redis_settings=REDIS, max_jobs=concurrency, poll_delay=POLL_DELAY, keep_result=float(keep_result)
+    ).run()
+
+
+if __name__ == "__main__":
+    role, argument = sys.argv[1:]
+    if role == "worker":
+        work(argument)
+    else:
+        asyncio.run(ask(argument))

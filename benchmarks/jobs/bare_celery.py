@@ -1,0 +1,91 @@
+"""Celery by itself, with tasks that run a coroutine on one event loop per process; for a service that has Celery."""
+
+import asyncio
+import os
+import sys
+from functools import cache
+
+from celery import Celery
+from redis.asyncio import Redis
+
+from benchmarks.jobs import client
+
+app = Celery("bare", broker=os.environ["REDIS_URL"])
+# as in the service, where they make a difference
+app.conf.update(
+    task_acks_late=True, task_reject_on_worker_lost=True, task_ignore_result=True, worker_enable_remote_control=False
+)
+
+
+async def nothing() -> None:
+    """Do nothing."""
+
+
+async def noted(number: int) -> None:
+    """Tell that it began."""
+    client.write_note(number)
+
+
+@cache
+def runner() -> asyncio.Runner:
+    """The event loop of this process, made when it is first used: after the fork."""
+    return asyncio.Runner()
+
+
+@app.task(name="empty")
+def empty() -> None:
+    """Do nothing, in a coroutine."""
+    runner().run(nothing())
+
+
+@app.task(name="note")
+def note(number: int) -> None:
+    """Tell that it began, in a coroutine."""
+    runner().run(noted(number))
+
+
+class Queue:
+    """Asks as Celery's users do; it blocks meanwhile."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def empty(self, jobs: int) -> None:
+        """Ask one by one: Celery knows no other way."""
+        for _ in range(jobs):
+            empty.apply_async()
+
+    async def note(self, number: int) -> None:
+        """Ask for one, with an argument."""
+        note.apply_async((number,))
+
+    async def left(self) -> int:
+        """Those nobody has taken, and those that are not acknowledged."""
+        return int(await self._redis.llen("celery")) + int(await self._redis.hlen("unacked"))
+
+
+async def ask(plan: str) -> None:
+    """Be the client."""
+    async with Redis.from_url(os.environ["REDIS_URL"]) as redis:
+        await client.serve(Queue(redis), plan)
+
+
+def work() -> None:
+    """Be the worker."""
+    concurrency = int(os.environ["TASKS_CONCURRENCY"])
+    worker = app.Worker(
+        concurrency=concurrency,
+        loglevel="WARNING",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "worker":
+        work()
+    else:
+        asyncio.run(ask(sys.argv[2]))

@@ -1,0 +1,86 @@
+"""A worker of the service that knows two more jobs, and the client of its outbox; runs in the service's environment."""
+
+import asyncio
+import sys
+
+from app import jobs, logging
+from app.config import load_settings
+from app.db.session import Database
+from app.resources import open_resources
+from app.services import Services
+from app.tasks.models import OutboxMessage
+from app.tasks.outbox import Job, enqueue
+from app.tasks.registry import Handler, Registry
+from app.worker import work
+from sqlalchemy import func, select, text
+
+from benchmarks.jobs import client
+
+EMPTY, NOTE = Job("benchmark_empty"), Job("benchmark_note")
+
+
+async def empty(_services: Services) -> None:
+    """Do nothing."""
+
+
+async def note(_services: Services, number: int) -> None:
+    """Tell that it began."""
+    client.write_note(number)
+
+
+# on import, because Celery's processes begin with the import of this file and not with its last lines
+jobs.JOBS = Registry(*jobs.JOBS, Handler(EMPTY, empty), Handler(NOTE, note))
+jobs.SCHEDULES = ()
+
+
+class Outbox:
+    """Asks as a service does."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def empty(self, jobs: int) -> None:
+        """Ask in one transaction."""
+        async with self._database.transaction() as session:
+            for _ in range(jobs):
+                await enqueue(session, EMPTY)
+
+    async def note(self, number: int) -> None:
+        """Ask for one, with an argument."""
+        async with self._database.transaction() as session:
+            await enqueue(session, NOTE, number=number)
+
+    async def left(self) -> int:
+        """Rows that are there."""
+        async with self._database.read() as session:
+            return await session.scalar(select(func.count()).select_from(OutboxMessage)) or 0
+
+
+async def ask(plan: str) -> None:
+    """Be the client."""
+    async with open_resources(load_settings()) as resources:
+        await client.serve(Outbox(resources.database), plan)
+
+
+async def watch(seconds: str) -> None:
+    """Print how many transactions a second PostgreSQL sees, but for those of this one who looks."""
+    query = text("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()")
+    async with open_resources(load_settings()) as resources, resources.database.read() as session:
+        before = await session.scalar(query)
+        await asyncio.sleep(float(seconds))
+        after = await session.scalar(query)
+    sys.stdout.write(f"{(after - before - 1) / float(seconds)}\n")
+
+
+def main(role: str, argument: str = "") -> None:
+    """Be the worker, the client, or one who watches."""
+    settings = load_settings()
+    logging.configure(settings.log, settings.process.environment)
+    if role == "worker":
+        asyncio.run(work(settings))
+    else:
+        asyncio.run({"client": ask, "watch": watch}[role](argument))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,116 @@
+"""What is measured: for each queue the service in production settings, and its library alone."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from benchmarks.jobs.client import NOTES, Findings, Plan
+from benchmarks.server import Program
+from tests import rendering
+from tests.shell import environment, run
+
+SETTINGS = {"ENVIRONMENT": "production", "AUTH_SECRET_KEY": "benchmark" * 8, "LOG_LEVEL": "WARNING"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Who does jobs: a module beside this one that can be the worker and the client."""
+
+    name: str
+    module: str
+    worker_arguments: tuple[str, ...] = ()
+
+
+SERVICE = Subject("the service", "service")
+
+
+@dataclass(frozen=True)
+class Queue:
+    """An answer to `task_queue`, the jobs that one of its workers does at a time by default, and its library alone.
+
+    The first one alone is what the service is compared with.
+    """
+
+    answer: str
+    concurrency: int
+    alone: tuple[Subject, ...]
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """All that is measured."""
+        return (SERVICE, *self.alone)
+
+
+QUEUES = (
+    Queue(
+        "arq",
+        concurrency=10,
+        alone=(
+            Subject("ARQ alone, no results kept", "bare_arq", ("0",)),
+            Subject("ARQ alone, results kept", "bare_arq", ("3600",)),
+        ),
+    ),
+    Queue("celery", concurrency=2, alone=(Subject("Celery alone", "bare_celery"),)),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A service that is installed, the servers it uses, and this repository, whose programs run beside it."""
+
+    service: Path
+    repository: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def python(self) -> str:
+        """Its interpreter."""
+        return str(self.service / ".venv/bin/python")
+
+    def migrate(self) -> None:
+        """Make the service's tables."""
+        run(self.python, "-m", "app", "migrate", cwd=self.service, env=environment(**self.env))
+
+    def _command(self, subject: Subject, *arguments: str) -> list[str]:
+        """The command line of the subject."""
+        return [self.python, "-m", f"benchmarks.jobs.{subject.module}", *arguments]
+
+    def worker(self, subject: Subject, notes: Path, **variables: str) -> Program:
+        """The subject's worker."""
+        return Program(
+            self._command(subject, "worker", *subject.worker_arguments),
+            cwd=self.repository,
+            env=environment(**{**self.env, **variables, NOTES: str(notes)}),
+            log=notes.with_suffix(".log"),
+            talks=True,
+        )
+
+    def ask(self, subject: Subject, notes: Path, plan: Plan) -> Findings:
+        """Run the subject's client, and return what it found."""
+        return Findings(**json.loads(self._last_line(subject, "client", notes, json.dumps(asdict(plan)))))
+
+    def watch(self, notes: Path, seconds: float) -> float:
+        """Transactions of all clients of PostgreSQL, per second."""
+        return float(self._last_line(SERVICE, "watch", notes, str(seconds)))
+
+    def _last_line(self, subject: Subject, role: str, notes: Path, argument: str) -> str:
+        env = environment(**{**self.env, NOTES: str(notes)})
+        return run(*self._command(subject, role, argument), cwd=self.repository, env=env).splitlines()[-1]
+
+
+def installed(queue: Queue, template: Path, target: Path, driver: str) -> Path:
+    """Render a service with this queue and install what it locks."""
+    root = rendering.render(template, target, {"task_queue": queue.answer, "db_driver": driver})
+    run("uv", "sync", "--quiet", "--no-dev", cwd=root)
+    return root
+
+
+def given(queue: Queue, database_url: str, redis_url: str) -> dict[str, str]:
+    """The variables that all processes of a queue get; any free port does for the worker's metrics."""
+    return SETTINGS | {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "TASKS_CONCURRENCY": str(queue.concurrency),
+        "TASKS_METRICS_PORT": "0",
+    }
