@@ -26,7 +26,7 @@ async def fail(_services: None, reason: str = "no luck") -> None:
 
 
 async def give_up(_services: None) -> None:
-    raise PermanentFailure("there is no such order")
+    raise PermanentFailure("there is no such thing")
 
 
 async def never_end(_services: None) -> None:
@@ -98,7 +98,7 @@ async def test_job_that_gives_up_is_set_aside_at_once(bench: Bench, job: Job, at
     (dead,) = await graveyard(bench.database)
     assert (dead.id, dead.job, dead.arguments, dead.request_id) == (key, job.name, {}, "request-1")
     assert (dead.attempts, dead.created_at) == (attempts + 1, asked_at)
-    assert dead.error == "PermanentFailure: there is no such order"
+    assert dead.error == "PermanentFailure: there is no such thing"
     assert dead.died_at >= asked_at
     assert outcomes(job) == {"dead": 1}
 

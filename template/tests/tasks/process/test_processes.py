@@ -30,8 +30,8 @@ async def test_no_connection_is_shared_by_processes_and_none_is_left(site: Site,
         keys = await site.ask(EFFECT, 250)
         await site.all_done(keys)
         # two processes at most, so one of them has done that many
-        ((most,),) = await site.rows("SELECT count(*) FROM effects GROUP BY os_pid ORDER BY 1 DESC LIMIT 1")
-        assert most >= 100
+        counts = await site.rows("SELECT count(*) FROM effects GROUP BY os_pid")
+        assert max(count for (count,) in counts) >= 100
         shared = "SELECT backend_pid FROM effects GROUP BY backend_pid HAVING count(DISTINCT os_pid) > 1"
         assert await site.rows(shared) == []
         assert await worker.stop() == 0
