@@ -33,6 +33,24 @@ TASK = "run"
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 SOCKET_SECONDS = 5.0
 
+CONFIGURATION = {
+    # acknowledged when it is done: a killed process gives its messages back, which does no harm to what is done
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+    "task_ignore_result": True,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "worker_prefetch_multiplier": 4,
+    "worker_enable_remote_control": False,
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "worker_proc_alive_timeout": 60.0,
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,
+    "broker_connection_timeout": SOCKET_SECONDS,
+}
+
 
 def _queue(settings: Settings) -> str:
     """Not the name that ARQ would use: a service may change from one to the other on the same Redis."""
@@ -41,30 +59,14 @@ def _queue(settings: Settings) -> str:
 
 def _celery(settings: Settings) -> Celery:
     app = Celery("app", broker=url_of(settings, "redis://", "rediss://", "amqp://", "amqps://"), set_as_current=False)
-    app.conf.update(
-        task_default_queue=_queue(settings),
-        # acknowledged when it is done: a killed process gives its messages back, which does no harm to what is done
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
-        task_ignore_result=True,
-        task_serializer="json",
-        accept_content=["json"],
-        worker_prefetch_multiplier=4,
-        worker_enable_remote_control=False,
-        worker_hijack_root_logger=False,
-        worker_redirect_stdouts=False,
-        worker_proc_alive_timeout=60.0,
-        worker_cancel_long_running_tasks_on_connection_loss=False,
-        broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,
-        broker_connection_timeout=SOCKET_SECONDS,
-        broker_transport_options={
-            # Redis only: a message that nobody acknowledged is told again after that
-            "visibility_timeout": settings.tasks.redeliver_after,
-            "socket_timeout": SOCKET_SECONDS,
-            "socket_connect_timeout": SOCKET_SECONDS,
-        },
-    )
+    app.conf.update(CONFIGURATION)
+    app.conf.task_default_queue = _queue(settings)
+    app.conf.broker_transport_options = {
+        # Redis only: a message that nobody acknowledged is told again after that
+        "visibility_timeout": settings.tasks.redeliver_after,
+        "socket_timeout": SOCKET_SECONDS,
+        "socket_connect_timeout": SOCKET_SECONDS,
+    }
     return app
 
 
@@ -175,17 +177,7 @@ class _Child:
 
 def _serve(settings: Settings, open_run: OpenRun, worker: str) -> None:
     """Be the process that Celery forks from."""
-    # Ctrl-C in a terminal is for the worker alone, which tells us; and we end with it, however it ends (on Linux)
-    os.setpgrp()
-    platforms.set_pdeathsig("SIGKILL")
-    parent = multiprocessing.parent_process()
-    if parent is None or not parent.is_alive():
-        # it died before that
-        sys.exit(1)
-    parent = multiprocessing.parent_process()
-    if parent is None or not parent.is_alive():
-        # it was killed before it could take us along
-        return
+    _end_with_the_worker()
     logging.configure(settings.log, settings.process.environment)
     # the runner says what became of each job, once
     for name in ("celery.worker.strategy", "celery.app.trace"):
@@ -210,6 +202,17 @@ def _serve(settings: Settings, open_run: OpenRun, worker: str) -> None:
     # what was opened in this process, if it was the pool
     child.close()
     sys.exit(celery.exitcode)
+
+
+def _end_with_the_worker() -> None:
+    """See to it that the worker takes us along, however it ends (on Linux)."""
+    # Ctrl-C in a terminal is for the worker alone, which tells us
+    os.setpgrp()
+    platforms.set_pdeathsig("SIGKILL")
+    parent = multiprocessing.parent_process()
+    if parent is None or not parent.is_alive():
+        # it was killed before it could
+        sys.exit(1)
 
 
 def _leave_logs(**_: Any) -> None:

@@ -85,4 +85,6 @@ async def test_a_relay_that_is_killed_while_it_tells_the_broker_loses_and_double
     tally = await site.tally(keys)
     report(f"relay killed {moment} it told the broker: {tally}")
     assert tally == Tally(50, 50, 0, 0)
-    assert await site.rows("SELECT DISTINCT worker FROM effects") == [("other",)]
+    if moment == "before":
+        # otherwise those that run the jobs of the killed one may get hold of some before they end with it
+        assert await site.rows("SELECT DISTINCT worker FROM effects") == [("other",)]
