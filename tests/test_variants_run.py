@@ -148,7 +148,7 @@ def test_own_suite(case: Case, project: Project) -> None:
 def arguments(case: Case) -> list[str]:
     """What of the suite is left out, because it runs on the same bytes in another project."""
     if case.kind == "worked-on":
-        return [f"{WITHOUT_DEV} --no-cov"]
+        return [f"{WITHOUT_DEV} --ignore=tests/tasks/process --no-cov"]
     return [] if case.variant["task_queue"] == "none" else [WITHOUT_LAUNCHER]
 
 

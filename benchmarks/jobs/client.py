@@ -16,7 +16,8 @@ from typing import Protocol
 NOTES = "BENCHMARK_NOTES"
 # the longest that jobs may take to be done
 PATIENCE_SECONDS = 120.0
-LOOK_SECONDS = 0.005
+# not more often: counting rows takes what the worker could use
+LOOK_SECONDS = 0.05
 WARM_UP_JOBS = 200
 
 

@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 from app import jobs, logging
+from app.concurrency import runner
 from app.config import load_settings
 from app.db.session import Database
 from app.resources import open_resources
@@ -77,7 +78,8 @@ def main(role: str, argument: str = "") -> None:
     settings = load_settings()
     logging.configure(settings.log, settings.process.environment)
     if role == "worker":
-        asyncio.run(work(settings))
+        with runner() as loop:
+            loop.run(work(settings))
     else:
         asyncio.run({"client": ask, "watch": watch}[role](argument))
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete
+from sqlalchemy import bindparam, delete
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.stdlib import ProcessorFormatter
 
@@ -33,6 +33,18 @@ class Attempt:
     arguments: dict[str, Any]
     request_id: str | None
 
+    def mine(self) -> dict[str, Any]:
+        """The values for `MINE`."""
+        return {"key": self.key, "number": self.number}
+
+
+# the conditions under which a job's row is still that attempt's
+MINE = (
+    OutboxMessage.id == bindparam("key"),
+    OutboxMessage.attempts == bindparam("number"),
+    OutboxMessage.state == JobState.RUNNING,
+)
+_FINISH = delete(OutboxMessage).where(*MINE).returning(OutboxMessage.id).execution_options(synchronize_session=False)
 
 attempt: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 
@@ -49,18 +61,8 @@ async def finish(session: AsyncSession) -> None:
     current = attempt.get()
     if current is None:
         return
-    done = await session.scalar(delete(OutboxMessage).where(*mine(current)).returning(OutboxMessage.id))
-    if done is None:
+    if await session.scalar(_FINISH, current.mine()) is None:
         raise AttemptOverruled
-
-
-def mine(current: Attempt) -> tuple[Any, ...]:
-    """The conditions under which the job's row is still this attempt's."""
-    return (
-        OutboxMessage.id == current.key,
-        OutboxMessage.attempts == current.number,
-        OutboxMessage.state == JobState.RUNNING,
-    )
 
 
 def add_attempt(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,71 +1,77 @@
-"""What becomes of a job, written down: each function is a statement for the row of one job, or of one worker's jobs."""
+"""What becomes of a job, written down: each function is a statement for the row of one job, or of one worker's jobs.
+
+The statements are made once: making one takes as long as running it.
+"""
 
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Delete, Update, and_, delete, func, insert, or_, update
+from sqlalchemy import Interval, and_, bindparam, delete, func, insert, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.tasks.attempt import Attempt, mine
+from app.tasks.attempt import MINE, Attempt
 from app.tasks.models import DeadJob, JobState, OutboxMessage
+from app.tasks.statements import Query
 
+_AFTER: Any = bindparam("after", type_=Interval)
 
-def claim(key: UUID, worker: str, lease: timedelta) -> ReturningUpdate[Any]:
-    """Take the job, unless it is done, taken or not due yet.
-
-    One that is about to be handed over still waits, in the eyes of this statement, and is locked by the relay: so this
-    waits for the relay, and then sees it handed over.
-    """
-    due = OutboxMessage.due_at <= func.now()
-    free = or_(OutboxMessage.state == JobState.HANDED_OVER, due)
-    return (
-        update(OutboxMessage)
-        .where(OutboxMessage.id == key, free)
-        .values(
-            state=JobState.RUNNING,
-            worker=worker,
-            attempts=OutboxMessage.attempts + 1,
-            due_at=func.now() + lease,
-        )
-        .returning(
-            OutboxMessage.job,
-            OutboxMessage.attempts,
-            OutboxMessage.arguments,
-            OutboxMessage.request_id,
-            func.extract("epoch", func.clock_timestamp() - OutboxMessage.created_at).label("age"),
-        )
+# One that is about to be handed over still waits, in the eyes of this statement, and is locked by the relay: so this
+# waits for the relay, and then sees it handed over.
+_CLAIM = (
+    update(OutboxMessage)
+    .where(OutboxMessage.id == bindparam("key"))
+    .where(or_(OutboxMessage.state == JobState.HANDED_OVER, OutboxMessage.due_at <= func.now()))
+    .values(
+        state=JobState.RUNNING,
+        worker=bindparam("claimer"),
+        attempts=OutboxMessage.attempts + 1,
+        due_at=func.now() + _AFTER,
     )
+    .returning(
+        OutboxMessage.job,
+        OutboxMessage.attempts,
+        OutboxMessage.arguments,
+        OutboxMessage.request_id,
+        func.extract("epoch", func.clock_timestamp() - OutboxMessage.created_at).label("age"),
+    )
+)
+_DONE = delete(OutboxMessage).where(*MINE)
+_TRY_AGAIN = (
+    update(OutboxMessage)
+    .where(*MINE)
+    .values(state=JobState.WAITING, worker=None, error=bindparam("reason"), due_at=func.now() + _AFTER)
+)
+_GIVE_BACK = (
+    update(OutboxMessage)
+    .where(and_(OutboxMessage.worker == bindparam("claimer"), OutboxMessage.state == JobState.RUNNING))
+    .values(state=JobState.WAITING, worker=None, attempts=OutboxMessage.attempts - 1, due_at=func.now())
+)
 
 
-def done(current: Attempt) -> Delete:
+def claim(key: UUID, worker: str, lease: timedelta) -> Query:
+    """Take the job, unless it is done, taken or not due yet."""
+    return _CLAIM, {"key": key, "claimer": worker, "after": lease}
+
+
+def done(current: Attempt) -> Query:
     """The job is done; nothing is left to delete when it said so itself."""
-    return delete(OutboxMessage).where(*mine(current))
+    return _DONE, current.mine()
 
 
-def try_again(current: Attempt, error: str, delay: timedelta) -> Update:
+def try_again(current: Attempt, error: str, delay: timedelta) -> Query:
     """The attempt failed, and another one is due after the delay."""
-    return (
-        update(OutboxMessage)
-        .where(*mine(current))
-        .values(state=JobState.WAITING, worker=None, error=error, due_at=func.now() + delay)
-    )
+    return _TRY_AGAIN, {**current.mine(), "reason": error, "after": delay}
 
 
-def give_back(worker: str) -> Update:
+def give_back(worker: str) -> Query:
     """The worker stops: what it has not finished is due at once, and this attempt does not count."""
-    return (
-        update(OutboxMessage)
-        .where(and_(OutboxMessage.worker == worker, OutboxMessage.state == JobState.RUNNING))
-        .values(state=JobState.WAITING, worker=None, attempts=OutboxMessage.attempts - 1, due_at=func.now())
-    )
+    return _GIVE_BACK, {"claimer": worker}
 
 
 async def bury(session: AsyncSession, current: Attempt, error: str) -> bool:
     """The job gave up: move it to the dead ones. False when it is no longer this attempt's."""
-    gone = delete(OutboxMessage).where(*mine(current)).returning(OutboxMessage.created_at)
-    created_at = await session.scalar(gone)
+    created_at = await session.scalar(_DONE.returning(OutboxMessage.created_at), current.mine())
     if created_at is None:
         return False
     row = {

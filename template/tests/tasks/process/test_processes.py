@@ -78,19 +78,18 @@ async def test_failures_are_tried_again_logged_and_measured(shared: Site, pair: 
     assert counted == {"retried": 2.0, "done": 1.0}
 
 
-async def test_what_gave_up_can_be_looked_at_and_replayed(site: Site) -> None:
-    (doomed,) = await site.ask(DOOMED, reason="no luck")
-    with site.worker() as worker:
-        await site.all_done([doomed])
-        assert await site.rows("SELECT id, error, arguments, attempts FROM dead_jobs") == [
-            (doomed, "LookupError: no luck", {"reason": "no luck"}, 2)
-        ]
-        assert f"{doomed}" in command(site, "dead")
-        await site.open_gate()
-        assert "1 to be tried again" in command(site, "replay", str(doomed))
-        await site.all_done([doomed])
-        assert await site.count("effects", "key = :key", key=doomed) == 1
-        assert await worker.stop() == 0
+@pytest.mark.usefixtures("pair")
+async def test_what_gave_up_can_be_looked_at_and_replayed(shared: Site) -> None:
+    (doomed,) = await shared.ask(DOOMED, reason="no luck")
+    await shared.all_done([doomed])
+    assert await shared.rows("SELECT id, error, arguments, attempts FROM dead_jobs") == [
+        (doomed, "LookupError: no luck", {"reason": "no luck"}, 2)
+    ]
+    assert f"{doomed}" in command(shared, "dead")
+    await shared.open_gate()
+    assert "1 to be tried again" in command(shared, "replay", str(doomed))
+    await shared.all_done([doomed])
+    assert await shared.count("effects", "key = :key", key=doomed) == 1
 
 
 def command(site: Site, *arguments: str) -> str:
