@@ -13,7 +13,7 @@ from app.tasks.models import OutboxMessage
 from app.tasks.outbox import Job, enqueue
 from app.tasks.registry import Handler, Registry
 from app.worker import work
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from benchmarks.jobs import client
 
@@ -63,25 +63,15 @@ async def ask(plan: str) -> None:
         await client.serve(Outbox(resources.database), plan)
 
 
-async def watch(seconds: str) -> None:
-    """Print how many transactions a second PostgreSQL sees, but for those of this one who looks."""
-    query = text("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()")
-    async with open_resources(load_settings()) as resources, resources.database.read() as session:
-        before = await session.scalar(query)
-        await asyncio.sleep(float(seconds))
-        after = await session.scalar(query)
-    sys.stdout.write(f"{(after - before - 1) / float(seconds)}\n")
-
-
 def main(role: str, argument: str = "") -> None:
-    """Be the worker, the client, or one who watches."""
+    """Be the worker, or the client."""
     settings = load_settings()
     logging.configure(settings.log, settings.process.environment)
     if role == "worker":
         with runner() as loop:
             loop.run(work(settings))
     else:
-        asyncio.run({"client": ask, "watch": watch}[role](argument))
+        asyncio.run(ask(argument))
 
 
 if __name__ == "__main__":

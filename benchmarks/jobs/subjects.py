@@ -88,15 +88,9 @@ class Place:
 
     def ask(self, subject: Subject, notes: Path, plan: Plan) -> Findings:
         """Run the subject's client, and return what it found."""
-        return Findings(**json.loads(self._last_line(subject, "client", notes, json.dumps(asdict(plan)))))
-
-    def watch(self, notes: Path, seconds: float) -> float:
-        """Transactions of all clients of PostgreSQL, per second."""
-        return float(self._last_line(SERVICE, "watch", notes, str(seconds)))
-
-    def _last_line(self, subject: Subject, role: str, notes: Path, argument: str) -> str:
         env = environment(**{**self.env, NOTES: str(notes)})
-        return run(*self._command(subject, role, argument), cwd=self.repository, env=env).splitlines()[-1]
+        client = self._command(subject, "client", json.dumps(asdict(plan)))
+        return Findings(**json.loads(run(*client, cwd=self.repository, env=env).splitlines()[-1]))
 
 
 def installed(queue: Queue, template: Path, target: Path, driver: str) -> Path:

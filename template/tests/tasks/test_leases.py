@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Update
 
 from app.config import Settings
 from app.db.session import Database
@@ -17,6 +16,7 @@ from app.tasks.models import JobState
 from app.tasks.outbox import Job
 from app.tasks.relay import Relay
 from app.tasks.runner import LEASE_MARGIN
+from app.tasks.statements import Query
 from tests.support.server import PATIENCE
 from tests.tasks.bench import FIRST, SECOND, Bench, Function, outcomes
 from tests.tasks.rows import SOON, graveyard, outbox, put, row_of, waiting_for_locks
@@ -42,9 +42,9 @@ class Held:
             await self._end(_services)
 
 
-async def change(database: Database, statement: Update) -> None:
-    async with database.transaction() as session:
-        await session.execute(statement)
+async def change(bench: Bench, query: Query) -> None:
+    async with bench.database.transaction() as session:
+        await session.execute(*query)
 
 
 async def fail(_services: None) -> None:
@@ -152,9 +152,9 @@ async def test_cancelled_job_is_given_back_and_the_attempt_does_not_count(bench:
     assert task.cancelled()
     assert (await row_of(bench.database, key)).state == JobState.RUNNING
     assert outcomes(job) == {"given_back": 1}
-    await change(bench.database, ledger.give_back(SECOND))
+    await change(bench, ledger.give_back(SECOND))
     assert (await row_of(bench.database, key)).state == JobState.RUNNING
-    await change(bench.database, ledger.give_back(FIRST))
+    await change(bench, ledger.give_back(FIRST))
     row = await row_of(bench.database, key)
     assert (row.state, row.worker, row.attempts, row.error) == (JobState.WAITING, None, 0, None)
     work.goes_on.set()
@@ -164,7 +164,7 @@ async def test_cancelled_job_is_given_back_and_the_attempt_does_not_count(bench:
 
 async def test_what_a_worker_has_not_on_its_hands_is_not_given_back(bench: Bench) -> None:
     waiting = await put(bench.database, attempts=2, due=SOON, worker=None)
-    await change(bench.database, ledger.give_back(FIRST))
+    await change(bench, ledger.give_back(FIRST))
     row = await row_of(bench.database, waiting)
     assert (row.attempts, row.due_at > row.created_at) == (2, True)
 

@@ -36,9 +36,7 @@ class Broker:
 
     def __init__(self, settings: Settings) -> None:
         url = url_of(settings, "redis://", "rediss://")
-        pool = ConnectionPool.from_url(
-            url, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS, health_check_interval=30
-        )
+        pool = ConnectionPool.from_url(url, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS)
         self._redis = ArqRedis(
             pool,
             default_queue_name=_queue(settings),
