@@ -4,7 +4,6 @@ import asyncio
 import sys
 
 from app import jobs, logging
-from app.concurrency import runner
 from app.config import load_settings
 from app.db.session import Database
 from app.resources import open_resources
@@ -68,8 +67,7 @@ def main(role: str, argument: str = "") -> None:
     settings = load_settings()
     logging.configure(settings.log, settings.process.environment)
     if role == "worker":
-        with runner() as loop:
-            loop.run(work(settings))
+        asyncio.run(work(settings))
     else:
         asyncio.run(ask(argument))
 

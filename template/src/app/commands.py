@@ -5,7 +5,6 @@ import sys
 from datetime import timedelta
 from uuid import UUID
 
-from app.concurrency import runner
 from app.config import load_settings
 from app.resources import open_resources
 from app.tasks import dead
@@ -17,8 +16,7 @@ __all__ = ["add_arguments", "jobs", "worker"]
 
 def worker() -> None:
     """Run jobs until SIGTERM or SIGINT; those that do not end in time are given back."""
-    with runner() as loop:
-        loop.run(work(load_settings()))
+    asyncio.run(work(load_settings()))
 
 
 def jobs(action: str, ids: list[UUID], older_than: float) -> None:

@@ -1,18 +1,11 @@
-"""Event loops, and doing many things at once without doing them all at once."""
+"""Doing many things at once without doing them all at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
-from uvicorn.loops.auto import auto_loop_factory
-
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
-
-
-def runner() -> asyncio.Runner:
-    """Runs coroutines in an event loop of its own, of the kind that the API has: uvloop, where there is one."""
-    return asyncio.Runner(loop_factory=auto_loop_factory())
 
 
 async def end(task: asyncio.Future[Any]) -> None:

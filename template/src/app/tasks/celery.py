@@ -23,7 +23,6 @@ from billiard import pool
 from celery import Celery, platforms, signals
 
 from app import logging
-from app.concurrency import runner
 from app.config import Settings
 from app.errors import StartupError
 from app.tasks.broker import Handover, OpenRun, Run, Work, url_of
@@ -159,7 +158,7 @@ class _Child:
         self._opens = partial(open_run, settings, worker)
         self._stack = AsyncExitStack()
         # which makes its event loop when it is first used: after the fork
-        self._loop = runner()
+        self._loop = asyncio.Runner()
         self._run: Run | None = None
 
     def open(self, **_: Any) -> Run:
