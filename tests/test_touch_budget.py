@@ -33,10 +33,10 @@ BUDGETS = {
         ANSWERS,
         # there with a queue only
         r"(src/app|tests)/(payments|tasks)/.*",
-        r"tests/dev/test_worker\.py",
+        r"tests/dev/test_(jobs_gone|worker)\.py",
         r"src/app/(commands|concurrency|http_client|jobs|worker)\.py",
         r"src/app/db/(joined|listen)\.py",
-        r"dev/worker\.py",
+        r"dev/(jobs_gone|worker)\.py",
         r"migrations/jobs/.*",
         r"docs/jobs\.md",
         r"docs/adr/0004-jobs-wait-in-postgresql\.md",

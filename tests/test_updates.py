@@ -68,8 +68,8 @@ def test_nothing_the_owner_did_is_lost(each: Life, template: Path, tmp_path: Pat
     life.update(project)
     assert set(owner.unmerged(project)) == MAY_CONFLICT.get(each.release.version, set())
     assert not owner.lost(project)
-    # The same as if the owner had worked on the new release. Such projects are run in test_variants_run.py, on each
-    # driver and in each style; were this not one of them, its suite would have to be run as well.
+    # The same as if the owner had worked on the new release. Such projects are run in test_variants_run.py: on each
+    # driver and in each style, and with each queue or none, though not all of these with each other.
     assert not life.differences(project, worked_on(life.answers_of(project)))
 
 

@@ -1,11 +1,18 @@
-"""The worker that `make run` starts beside the service."""
+"""The worker that `make run` starts beside the service, and the broker of both."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from threading import Event, Thread
 
 from dev.command import GUARD
+from dev.redis import redis
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # migrates as well, since it may be there first; one of both does the work
 COMMAND = ("sh", "-c", '"$0" -m app migrate && exec "$0" -m app worker', sys.executable)
@@ -13,19 +20,57 @@ STOP_SECONDS = 40.0
 
 
 @contextmanager
-def worker(environment: Mapping[str, str]) -> Iterator[None]:
-    """Keep a worker running; it is ended with the block, and when this process vanishes."""
+def worker(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Keep a worker running, and a Redis-protocol server unless a broker is given; yield its variable.
+
+    The worker is ended with the block, and when this process vanishes.
+    """
+    with nullcontext("") if _has_broker(environment) else redis() as url:
+        started = {"REDIS_URL": url} if url else {}
+        with _running({**environment, **started}):
+            yield started
+
+
+def _has_broker(environment: Mapping[str, str]) -> bool:
+    # imported late, as in dev/services.py
+    from dotenv import dotenv_values  # noqa: PLC0415
+
+    given = {**dotenv_values(ROOT / ".env"), **environment}
+    return bool(given.get("REDIS_URL") or given.get("TASKS_BROKER_URL"))
+
+
+@contextmanager
+def _running(environment: Mapping[str, str]) -> Iterator[None]:
+    stopping = Event()
     # a group of its own: Ctrl-C is for the service, and the worker is told once that has ended
-    with subprocess.Popen(COMMAND, env=environment, process_group=0) as process:
-        guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", GUARD, str(process.pid)], stdin=subprocess.PIPE, start_new_session=True
-        )
-        try:
+    process = subprocess.Popen(COMMAND, env=environment, process_group=0)
+    try:
+        Thread(target=_tell_when_it_ends, args=(process, stopping), daemon=True).start()
+        with _guard(process.pid):
             yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            guard.communicate(b"q")
+    finally:
+        stopping.set()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _tell_when_it_ends(process: subprocess.Popen[bytes], stopping: Event) -> None:
+    status = process.wait()
+    if not stopping.is_set():
+        sys.stderr.write(f"dev.services: the worker has ended with {status}; jobs wait until the next start\n")
+
+
+@contextmanager
+def _guard(pid: int) -> Iterator[None]:
+    guard = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", GUARD, str(pid)], stdin=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        guard.communicate(b"q")

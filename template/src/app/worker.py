@@ -10,11 +10,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from uuid import uuid4
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import jobs
 from app.concurrency import end
 from app.config import Settings
-from app.errors import StartupError
+from app.errors import DatabaseUnavailable, StartupError
 from app.resources import Resources, open_resources
 from app.services import Services, build_services
 from app.tasks import ledger
@@ -44,8 +45,7 @@ async def work(settings: Settings) -> None:
         try:
             await _work(resources, worker, stop)
         finally:
-            returned = await Statements(resources.database, settings.database).count(ledger.give_back(worker))
-            log.info("worker_stopped", given_back=returned)
+            await _give_back(resources, worker)
 
 
 async def _work(resources: Resources, worker: str, stop: asyncio.Event) -> None:
@@ -63,11 +63,22 @@ async def _work(resources: Resources, worker: str, stop: asyncio.Event) -> None:
         await broker.consume(work)
 
 
+async def _give_back(resources: Resources, worker: str) -> None:
+    returned: int | None = None
+    try:
+        returned = await Statements(resources.database, resources.settings.database).count(ledger.give_back(worker))
+    except (DatabaseUnavailable, SQLAlchemyError) as error:
+        # no harm: the leases end
+        log.warning("jobs_not_given_back", reason=repr(error))
+    log.info("worker_stopped", given_back=returned)
+
+
 @asynccontextmanager
 async def open_run(settings: Settings, worker: str) -> AsyncIterator[Run]:
     """What begins jobs in a process of its own: with its own engine, its own connections, and the same services."""
-    log_attempts()
     async with open_resources(settings) as resources:
+        # not before: this may be tried again in the same process
+        log_attempts()
         yield _runner(resources, worker).run
 
 

@@ -53,11 +53,22 @@ def test_a_given_broker_is_used(with_app: Project) -> None:
     assert calls(with_app)[1][3] == BROKER
 
 
-def test_nobody_gets_a_worker_without_asking(with_app: Project) -> None:
-    status, output, errors = with_app.run("run", "sh", "-c", 'echo "$REDIS_URL"', DATABASE_URL=GIVEN)
-    assert (status, errors) == (0, "")
-    assert output.startswith("redis://127.0.0.1:")
+def test_a_broker_of_another_kind_is_enough(with_app: Project) -> None:
+    (with_app.root / ".env").write_text("TASKS_BROKER_URL=amqp://broker.example\nREDIS_URL=\n")
+    assert with_app.run(*COMMAND, DEV_WORKER="1", DATABASE_URL=GIVEN, REDIS_URL="")[0] == 0
+    assert calls(with_app)[1][3:] == []
+
+
+def test_nobody_gets_a_worker_or_a_broker_without_asking(with_app: Project) -> None:
+    printed = with_app.run("run", "sh", "-c", 'echo "[$REDIS_URL]"', DATABASE_URL=GIVEN)
+    assert printed == (0, "[]\n", "")
     assert calls(with_app) == []
+
+
+def test_worker_that_ends_by_itself_is_told_of(with_app: Project) -> None:
+    (with_app.root / "app/__main__.py").write_text("import sys; sys.exit(3)")
+    status, _, errors = with_app.run("run", "sleep", "3", DEV_WORKER="1", DATABASE_URL=GIVEN)
+    assert (status, errors) == (0, "dev.services: the worker has ended with 3; jobs wait until the next start\n")
 
 
 def test_kill_9_does_not_leave_the_worker_behind(with_app: Project) -> None:

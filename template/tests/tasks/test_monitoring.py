@@ -172,7 +172,9 @@ async def test_port_is_free_when_the_worker_has_ended(watch: Watch) -> None:
 
 async def test_metrics_tell_where_jobs_are(watch: Watch) -> None:
     hour = timedelta(hours=1)
-    await put(watch.database, state=JobState.RUNNING, created_at=func.now() - 2 * hour)
+    await put(watch.database, state=JobState.RUNNING, created_at=func.now() - 2 * hour, attempts=1)
+    # one that failed, and waits on purpose
+    await put(watch.database, created_at=func.now() - 3 * hour, attempts=4)
     for _ in range(2):
         await put(watch.database, state=JobState.HANDED_OVER, created_at=func.now() - hour)
     await put(watch.database)
@@ -181,7 +183,7 @@ async def test_metrics_tell_where_jobs_are(watch: Watch) -> None:
     watch.broker = Deep(4)
     found = await watch.scrape()
     assert {state: found[f"outbox_jobs{{state={state}}}"] for state in JobState} == {
-        JobState.WAITING: 1,
+        JobState.WAITING: 2,
         JobState.HANDED_OVER: 2,
         JobState.RUNNING: 1,
     }
@@ -190,7 +192,7 @@ async def test_metrics_tell_where_jobs_are(watch: Watch) -> None:
 
 
 async def test_metrics_of_an_empty_outbox_are_zero(watch: Watch) -> None:
-    await put(watch.database, state=JobState.RUNNING)
+    await put(watch.database, state=JobState.RUNNING, attempts=1)
     found = await watch.scrape()
     assert [found[f"outbox_jobs{{state={state}}}"] for state in JobState] == [0, 0, 1]
     assert [found[f"{name}{{}}"] for name in ("outbox_oldest_seconds", "dead_jobs", "queue_depth")] == [0, 0, 0]
@@ -229,7 +231,8 @@ async def test_metrics_of_processes_that_run_jobs_are_added(watch: Watch) -> Non
     assert found["job_duration_seconds_count{job=elsewhere,outcome=done}"] == 2
     assert found["job_duration_seconds_sum{job=elsewhere,outcome=done}"] == 3
     assert found["db_slow_statements_total{}"] == 6
-    # they know nothing of these
+    # they know nothing of these, nor of the pool of this process
+    assert found["db_pool_connections{state=idle}"] >= 1
     assert (found["outbox_jobs{state=waiting}"], found["dead_jobs{}"], found["queue_depth{}"]) == (1, 1, 4)
     assert found["outbox_oldest_seconds{}"] == 60
     assert any(name.startswith("process_") for name in found)

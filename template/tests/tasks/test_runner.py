@@ -1,16 +1,23 @@
 """What becomes of a job after an attempt: done, tried again, or set aside."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy import Row
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from app.errors import DatabaseUnavailable
+from app.tasks import runner
 from app.tasks.attempt import PermanentFailure
 from app.tasks.models import JobSchedule, JobState
 from app.tasks.outbox import Job
 from app.tasks.runner import MOST_OF_AN_ERROR, backoff
+from app.tasks.statements import Query, Statements
 from tests.tasks.bench import FIRST, Bench, outcomes
 from tests.tasks.rows import graveyard, outbox, put, row_of
 
@@ -87,6 +94,43 @@ async def test_time_out_of_the_job_itself_is_a_failure_like_others(bench: Bench,
 
     key = await bench.do(job, time_out)
     assert (await row_of(bench.database, key)).error == "TimeoutError: the receiver is slow"
+
+
+async def test_each_cause_of_a_failure_is_told(bench: Bench, job: Job) -> None:
+    async def fail_twice(_services: None) -> None:
+        raise ExceptionGroup("both", [LookupError("no luck"), ExceptionGroup("more", [PermanentFailure("gone")])])
+
+    key = await bench.do(job, fail_twice)
+    row = await row_of(bench.database, key)
+    assert (row.state, row.error) == (JobState.WAITING, "LookupError: no luck\nPermanentFailure: gone")
+
+
+async def test_job_whose_every_cause_is_permanent_is_set_aside_at_once(bench: Bench, job: Job) -> None:
+    async def gone(_services: None) -> None:
+        raise ExceptionGroup("all", [PermanentFailure("one"), PermanentFailure("other")])
+
+    await bench.do(job, gone)
+    (dead,) = await graveyard(bench.database)
+    assert (dead.attempts, dead.error) == (1, "PermanentFailure: one\nPermanentFailure: other")
+
+
+@pytest.mark.parametrize("away", [DatabaseUnavailable(), PoolTimeoutError()])
+async def test_job_is_claimed_once_postgresql_is_back(
+    bench: Bench, job: Job, monkeypatch: pytest.MonkeyPatch, away: Exception
+) -> None:
+    monkeypatch.setattr(runner, "WAIT_SECONDS", 0.01)
+    failures = [away, away]
+    rows = Statements.rows
+
+    async def fail_first(self: Statements, query: Query) -> Sequence[Row[Any]]:
+        if failures:
+            raise failures.pop()
+        return await rows(self, query)
+
+    monkeypatch.setattr(Statements, "rows", fail_first)
+    await bench.do(job, succeed)
+    assert await outbox(bench.database) == []
+    assert outcomes(job) == {"done": 1}
 
 
 @pytest.mark.parametrize("attempts", [0, 5])

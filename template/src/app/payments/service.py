@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 
 # orders that one statement cancels: few enough to hold no lock for long
 BATCH = 1000
-# receivers that are called at a time
-RECEIVERS = 4
+# receivers that are called at a time: silent ones must not keep the others waiting for longer than the job may take
+RECEIVERS = 20
 
 
 class PaymentService:

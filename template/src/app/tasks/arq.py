@@ -84,12 +84,19 @@ def _queue(settings: Settings) -> str:
     return f"{settings.tasks.queue}.arq"
 
 
+class _Worker(Worker):
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        """Begin jobs, but for those that run here: ARQ would lose sight of one that outlives its mark in Redis."""
+        running = {name.encode() for name, task in self.tasks.items() if not task.done()}
+        await super().start_jobs([each for each in job_ids if each not in running])
+
+
 def _worker(work: Work, redis: ArqRedis) -> Worker:
     async def begin(_context: dict[Any, Any], key: str, name: str) -> None:
         await work.run(UUID(key), name)
 
     tasks = work.settings.tasks
-    worker = Worker(
+    worker = _Worker(
         [func(cast("Any", begin), name=FUNCTION)],
         queue_name=_queue(work.settings),
         redis_pool=redis,
@@ -118,11 +125,12 @@ async def _work(worker: Worker, stop: asyncio.Event, patience: float) -> None:
         if not stop.is_set():
             raise
     finally:
-        told.cancel()
         for running in list(worker.tasks.values()):
             # what it raises is Redis' failure once more
             with suppress(asyncio.CancelledError, RedisError, OSError):
                 await running
+        # who sees to it that the above ends when the worker is to stop
+        told.cancel()
 
 
 async def _wind_up(worker: Worker, stop: asyncio.Event, patience: float) -> None:

@@ -61,7 +61,7 @@ class Watched(Protocol):
     """The side of the broker that monitoring looks at."""
 
     async def depth(self) -> int:
-        """How many jobs the broker has that no worker has begun."""
+        """How many jobs the broker has; whether those are among them that run depends on the broker."""
 
     async def ping(self) -> None:
         """Raise when the broker does not answer."""

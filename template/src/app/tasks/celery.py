@@ -114,7 +114,7 @@ class Broker:
             os.environ[METRICS_DIRECTORY] = directory
             # a new interpreter, because nothing that this one has opened may be forked
             process = multiprocessing.get_context("spawn").Process(
-                target=_serve, args=(work.settings, work.open_run, work.worker)
+                target=_serve, args=(work.settings, work.open_run, work.worker, work.longest)
             )
             process.start()
             try:
@@ -175,7 +175,7 @@ class _Child:
         self._loop.close()
 
 
-def _serve(settings: Settings, open_run: OpenRun, worker: str) -> None:
+def _serve(settings: Settings, open_run: OpenRun, worker: str, longest: float) -> None:
     """Be the process that Celery forks from."""
     _end_with_the_worker()
     logging.configure(settings.log, settings.process.environment)
@@ -193,6 +193,8 @@ def _serve(settings: Settings, open_run: OpenRun, worker: str) -> None:
     celery = app.Worker(
         pool=settings.tasks.pool,
         concurrency=settings.tasks.concurrency,
+        # ours come first, but for a job that blocks
+        task_time_limit=longest + 60,
         quiet=True,
         without_gossip=True,
         without_mingle=True,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Interval, and_, bindparam, delete, func, insert, or_, update
+from sqlalchemy import Interval, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.tasks.attempt import MINE, Attempt
@@ -26,7 +26,8 @@ _CLAIM = (
         state=JobState.RUNNING,
         worker=bindparam("claimer"),
         attempts=OutboxMessage.attempts + 1,
-        due_at=func.now() + _AFTER,
+        # it may have waited
+        due_at=func.clock_timestamp() + _AFTER,
     )
     .returning(
         OutboxMessage.job,
@@ -42,9 +43,15 @@ _TRY_AGAIN = (
     .where(*MINE)
     .values(state=JobState.WAITING, worker=None, error=bindparam("reason"), due_at=func.now() + _AFTER)
 )
+_HELD = (
+    select(OutboxMessage.id)
+    .where(OutboxMessage.worker == bindparam("claimer"), OutboxMessage.state == JobState.RUNNING)
+    # the end of such a job is still under way in PostgreSQL
+    .with_for_update(skip_locked=True)
+)
 _GIVE_BACK = (
     update(OutboxMessage)
-    .where(and_(OutboxMessage.worker == bindparam("claimer"), OutboxMessage.state == JobState.RUNNING))
+    .where(OutboxMessage.id.in_(_HELD))
     .values(state=JobState.WAITING, worker=None, attempts=OutboxMessage.attempts - 1, due_at=func.now())
 )
 

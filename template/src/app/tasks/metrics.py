@@ -13,14 +13,7 @@ JOB_DELAY_SECONDS = Histogram(
     ["job"],
 )
 SCHEDULES_FIRED = Counter("job_schedules_fired_total", "Times that a schedule was fired by this worker.", ["job"])
-OUTBOX_JOBS = Gauge(
-    "outbox_jobs",
-    "Jobs that are not done, by state: waiting, handed_over, running.",
-    ["state"],
-    multiprocess_mode="max",
-)
-OUTBOX_OLDEST_SECONDS = Gauge(
-    "outbox_oldest_seconds", "Age of the oldest job that no worker has begun yet.", multiprocess_mode="max"
-)
-DEAD_JOBS = Gauge("dead_jobs", "Jobs that gave up and wait for somebody to look.", multiprocess_mode="max")
-QUEUE_DEPTH = Gauge("queue_depth", "Jobs that the broker has and no worker has taken.", multiprocess_mode="max")
+OUTBOX_JOBS = Gauge("outbox_jobs", "Jobs that are not done, by state: waiting, handed_over, running.", ["state"])
+OUTBOX_OLDEST_SECONDS = Gauge("outbox_oldest_seconds", "Age of the oldest job that no worker has begun yet.")
+DEAD_JOBS = Gauge("dead_jobs", "Jobs that gave up and wait for somebody to look.")
+QUEUE_DEPTH = Gauge("queue_depth", "Jobs that the broker has: with ARQ also those that run, with Celery none taken.")

@@ -21,8 +21,6 @@ from app.tasks.models import DeadJob, JobState, OutboxMessage
 log = structlog.get_logger(__name__)
 
 CHECK_SECONDS = 2.0
-# what is set at each scrape, here and nowhere else
-REFRESHED = (metrics.OUTBOX_JOBS, metrics.OUTBOX_OLDEST_SECONDS, metrics.DEAD_JOBS, metrics.QUEUE_DEPTH)
 
 
 class Monitoring:
@@ -73,15 +71,16 @@ class Monitoring:
 
     async def _refresh(self) -> None:
         """Look at the outbox, which is asked for only here: one query for each scrape."""
-        age = func.extract("epoch", func.now() - func.min(OutboxMessage.created_at))
+        # one that failed waits on purpose
+        oldest = func.min(OutboxMessage.created_at).filter(OutboxMessage.attempts == 0)
+        age = func.extract("epoch", func.now() - oldest)
         query = select(OutboxMessage.state, func.count(), age).group_by(OutboxMessage.state)
         async with self._database.read() as session:
-            found = {state: (count, float(age)) for state, count, age in await session.execute(query)}
+            found = {state: (count, float(age or 0)) for state, count, age in await session.execute(query)}
             metrics.DEAD_JOBS.set(await session.scalar(select(func.count()).select_from(DeadJob)) or 0)
         for state in JobState:
             metrics.OUTBOX_JOBS.labels(state).set(found.get(state, (0, 0.0))[0])
-        not_begun = [age for state, (_, age) in found.items() if state != JobState.RUNNING]
-        metrics.OUTBOX_OLDEST_SECONDS.set(max(not_begun, default=0.0))
+        metrics.OUTBOX_OLDEST_SECONDS.set(max((age for _, age in found.values()), default=0.0))
         metrics.QUEUE_DEPTH.set(await self._broker.depth())
 
 
@@ -90,9 +89,8 @@ def render() -> bytes:
     families = {family.name: family for family in REGISTRY.collect()}
     if directory := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         collector = MultiProcessCollector(CollectorRegistry(), path=directory)  # type: ignore[no-untyped-call]
-        families |= {family.name: family for family in collector.collect()}  # type: ignore[no-untyped-call]
-        # of which they know nothing, and say 0
-        families |= {family.name: family for gauge in REFRESHED for family in gauge.collect()}
+        # what is and not what was is known here, of the outbox, or is of this process, as its pool
+        families |= {each.name: each for each in collector.collect() if each.type != "gauge"}  # type: ignore[no-untyped-call]
     return generate_latest(_Families(list(families.values())))
 
 

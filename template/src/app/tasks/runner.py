@@ -7,17 +7,21 @@ next worker, and whoever comes back after that cannot commit anything that `app.
 import asyncio
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Generic
+from typing import Any, Generic
 from uuid import UUID
 
 import structlog
+from sqlalchemy import Row
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import DatabaseSettings
 from app.context import request_id
+from app.db.errors import translate
 from app.db.session import Database
+from app.errors import DatabaseUnavailable
 from app.logging import hide_rows
 from app.tasks import ledger, metrics
 from app.tasks.attempt import Attempt, AttemptOverruled, PermanentFailure, attempt
@@ -30,6 +34,8 @@ log = structlog.get_logger(__name__)
 # seconds that a worker has for writing down how an attempt at its limit ended
 LEASE_MARGIN = 5.0
 MOST_OF_AN_ERROR = 2000
+# between two tries to claim a job while PostgreSQL is away
+WAIT_SECONDS = 1.0
 
 _random = random.SystemRandom()
 
@@ -56,12 +62,23 @@ class Runner(Generic[ServicesT]):
         handler = self._registry.get(name)
         job = handler.job if handler else Job(name)
         lease = timedelta(seconds=job.time_limit + LEASE_MARGIN)
-        for row in await self._statements.rows(ledger.claim(key, self._worker, lease)):
+        for row in await self._claimed(key, lease):
             if row.attempts == 1:
                 metrics.JOB_DELAY_SECONDS.labels(name).observe(float(row.age))
             current = Attempt(key, row.job, row.attempts, row.arguments, row.request_id)
             with _current(current):
                 await self._measured(job, current)
+
+    async def _claimed(self, key: UUID, lease: timedelta) -> Sequence[Row[Any]]:
+        """The job's row, or none; once PostgreSQL answers, since the broker says this only once."""
+        while True:
+            try:
+                return await self._statements.rows(ledger.claim(key, self._worker, lease))
+            except (DatabaseUnavailable, SQLAlchemyError) as error:
+                if isinstance(error, SQLAlchemyError) and translate(error) is None:
+                    raise
+                log.warning("job_waits", job_id=str(key), reason=repr(error))
+                await asyncio.sleep(WAIT_SECONDS)
 
     async def _measured(self, job: Job, current: Attempt) -> None:
         started = time.perf_counter()
@@ -82,8 +99,8 @@ class Runner(Generic[ServicesT]):
         except AttemptOverruled:
             return "overruled"
         except Exception as error:  # noqa: BLE001 (whatever a job raises, it is tried again or set aside)
-            reason = f"took longer than {job.time_limit:g} s" if limit.expired() else str(error)
-            return await self._failed(job, current, error, f"{type(error).__name__}: {reason}")
+            late = f"TimeoutError: took longer than {job.time_limit:g} s"
+            return await self._failed(job, current, error, late if limit.expired() else described(error))
         await self._statements.count(ledger.done(current))
         return "done"
 
@@ -97,9 +114,10 @@ class Runner(Generic[ServicesT]):
 
     async def _failed(self, job: Job, current: Attempt, error: Exception, reason: str) -> str:
         """Have the job tried again, or set it aside; what the database says of rows is somebody's data, so not kept."""
-        # text of PostgreSQL has no zeros
-        reason = str(hide_rows(None, "", {"exception": reason})["exception"]).replace("\0", "")[:MOST_OF_AN_ERROR]
-        if isinstance(error, PermanentFailure) or current.number >= job.attempts:
+        reason = str(hide_rows(None, "", {"exception": reason})["exception"])
+        # text of PostgreSQL has no zeros, and no halves of characters
+        reason = reason.replace("\0", "").encode(errors="replace").decode()[:MOST_OF_AN_ERROR]
+        if all(isinstance(each, PermanentFailure) for each in leaves(error)) or current.number >= job.attempts:
             return await self._bury(current, reason, error)
         delay = backoff(job, current.number)
         log.warning("job_failed", reason=reason, delay_s=round(delay, 1), exc_info=error)
@@ -110,6 +128,18 @@ class Runner(Generic[ServicesT]):
         log.error("job_dead", reason=reason, exc_info=error)
         async with self._database.transaction() as session:
             return "dead" if await ledger.bury(session, current, reason) else "overruled"
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The error, or those that a group of errors is made of."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in leaves(each)]
+    return [error]
+
+
+def described(error: BaseException) -> str:
+    """What went wrong, in a line for each of its causes."""
+    return "\n".join(f"{type(leaf).__name__}: {leaf}" for leaf in leaves(error))
 
 
 def backoff(job: Job, attempts: int) -> float:

@@ -72,6 +72,11 @@ class Site:
         async with self.database.transaction() as session:
             await session.execute(text("INSERT INTO gate DEFAULT VALUES"))
 
+    async def close_gate(self) -> None:
+        """Have held jobs wait again."""
+        async with self.database.transaction() as session:
+            await session.execute(text("DELETE FROM gate"))
+
     async def begun(self, key: UUID) -> str:
         """Wait until somebody has begun a held job; the name of the worker."""
         await until(lambda: self._has("begun", key), "a job is begun")

@@ -1,5 +1,7 @@
 """However many workers there are, and whatever is killed: the effect of every job happens once."""
 
+import os
+import signal
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -29,15 +31,14 @@ async def test_a_worker_that_is_killed_in_the_middle_loses_and_doubles_nothing(s
         workers = {name: stack.enter_context(site.worker(name, TASKS_CONCURRENCY="4")) for name in ("first", "second")}
         for worker in workers.values():
             await worker.starts()
-        (held,) = await site.ask(HELD)
         keys = [key for _ in range(5) for key in await site.ask(EFFECT, 100, pause=0.02)]
 
         async def many_are_done() -> bool:
             return await site.count("effects") >= 100
 
-        victim = await site.begun(held)
         await until(many_are_done, "the workers are busy")
-        await workers.pop(victim).kill()
+        (held,) = await site.ask(HELD)
+        await workers.pop(await site.begun(held)).kill()
         keys += [key for _ in range(5) for key in await site.ask(EFFECT, 100, pause=0.02)]
         await site.open_gate()
         (survivor,) = workers
@@ -46,7 +47,23 @@ async def test_a_worker_that_is_killed_in_the_middle_loses_and_doubles_nothing(s
         tally = await site.tally([*keys, held])
         report(f"one of two workers killed: {tally}")
         assert tally == Tally(1001, 1001, 0, 0)
-        assert await site.rows("SELECT worker FROM effects WHERE key = :key", key=held) == [(survivor,)]
+
+
+async def test_a_process_that_is_killed_with_a_job_costs_nothing(site: Site) -> None:
+    """With ARQ the worker is that process; Celery has others, and starts a new one."""
+    with site.worker("first") as worker, ExitStack() as stack:
+        await worker.starts()
+        (held,) = await site.ask(HELD)
+        await site.begun(held)
+        ((pid,),) = await site.rows("SELECT os_pid FROM begun")
+        os.kill(pid, signal.SIGKILL)
+        if pid == worker.process.pid:
+            await worker.ended()
+            stack.enter_context(site.worker("next"))
+        await site.open_gate()
+        await site.all_done([held])
+        assert await site.tally([held]) == Tally(1, 1, 0, 0)
+        assert pid == worker.process.pid or await worker.stop() == 0
 
 
 async def test_what_the_only_worker_was_killed_with_is_done_by_the_next_one(site: Site) -> None:

@@ -1,5 +1,7 @@
 """SIGTERM: what runs may end, and what does not end in time is given back."""
 
+import asyncio
+
 from tests.tasks.process.jobs import PATIENT
 from tests.tasks.process.site import Site
 from tests.tasks.process.workers import until
@@ -7,8 +9,10 @@ from tests.tasks.process.workers import until
 
 async def test_running_job_ends_before_the_worker_does(site: Site) -> None:
     (patient,) = await site.ask(PATIENT)
-    with site.worker() as worker:
+    with site.worker(TASKS_REDELIVER_AFTER="1") as worker:
         await site.begun(patient)
+        # the broker may think by now that it was forgotten
+        await asyncio.sleep(3)
         worker.process.terminate()
 
         async def is_unready() -> bool:
