@@ -17,14 +17,14 @@ def run(url: str, *command: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    return done.returncode, done.stderr
+    return done.returncode, done.stdout + done.stderr
 
 
 def test_tables_of_a_given_database_are_not_removed_without_asking(migrated_url: str) -> None:
-    status, errors = run(migrated_url, "dev.jobs_gone")
+    status, printed = run(migrated_url, "dev.jobs_gone")
     assert status == 1
-    assert "the database of DATABASE_URL has the tables of the jobs" in errors
-    assert "make jobs-off" in errors
+    assert "the database of DATABASE_URL has the tables of the jobs" in printed
+    assert "make jobs-off" in printed
     assert run(migrated_url, "alembic", "downgrade", "jobs@base")[0] == 0, "they were still there"
     assert run(migrated_url, "dev.jobs_gone")[0] == 0
 
@@ -32,9 +32,9 @@ def test_tables_of_a_given_database_are_not_removed_without_asking(migrated_url:
 async def test_tables_of_a_given_database_are_not_removed_with_jobs_in_them(migrated_url: str) -> None:
     row = "(gen_random_uuid(), 'sample', '{}')"
     await execute(migrated_url, f"INSERT INTO outbox_messages (id, job, arguments) VALUES {row}")
-    status, errors = run(migrated_url, "alembic", "downgrade", "jobs@base")
+    status, printed = run(migrated_url, "alembic", "downgrade", "jobs@base")
     assert status != 0
-    assert "1 jobs are not done: let a worker finish them" in errors
+    assert "1 jobs are not done: let a worker finish them" in printed
 
 
 @pytest.mark.parametrize("url", ["postgresql://nobody:secret@127.0.0.1:1/none"])

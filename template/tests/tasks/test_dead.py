@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import func
 
 from app.db.session import Database
 from app.tasks import dead
@@ -60,13 +62,14 @@ async def test_dead_jobs_are_listed_from_the_oldest_with_the_first_line_of_their
 
 
 async def test_replayed_job_waits_as_it_was_asked_for(act: Act, database: Database) -> None:
-    key = await bury(database, "greet", arguments={"name": "Ada"}, request_id="request-1", error="no luck", attempts=12)
+    known: dict[str, Any] = {"arguments": {"name": "Ada"}, "request_id": "request-1"}
+    key = await bury(database, "greet", **known, error="no luck", attempts=12, created_at=func.now() - DAY)
     (was,) = await graveyard(database)
     assert await act("replay") == "1 to be tried again"
     (row,) = await outbox(database)
     assert (row.id, row.job, row.arguments, row.request_id) == (key, "greet", {"name": "Ada"}, "request-1")
     assert (row.state, row.attempts, row.error, row.worker) == (JobState.WAITING, 0, None, None)
-    assert row.created_at > was.created_at
+    assert row.created_at == was.created_at + DAY, "asked for now"
     assert await graveyard(database) == []
 
 
