@@ -47,6 +47,7 @@ async def test_no_connection_is_shared_by_processes_and_none_is_left(site: Site,
             return not await site.count("pg_stat_activity", others)
 
         await until(none_is_left, "all connections are closed")
+    assert not [line for line in worker.lines if '"level":"error"' in line]
 
 
 async def test_a_schedule_is_fired_once_by_two_workers(shared: Site, pair: tuple[Worker, Worker]) -> None:

@@ -30,7 +30,11 @@ async def listening(engine: AsyncEngine, channel: str) -> AsyncIterator[Callable
         raw = await connection.get_raw_connection()
         driver: Any = raw.driver_connection
         await connection.run_sync(lambda sync: sync.detach())
-        # SQLAlchemy closes what was detached with other drivers only
-        async with driver:
-            await driver.execute(f"LISTEN {channel}")
-            yield wait
+        try:
+            # SQLAlchemy closes what was detached with other drivers only
+            async with driver:
+                await driver.execute(f"LISTEN {channel}")
+                yield wait
+        finally:
+            # it would roll back what is closed
+            await connection.invalidate()
