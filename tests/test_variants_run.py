@@ -146,12 +146,17 @@ def test_own_suite(case: Case, project: Project) -> None:
 
 
 def arguments(case: Case) -> list[str]:
-    """What of the suite is left out, because it runs in another project on the same bytes, or on all but the same."""
+    """What of the suite is left out, because it runs in another project on the same bytes, or on all but the same.
+
+    Coverage is asked for where the suite is whole: it makes the others slow, each of their workers above all.
+    """
     if case.kind == "worked-on":
         return [f"{WITHOUT_DEV} --ignore=tests/tasks/process --no-cov"]
     # with a queue the launcher is the same in all of them; it is run in one for each library
     whole = {each.structure() for each in few_variants()}
-    return [] if case.variant["task_queue"] == "none" or case.variant.structure() in whole else [WITHOUT_LAUNCHER]
+    if case.variant["task_queue"] == "none" or case.variant.structure() in whole:
+        return []
+    return [f"{WITHOUT_LAUNCHER} --no-cov"]
 
 
 @pytest.mark.only("fresh")
