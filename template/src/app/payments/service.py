@@ -66,13 +66,15 @@ class PaymentService:
 
     async def _cancel_batch(self) -> int:
         age = timedelta(seconds=self._settings.unpaid_after)
+        # not a subquery, which PostgreSQL may run more than once, and so find more than BATCH
         unpaid = (
             select(Order.id)
             .where(Order.status == OrderStatus.PENDING, Order.created_at < func.now() - age)
             .limit(BATCH)
             .with_for_update(skip_locked=True)
+            .cte("unpaid")
         )
-        cancel = update(Order).where(Order.id.in_(unpaid)).values(status=OrderStatus.CANCELLED)
+        cancel = update(Order).where(Order.id == unpaid.c.id).values(status=OrderStatus.CANCELLED)
         async with self._database.transaction() as session:
             result = await session.execute(cancel, execution_options={"synchronize_session": False})
             return cast("CursorResult[Any]", result).rowcount

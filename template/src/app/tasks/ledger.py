@@ -48,10 +48,11 @@ _HELD = (
     .where(OutboxMessage.worker == bindparam("claimer"), OutboxMessage.state == JobState.RUNNING)
     # the end of such a job is still under way in PostgreSQL
     .with_for_update(skip_locked=True)
+    .cte("held")
 )
 _GIVE_BACK = (
     update(OutboxMessage)
-    .where(OutboxMessage.id.in_(_HELD))
+    .where(OutboxMessage.id == _HELD.c.id)
     .values(state=JobState.WAITING, worker=None, attempts=OutboxMessage.attempts - 1, due_at=func.now())
 )
 
