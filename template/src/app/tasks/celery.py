@@ -178,16 +178,11 @@ class _Child:
 def _serve(settings: Settings, open_run: OpenRun, worker: str, longest: float) -> None:
     """Be the process that Celery forks from."""
     _end_with_the_worker()
-    logging.configure(settings.log, settings.process.environment)
-    # the runner says what became of each job, once
-    for name in ("celery.worker.strategy", "celery.app.trace"):
-        getLogger(name).setLevel("WARNING")
+    _log_as_the_worker(settings)
     # a process that ends waits 0.1 s so often for its last result to be read; often nobody does, nor wants to
     pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 10
     app, child = _celery(settings), _Child(settings, open_run, worker)
     app.task(name=TASK)(child.run)
-    # being connected is enough to make Celery leave the logs alone
-    signals.setup_logging.connect(_leave_logs, weak=False)
     signals.worker_process_init.connect(child.open, weak=False)
     signals.worker_process_shutdown.connect(child.close, weak=False)
     celery = app.Worker(
@@ -215,6 +210,15 @@ def _end_with_the_worker() -> None:
     if parent is None or not parent.is_alive():
         # it was killed before it could
         sys.exit(1)
+
+
+def _log_as_the_worker(settings: Settings) -> None:
+    logging.configure(settings.log, settings.process.environment)
+    # the runner says what became of each job, once
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        getLogger(name).setLevel("WARNING")
+    # being connected is enough to make Celery leave the logs alone
+    signals.setup_logging.connect(_leave_logs, weak=False)
 
 
 def _leave_logs(**_: Any) -> None:
