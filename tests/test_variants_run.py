@@ -9,16 +9,14 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from tests import client, future, life, owner
 from tests.project import ONE_WORKER, START_SECONDS, WITHOUT_DEV, WITHOUT_LAUNCHER, Project, Service, wait_for
+from tests.receipts import receiving
 from tests.shell import CommandError, run
 from tests.variants import Variant, by_id, few_variants, structural_variants
 
@@ -236,30 +234,6 @@ def pay(service: Service) -> tuple[str, str]:
     paid = client.call("POST", f"{api}/orders/{order_id}/pay", token=token)
     assert paid.status == 200, paid
     return order_id, paid.request_id
-
-
-@contextmanager
-def receiving() -> Iterator[tuple[str, list[tuple[dict[str, Any], Message]]]]:
-    """The URL of somebody who takes what is posted, and what was."""
-    taken: list[tuple[dict[str, Any], Message]] = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            taken.append((json.loads(self.rfile.read(int(self.headers["Content-Length"]))), self.headers))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/receipts", taken
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.mark.only("worked-on")

@@ -1,0 +1,33 @@
+"""Somebody outside who takes what the sample of jobs sends."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+
+@contextmanager
+def receiving() -> Iterator[tuple[str, list[tuple[dict[str, Any], Message]]]]:
+    """The URL of somebody who takes what is posted, and what was."""
+    taken: list[tuple[dict[str, Any], Message]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append((json.loads(self.rfile.read(int(self.headers["Content-Length"]))), self.headers))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/receipts", taken
+        finally:
+            server.shutdown()
+            thread.join()
