@@ -1,6 +1,9 @@
 """A key has one effect, and the same answer for whoever repeats the request."""
 
 import asyncio
+import hashlib
+from datetime import date
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
@@ -67,3 +70,25 @@ async def test_concurrent_requests_with_a_key_have_one_effect(database: Database
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(answer(database, claim())) for _ in range(5)]
     assert len({task.result().number for task in tasks}) == 1
+
+
+class Labelled(BaseModel):
+    labels: frozenset[int]
+    parts: dict[str, list[set[int]]]
+    day: date = date(2030, 1, 31)
+    amount: Decimal = Decimal("1.50")
+
+
+def test_order_of_a_set_does_not_make_another_request() -> None:
+    # numbers that meet in the table of a set keep the order in which they came
+    one, other = (Labelled(labels=frozenset(way), parts={"a": [set(way)]}) for way in ([0, 8], [8, 0]))
+    assert one.model_dump_json() != other.model_dump_json()
+    assert Claim.of(ADA, "one", "label", one) == Claim.of(ADA, "one", "label", other)
+    more = Labelled(labels=frozenset([0, 8, 16]), parts={"a": [{0, 8}]})
+    assert Claim.of(ADA, "one", "label", one) != Claim.of(ADA, "one", "label", more)
+
+
+def test_keys_of_earlier_releases_stay_valid() -> None:
+    body = Body(text='größer " than ever')
+    digest = hashlib.sha256(f"greet\n{body.model_dump_json()}".encode()).hexdigest()
+    assert Claim.of(ADA, "one", "greet", body).request_digest == digest

@@ -14,7 +14,7 @@ __all__ = ["Actor", "actor", "actor_id", "request_id"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """An authenticated caller, as the access token describes it."""
+    """An authenticated caller. Rights are those of the account now; until a route asks for them there are none."""
 
     user_id: UUID
     is_admin: bool = False

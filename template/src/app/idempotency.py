@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
+from pydantic_core import to_json
 from sqlalchemy import DateTime, String, delete, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -55,8 +56,21 @@ class Claim:
     @classmethod
     def of(cls, user_id: UUID, key: str, operation: str, body: BaseModel) -> "Claim":
         """The claim of `key` for an operation with this body."""
-        request = f"{operation}\n{body.model_dump_json()}"
-        return cls(user_id, key, hashlib.sha256(request.encode()).hexdigest())
+        request = operation.encode() + b"\n" + to_json(_ordered(body.model_dump()))
+        return cls(user_id, key, hashlib.sha256(request).hexdigest())
+
+
+def _ordered(value: Any) -> Any:
+    """The value with lists for sets, whose order differs from process to process."""
+    match value:
+        case dict():
+            return {key: _ordered(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_ordered(part) for part in value]
+        case set() | frozenset():
+            return sorted((_ordered(part) for part in value), key=repr)
+        case _:
+            return value
 
 
 async def once(

@@ -1,25 +1,58 @@
 """What all request and response bodies have in common."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+
+from app import strict_json
+from app.json_errors import unwritable
 
 # PostgreSQL's text cannot hold NUL, and no control character belongs into a name
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-def _whole(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-# JSON does not tell 2.0 from 2, and neither does JSON Schema (Validation, 6.1.1)
-Integer = Annotated[int, BeforeValidator(_whole)]
+# plain `int` in a RequestModel means the same; this name stays for the services that use it
+Integer = int
 
 
 class RequestModel(BaseModel):
-    """A request body: unknown fields and values of another JSON type are refused, not dropped or converted."""
+    """A request body: it accepts what its OpenAPI schema describes, and refuses unknown fields.
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    Values of another JSON type are refused, not converted: "7" is no integer, 1 no boolean. Dates, UUIDs, decimals,
+    enums and sets are read from what JSON can write. A datetime needs an offset, unless it is a `NaiveDatetime`.
+    Models, TypedDicts and dataclasses inside of a body follow the same rules if they are RequestModels, too.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The schema with the rules of `app.strict_json`; Python code that makes an instance gives Python objects."""
+        schema = handler(source)
+        if cls.__pydantic_complete__:
+            # asked for by FastAPI, or by another model
+            return strict_json.reading_json(schema, cls)
+        strict_json.adapt(schema, cls, handler)
+        return schema
+
+
+class FormModel(BaseModel):
+    """The fields of a form. Other fields are ignored."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unwritable(cls, fields: Any) -> Any:
+        if errors := unwritable(fields):
+            raise ValidationError.from_exception_data(cls.__name__, errors)
+        return fields
 
 
 class ResponseModel(BaseModel):

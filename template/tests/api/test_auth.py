@@ -16,8 +16,6 @@ TOKEN = "/api/v1/auth/token"
 REFRESH = "/api/v1/auth/refresh"
 LOGOUT = "/api/v1/auth/logout"
 ME = "/api/v1/users/me"
-# an administrator's token is enough to be told that there is nobody; whose it is, the database is not asked
-NOBODY = f"/api/v1/users/{uuid4()}"
 
 
 async def test_sign_in_gives_a_pair(client: httpx.AsyncClient) -> None:
@@ -101,9 +99,12 @@ async def test_signing_out_with_an_unknown_token_is_no_error(client: httpx.Async
     assert (await client.post(LOGOUT, json={"refresh_token": "unknown"})).status_code == 204
 
 
-def claims(settings: Settings, **changed: Any) -> dict[str, Any]:
+@pytest.fixture
+async def claims(client: httpx.AsyncClient, settings: Settings) -> dict[str, Any]:
+    """What a token for an active user says."""
+    user = (await client.get(ME, headers=await sign_up(client))).json()
     soon = datetime.now(UTC) + timedelta(minutes=5)
-    return {"sub": str(uuid4()), "admin": True, "aud": settings.auth.audience, "exp": soon} | changed
+    return {"sub": user["id"], "admin": True, "aud": settings.auth.audience, "exp": soon}
 
 
 def key(settings: Settings) -> str:
@@ -120,34 +121,45 @@ def key(settings: Settings) -> str:
     ],
 )
 async def test_token_with_wrong_claims_is_no_token(
-    client: httpx.AsyncClient, settings: Settings, changed: dict[str, Any]
+    client: httpx.AsyncClient, settings: Settings, claims: dict[str, Any], changed: dict[str, Any]
 ) -> None:
-    payload = {name: value for name, value in claims(settings, **changed).items() if value is not None}
+    payload = {name: value for name, value in (claims | changed).items() if value is not None}
     token = jwt.encode(payload, key(settings), algorithm="HS256")
-    problem(await client.get(NOBODY, headers=bearer({"access_token": token})), 401, "not_authenticated")
+    problem(await client.get(ME, headers=bearer({"access_token": token})), 401, "not_authenticated")
 
 
-async def test_token_with_right_claims_is_one(client: httpx.AsyncClient, settings: Settings) -> None:
-    token = jwt.encode(claims(settings), key(settings), algorithm="HS256")
-    problem(await client.get(NOBODY, headers=bearer({"access_token": token})), 404, "user_not_found")
+async def test_token_with_right_claims_is_one(
+    client: httpx.AsyncClient, settings: Settings, claims: dict[str, Any]
+) -> None:
+    token = jwt.encode(claims, key(settings), algorithm="HS256")
+    assert (await client.get(ME, headers=bearer({"access_token": token}))).status_code == 200
 
 
-async def test_unsigned_token_is_no_token(client: httpx.AsyncClient, settings: Settings) -> None:
-    token = jwt.encode(claims(settings), None, algorithm="none")
-    problem(await client.get(NOBODY, headers=bearer({"access_token": token})), 401, "not_authenticated")
+async def test_token_of_an_unknown_user_is_no_token(
+    client: httpx.AsyncClient, settings: Settings, claims: dict[str, Any]
+) -> None:
+    token = jwt.encode(claims | {"sub": str(uuid4())}, key(settings), algorithm="HS256")
+    problem(await client.get(ME, headers=bearer({"access_token": token})), 401, "not_authenticated")
 
 
-async def test_token_of_another_key_is_no_token(client: httpx.AsyncClient, settings: Settings) -> None:
-    token = jwt.encode(claims(settings), "o" * 32, algorithm="HS256")
-    problem(await client.get(NOBODY, headers=bearer({"access_token": token})), 401, "not_authenticated")
+async def test_unsigned_token_is_no_token(client: httpx.AsyncClient, claims: dict[str, Any]) -> None:
+    token = jwt.encode(claims, None, algorithm="none")
+    problem(await client.get(ME, headers=bearer({"access_token": token})), 401, "not_authenticated")
 
 
-async def test_tampered_token_is_no_token(client: httpx.AsyncClient, settings: Settings) -> None:
-    head, body, signature = jwt.encode(claims(settings, admin=False), key(settings), algorithm="HS256").split(".")
-    forged = jwt.encode(claims(settings, admin=True), "o" * 32, algorithm="HS256").split(".")[1]
+async def test_token_of_another_key_is_no_token(client: httpx.AsyncClient, claims: dict[str, Any]) -> None:
+    token = jwt.encode(claims, "o" * 32, algorithm="HS256")
+    problem(await client.get(ME, headers=bearer({"access_token": token})), 401, "not_authenticated")
+
+
+async def test_tampered_token_is_no_token(
+    client: httpx.AsyncClient, settings: Settings, claims: dict[str, Any]
+) -> None:
+    head, body, signature = jwt.encode(claims | {"admin": False}, key(settings), algorithm="HS256").split(".")
+    forged = jwt.encode(claims, "o" * 32, algorithm="HS256").split(".")[1]
     assert forged != body
     token = f"{head}.{forged}.{signature}"
-    problem(await client.get(NOBODY, headers=bearer({"access_token": token})), 401, "not_authenticated")
+    problem(await client.get(ME, headers=bearer({"access_token": token})), 401, "not_authenticated")
 
 
 @pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "Bearer \xff"])

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import httpx2 as httpx
 
 PATIENCE = 60
 SECRET = "s" * 32
+API = ("app", "api")
 
 
 def environment(database_url: str, **variables: str) -> dict[str, str]:
@@ -53,13 +54,15 @@ class Server:
 
 
 @contextmanager
-def serving(working_directory: Path, database_url: str, **variables: str) -> Iterator[Server]:
+def serving(
+    working_directory: Path, database_url: str, *, command: Sequence[str] = API, **variables: str
+) -> Iterator[Server]:
     """A service on a free port; killed at the end, if it still runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with subprocess.Popen(
-        [sys.executable, "-m", "app", "api"],
+        [sys.executable, "-m", *command],
         cwd=working_directory,
         env=environment(database_url, **({"HTTP_PORT": str(port)} | variables)),
         stdout=subprocess.PIPE,

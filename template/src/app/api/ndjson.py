@@ -6,6 +6,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.errors import AppError
+from app.json_errors import brief
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -54,6 +55,6 @@ def _parse(line: bytes, number: int, model: type[ModelT], refusal: type[AppError
         return model.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "document"
-        message = f"Line {number}: {where}: {first['msg']}."
+        where = brief(".".join(map(str, first["loc"]))) or "document"
+        message = f"Line {number}: {where}: {brief(first['msg'])}."
         raise refusal(message) from error

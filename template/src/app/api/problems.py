@@ -15,6 +15,7 @@ from starlette.routing import compile_path
 from app.context import request_id
 from app.db.errors import translate
 from app.errors import AppError
+from app.json_errors import MAX_ERRORS, brief, more
 
 log = structlog.get_logger(__name__)
 
@@ -146,10 +147,22 @@ async def _on_invalid_request(_request: Request, error: RequestValidationError) 
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
         return problem(Malformed("The body is not valid JSON."))
-    return problem(
-        ValidationFailed(),
-        errors=[FieldProblem(location=list(item["loc"]), message=item["msg"]) for item in found],
-    )
+    return problem(ValidationFailed(), errors=_field_problems(found))
+
+
+def _field_problems(found: Sequence[Any]) -> list[FieldProblem]:
+    """A bounded description: the error document must not grow with what it refuses."""
+    shown = [
+        FieldProblem(
+            location=[brief(part) if isinstance(part, str) else part for part in item["loc"]],
+            message=brief(item["msg"]),
+        )
+        # the last one may be pydantic's, on errors that are not shown
+        for item in found[: MAX_ERRORS + 1]
+    ]
+    if hidden := len(found) - len(shown):
+        shown.append(FieldProblem(location=[], message=more(hidden)))
+    return shown
 
 
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:

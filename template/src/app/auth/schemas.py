@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from app.schemas import RequestModel, ResponseModel, Text
+from app.schemas import FormModel, RequestModel, ResponseModel, Text
 
 
 class TokenPair(ResponseModel):
@@ -16,7 +16,7 @@ class TokenPair(ResponseModel):
     expires_in: int = Field(description="Seconds the access token is valid for.", examples=[900])
 
 
-class SignInForm(BaseModel):
+class SignInForm(FormModel):
     """The fields of OAuth2's password flow (RFC 6749, section 4.3.2) that matter here; others are ignored."""
 
     grant_type: Literal["password"] = "password"

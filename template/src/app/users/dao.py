@@ -3,11 +3,16 @@
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import bindparam, select
+
 from app.db.dao.base import BaseDAO
 from app.db.dao.builders import QueryBuilder
 from app.db.dao.filters import Condition
 from app.db.pagination import Page, PageRequest
 from app.users.models import User
+
+# built once: it is on the path of every request that changes something
+_IS_ADMIN = select(User.is_admin).where(User.id == bindparam("user_id"), User.is_live(), User.is_active)
 
 
 class UserDAO(BaseDAO[User]):
@@ -23,6 +28,11 @@ class UserDAO(BaseDAO[User]):
     async def find(self, user_id: UUID) -> User | None:
         """The user with this id."""
         return await self.live.filter(id=user_id).one_or_none()
+
+    async def is_admin(self, user_id: UUID) -> bool | None:
+        """Whether an active user is an administrator; `None` when there is no active user with this id."""
+        async with self._provider.read() as session:
+            return await session.scalar(_IS_ADMIN, {"user_id": user_id})
 
     async def find_by_email(self, email: str) -> User | None:
         """The user with this address; addresses are kept in lower case."""

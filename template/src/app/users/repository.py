@@ -7,8 +7,9 @@ from sqlalchemy import bindparam, select
 from app.db.repository import AsyncRepository
 from app.users.models import User
 
-# built once: it is on the path of most requests
+# built once: they are on the path of most requests
 _BY_ID = select(User).where(User.id == bindparam("user_id"), User.is_live())
+_IS_ADMIN = select(User.is_admin).where(User.id == bindparam("user_id"), User.is_live(), User.is_active)
 
 
 class UserRepository(AsyncRepository[User]):
@@ -19,6 +20,10 @@ class UserRepository(AsyncRepository[User]):
     async def find(self, user_id: UUID) -> User | None:
         """The user with this id."""
         return await self._session.scalar(_BY_ID, {"user_id": user_id})
+
+    async def is_admin(self, user_id: UUID) -> bool | None:
+        """Whether an active user is an administrator; `None` when there is no active user with this id."""
+        return await self._session.scalar(_IS_ADMIN, {"user_id": user_id})
 
     async def find_by_email(self, email: str) -> User | None:
         """The user with this address; addresses are kept in lower case."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, status
 
 from app.api import ndjson
-from app.api.dependencies import AUTHENTICATED, CurrentActor, IdempotencyKey, Paging, ServicesDep
+from app.api.dependencies import AUTHENTICATED, CallerId, CurrentActor, IdempotencyKey, Paging, ServicesDep
 from app.api.problems import UnsupportedType, responses
 from app.db.pagination import Page
 from app.idempotency import Claim, IdempotencyKeyReused
@@ -37,19 +37,19 @@ async def create_order(
 
 @router.get("")
 async def list_orders(
-    caller: CurrentActor,
+    caller: CallerId,
     services: ServicesDep,
     paging: Paging,
     status: Annotated[OrderStatus | None, Query(description="Only these.")] = None,
 ) -> Page[OrderRead]:
     """Show one's own orders, newest first."""
-    return await services.orders.page(caller.user_id, paging, status)
+    return await services.orders.page(caller, paging, status)
 
 
 @router.get("/summary")
-async def summarize_orders(caller: CurrentActor, services: ServicesDep) -> OrderSummary:
+async def summarize_orders(caller: CallerId, services: ServicesDep) -> OrderSummary:
     """Show how many orders there are, and what they cost, by status."""
-    return await services.orders.summary(caller.user_id)
+    return await services.orders.summary(caller)
 
 
 @router.post("/import", responses=responses(InvalidImport, UnsupportedType), openapi_extra=_IMPORT_BODY)
@@ -62,9 +62,9 @@ async def import_orders(request: Request, caller: CurrentActor, services: Servic
 
 
 @router.get("/{order_id:uuid}", responses=responses(OrderNotFound))
-async def get_order(order_id: UUID, caller: CurrentActor, services: ServicesDep) -> OrderRead:
+async def get_order(order_id: UUID, caller: CallerId, services: ServicesDep) -> OrderRead:
     """Show one of one's own orders."""
-    return await services.orders.get(caller.user_id, order_id)
+    return await services.orders.get(caller, order_id)
 
 
 @router.post("/{order_id:uuid}/pay", responses=responses(OrderNotFound, OrderNotPayable))

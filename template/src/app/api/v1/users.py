@@ -9,7 +9,6 @@ from app.api.dependencies import (
     AUTHENTICATED,
     ActiveUser,
     AdminUser,
-    CurrentActor,
     Paging,
     ServicesDep,
 )
@@ -47,9 +46,11 @@ async def delete_me(user: ActiveUser, services: ServicesDep) -> None:
 
 
 @router.get("/{user_id:uuid}", responses=ADMIN_ONLY | responses(UserNotFound))
-async def get_user(user_id: UUID, caller: CurrentActor, services: ServicesDep) -> UserRead:
+async def get_user(user_id: UUID, user: ActiveUser, services: ServicesDep) -> UserRead:
     """Show an account: one's own, or, to administrators, anybody's."""
-    if user_id != caller.user_id and not caller.is_admin:
+    if user_id == user.id:
+        return user
+    if not user.is_admin:
         raise Forbidden
     return await services.users.get(user_id)
 

@@ -50,8 +50,8 @@ class UserService:
 
     async def active_actor(self, user_id: UUID) -> Actor | None:
         """The user as an actor, with the rights of now; `None` when there is no such active user."""
-        user = await self.find(user_id)
-        return Actor(user.id, user.is_admin) if user and user.is_active else None
+        is_admin = await self._users.is_admin(user_id)
+        return None if is_admin is None else Actor(user_id, is_admin)
 
     async def find(self, user_id: UUID) -> UserRead | None:
         """One user, `None` when there is none with this id."""

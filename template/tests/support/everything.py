@@ -1,0 +1,85 @@
+"""A request model with every type that JSON can carry: the service's own models may have only text and numbers."""
+
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum, IntEnum
+from typing import Annotated, Literal, NotRequired
+from uuid import UUID
+
+from pydantic import Field, HttpUrl, SecretStr
+from typing_extensions import TypedDict
+
+from app.schemas import RequestModel, Text
+
+
+class Colour(Enum):
+    """An enumeration of text."""
+
+    RED = "red"
+    GREEN = "green"
+
+
+class Level(IntEnum):
+    """An enumeration of numbers."""
+
+    LOW = 1
+    HIGH = 2
+
+
+class Span(TypedDict):
+    """A part that is no model."""
+
+    begins: datetime
+    days: NotRequired[int]
+
+
+class Circle(RequestModel):
+    """One of two shapes."""
+
+    shape: Literal["circle"]
+    radius: float = Field(gt=0)
+
+
+class Box(RequestModel):
+    """The other one."""
+
+    shape: Literal["box"]
+    sides: tuple[int, int]
+    inside: list["Box"] = Field(default=[])
+
+
+Shape = Annotated[Circle | Box, Field(discriminator="shape")]
+
+
+class Everything(RequestModel):
+    """A field of each type; all of them are optional, so that a test can send one at a time."""
+
+    text: Text | None = None
+    whole: int | None = None
+    number: float | None = None
+    flag: bool | None = None
+    day: date | None = None
+    moment: datetime | None = None
+    clock: time | None = None
+    duration: timedelta | None = None
+    decimal: Decimal | None = None
+    money: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2)] | None = None
+    key: UUID | None = None
+    colour: Colour | None = None
+    level: Level | None = None
+    choice: Literal["a", "b"] | None = None
+    secret: SecretStr | None = None
+    raw: bytes | None = None
+    link: HttpUrl | None = None
+    labels: set[Text] | None = None
+    keys: frozenset[UUID] | None = None
+    pair: tuple[int, Text] | None = None
+    days: list[date] | None = None
+    holidays: dict[str, date] | None = None
+    counts: dict[int, int] | None = None
+    day_or_number: date | int | None = None
+    number_or_text: int | Text | None = None
+    span: Span | None = None
+    shape: Shape | None = None
+    shapes: list[Shape] | None = None
+    anything: object = None
