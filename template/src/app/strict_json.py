@@ -8,6 +8,7 @@ strict. The checks below cover the types that pydantic reads otherwise than JSON
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -41,7 +42,9 @@ def adapt(schema: CoreSchema, model: type[BaseModel], handler: GetCoreSchemaHand
         seen.add(id(node))
         kind = node.get("type")
         if kind == "definition-ref":
-            pending.append(handler.resolve_ref_schema(node))
+            # a model that is still being made adapts itself
+            with suppress(LookupError):
+                pending.append(handler.resolve_ref_schema(node))
         elif kind != "model" or node["cls"] is model:
             pending += [value for key, value in node.items() if key not in _OTHERS]
             if isinstance(kind, str):
@@ -58,6 +61,8 @@ def _adapt_node(node: dict[str, Any], kind: str) -> None:
     elif kind in _SEQUENCES:
         # the first wrong item is enough: each of half a million would be an error
         node["fail_fast"] = True
+        # what a model's own validator returns is no longer JSON for pydantic, which would ask for Python's types
+        node.setdefault("strict", False)
     elif kind == "union":
         _adapt_union(node)
     if kind == "enum" and not any(type(member.value) in {int, float} for member in node["members"]):
@@ -81,7 +86,7 @@ def _adapt_union(node: dict[str, Any]) -> None:
 def _checked(node: Any, check: Callable[[Any], Any]) -> CoreSchema:
     if node["type"] not in _TEXT:
         return no_info_before_validator_function(check, node, ref=node.pop("ref", None))
-    # a checked value is no longer JSON for pydantic, which would be strict with Python's types
+    # the same goes for what a check returns
     lax = no_info_before_validator_function(check, node | {"strict": False})
     return json_or_python_schema(lax, node)
 
@@ -138,12 +143,15 @@ def _no_boolean(value: Any) -> Any:
     return value
 
 
-_TEXT = frozenset({"date", "datetime", "decimal"})
+_TEXT = frozenset({"bytes", "date", "datetime", "decimal", "time", "timedelta"})
 _CHECKS: dict[Any, Callable[[Any], Any]] = {
+    "bytes": _text("", "some text"),
     "date": _text(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", "2030-01-31"),
     "datetime": _text(r"[0-9]{4}-", "2030-01-31T12:00:00Z"),
     "decimal": _text(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)\Z", "10.50", int, float),
     "enum": _no_boolean,
     "int": _whole,
+    "time": _text(r"[0-9]{2}:", "12:30:00"),
+    "timedelta": _text(r"[+-]?P", "P1DT2H"),
     "uuid": _text(r"[0-9A-Fa-f]{8}-.{27}\Z", "6c84fb90-12c4-11e1-840d-7b25c5ee775a", UUID),
 }

@@ -13,7 +13,7 @@ from pydantic import NaiveDatetime, SecretStr
 
 from app.json_errors import MAX_CHARACTERS, MAX_ERRORS
 from tests.support.client import PASSWORD, problem
-from tests.support.everything import Box, Circle, Colour, Everything, Level
+from tests.support.everything import Box, Branch, Circle, Colour, Everything, Level, Tree, Validated
 
 UUID_TEXT = "6c84fb90-12c4-11e1-840d-7b25c5ee775a"
 SURROGATE = "\ud800"
@@ -75,6 +75,16 @@ ACCEPTED = [
         "shapes",
         [{"shape": "box", "sides": [1, 2], "inside": [{"shape": "box", "sides": [3, 4]}]}],
         [Box(shape="box", sides=(1, 2), inside=[Box(shape="box", sides=(3, 4))])],
+    ),
+    (
+        "tree",
+        {"planted": "2030-01-31", "branches": [{"tree": {"planted": "2031-01-31"}, "leaves": [1, 1]}]},
+        Tree(planted=date(2030, 1, 31), branches=[Branch(tree=Tree(planted=date(2031, 1, 31)), leaves={1})]),
+    ),
+    (
+        "validated",
+        {"labels": ["a", "", "b"], "pairs": [[1, "2030-01-31"]]},
+        Validated(labels=frozenset("ab"), clock=time(12, 30), pairs=[(1, date(2030, 1, 31))]),
     ),
     ("anything", {"a": [1, None, "x", 1.5]}, {"a": [1, None, "x", 1.5]}),
 ]
@@ -144,6 +154,9 @@ async def test_what_json_can_write_is_read(
         ("shape", {"shape": "circle", "radius": 1, "colour": "red"}),
         ("shape", {"shape": "star"}),
         ("shapes", [{"shape": "box", "sides": [1, 2], "inside": [{"shape": "box", "sides": [3, "4"]}]}]),
+        ("tree", {"planted": "2030-01-31", "branches": [{"leaves": ["1"]}]}),
+        ("validated", {"labels": ["a"], "pairs": [["1", "2030-01-31"]]}),
+        ("validated", {"labels": ["a"], "pairs": [], "clock": 1}),
         ("unknown", 1),
     ],
 )

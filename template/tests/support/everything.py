@@ -3,10 +3,10 @@
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from typing_extensions import TypedDict
 
 from app.schemas import RequestModel, Text
@@ -51,6 +51,38 @@ class Box(RequestModel):
 Shape = Annotated[Circle | Box, Field(discriminator="shape")]
 
 
+class Tree(RequestModel):
+    """A model that holds one that holds it."""
+
+    planted: date
+    branches: list["Branch"] = Field(default=[])
+
+
+class Branch(RequestModel):
+    """The other half of it."""
+
+    tree: Tree | None = None
+    leaves: set[int] = Field(default=set())
+
+
+class Validated(RequestModel):
+    """A model whose own validators see the values first, as Python objects."""
+
+    labels: frozenset[Text]
+    clock: time
+    pairs: list[tuple[int, date]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, fields: Any) -> Any:
+        return {"clock": "12:30:00"} | fields if isinstance(fields, dict) else fields
+
+    @field_validator("labels", "pairs", mode="before")
+    @classmethod
+    def _without_nothing(cls, items: Any) -> Any:
+        return [item for item in items if item] if isinstance(items, list) else items
+
+
 class Everything(RequestModel):
     """A field of each type; all of them are optional, so that a test can send one at a time."""
 
@@ -82,4 +114,6 @@ class Everything(RequestModel):
     span: Span | None = None
     shape: Shape | None = None
     shapes: list[Shape] | None = None
+    tree: Tree | None = None
+    validated: Validated | None = None
     anything: object = None
