@@ -1,0 +1,25 @@
+"""A route that takes every type, for the tests of request bodies."""
+
+import pytest
+from fastapi import FastAPI
+from pydantic import NaiveDatetime
+
+from tests.support.everything import Everything
+
+
+class Local(Everything):
+    """With a field that OpenAPI cannot describe: pydantic announces an offset for it, too."""
+
+    local: NaiveDatetime | None = None
+
+
+@pytest.fixture
+def received(app: FastAPI) -> list[Everything]:
+    """What the route was given."""
+    bodies: list[Everything] = []
+
+    @app.post("/received")
+    async def keep(body: Local) -> None:
+        bodies.append(body)
+
+    return bodies
