@@ -36,6 +36,7 @@ def test_defaults_are_those_of_production() -> None:
     assert settings.database.statement_timeout == 30
     assert settings.auth.access_token_ttl == 15 * 60
     assert settings.auth.refresh_token_ttl == 7 * 24 * 3600
+    assert settings.auth.refresh_grace == 10
 
 
 def test_every_missing_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +61,10 @@ def test_every_missing_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch
         ("HTTP_RATE_LIMIT", "often", "such as 600/minute"),
         ("HTTP_CORS_ORIGINS", "https://shop.example,shop.example", "such as https://shop.example"),
         ("AUTH_SECRET_KEY", "too short: hunter2", "at least 32"),
+        ("AUTH_REFRESH_GRACE", "-1", "greater than or equal to 0"),
+        ("AUTH_REFRESH_GRACE", "301", "less than or equal to 300"),
+        ("AUTH_REFRESH_GRACE", "soon", "seconds in which a used refresh token"),
+        ("AUTH_REFRESH_GRACE", "nan", "less than or equal to 300"),
         ("REDIS_URL", "http://hunter2@redis", "such as redis://"),
         ("LOG_LEVEL", "LOUD", "DEBUG|INFO"),
         ("LOG_JSON", "maybe", "valid boolean"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 
 from app import security
 from app.config import Settings
@@ -47,3 +48,12 @@ def test_opaque_tokens_are_long_and_stored_as_digests() -> None:
     assert security.digest(token) != token
     assert security.digest(token) == security.digest(token)
     assert token != security.new_opaque_token()
+
+
+def test_successor_of_a_token_depends_on_the_token_and_the_key(settings: Settings) -> None:
+    successor = security.successor_of("first", settings.auth)
+    assert len(successor) == 43
+    assert successor == security.successor_of("first", settings.auth)
+    other_key = settings.auth.model_copy(update={"secret_key": SecretStr("o" * 32)})
+    others = {security.successor_of("second", settings.auth), security.successor_of("first", other_key)}
+    assert len(others | {successor, "first"}) == 4

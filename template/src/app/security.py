@@ -2,8 +2,10 @@
 
 import asyncio
 import hashlib
+import hmac
 import secrets
 import time
+from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -57,12 +59,21 @@ def _verify(token: str, secret: str, audience: str) -> tuple[Actor, float]:
 
 
 def new_opaque_token() -> str:
-    """A refresh token: 256 random bits, URL-safe."""
+    """The first refresh token of a sign-in: 256 random bits, URL-safe."""
     return secrets.token_urlsafe(32)
 
 
+def successor_of(token: str, settings: AuthSettings) -> str:
+    """The refresh token that replaces this one: the same at each call.
+
+    So it can be given again without being stored. The label keeps its key apart from the one that signs access tokens.
+    """
+    key = hmac.digest(settings.secret_key.get_secret_value().encode(), b"successor of a refresh token", "sha256")
+    return urlsafe_b64encode(hmac.digest(key, token.encode(), "sha256")).rstrip(b"=").decode()
+
+
 def digest(token: str) -> str:
-    """What is stored of an opaque token; a plain hash is enough for 256 random bits."""
+    """What is stored of an opaque token; a plain hash is enough for 256 bits that cannot be guessed."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -11,7 +11,7 @@ class InvalidCredentials(NotAuthenticated):
 
 
 class InvalidRefreshToken(NotAuthenticated):
-    """The refresh token is unknown, expired, revoked, or was used before."""
+    """The refresh token is unknown, expired, revoked, or was used longer ago than the grace."""
 
     code = "invalid_refresh_token"
     title = "Invalid refresh token"

@@ -3,10 +3,11 @@
 The same in every style of data access: the template owns this table, and a switch of style should not touch security.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import security
@@ -17,6 +18,16 @@ from app.config import AuthSettings
 from app.context import Actor
 from app.db.session import SessionProvider
 from app.users.service import UserService
+
+# A client refreshes a few times within the grace. More than this is a loop, which must not make the query longer.
+_MAX_SUCCESSORS = 32
+# Times are compared by the database's clock: each instance has one of its own.
+_VALID = (RefreshToken.revoked_at.is_(None), RefreshToken.expires_at > func.now())
+
+
+class _Successor(NamedTuple):
+    user_id: UUID
+    token: str
 
 
 class AuthService:
@@ -37,23 +48,26 @@ class AuthService:
         if actor is None:
             raise InvalidCredentials
         async with self._database.transaction() as session:
-            refresh_token = self._add_token(session, actor.user_id, family_id=uuid4())
+            refresh_token = security.new_opaque_token()
+            await self._add(session, refresh_token, actor.user_id, family_id=uuid4())
         return self._pair(actor, refresh_token)
 
     async def refresh(self, token: str) -> TokenPair:
-        """Exchange a refresh token for a new pair. One that was used before was stolen: its family is revoked.
+        """Exchange a refresh token for a new pair.
+
+        For `AUTH_REFRESH_GRACE` seconds a used token gets its successor again. One that is used later was stolen: its
+        family is revoked.
 
         Raises:
-            InvalidRefreshToken: it is unknown, expired, revoked or used, or its user is no longer active.
+            InvalidRefreshToken: it is unknown, expired, revoked or used too long ago, or its user is no longer active.
         """
         async with self._database.transaction() as session:
-            used = await self._use(session, token)
             # raising in here would roll the revocation back
-            refresh_token = used and self._add_token(session, used.user_id, used.family_id)
-        actor = used and await self._users.active_actor(used.user_id)
-        if not actor or not refresh_token:
+            successor = await self._use(session, token) or await self._use_again(session, token)
+        actor = successor and await self._users.active_actor(successor.user_id)
+        if not actor or not successor:
             raise InvalidRefreshToken
-        return self._pair(actor, refresh_token)
+        return self._pair(actor, successor.token)
 
     async def sign_out(self, token: str) -> None:
         """Revoke the family of a refresh token; an unknown one is nothing to complain about."""
@@ -68,18 +82,51 @@ class AuthService:
             result = await session.execute(expired.returning(RefreshToken.id))
             return len(result.all())
 
-    async def _use(self, session: AsyncSession, token: str) -> RefreshToken | None:
-        """Mark the token as used; locked, so that of two requests with it only one gets a pair."""
-        found = await session.scalar(
-            select(RefreshToken).where(RefreshToken.token_digest == security.digest(token)).with_for_update()
+    async def _use(self, session: AsyncSession, token: str) -> _Successor | None:
+        """Exchange an unused token. Of two requests with it, the second waits here for the first and finds it used."""
+        use = (
+            update(RefreshToken)
+            .where(RefreshToken.token_digest == security.digest(token), RefreshToken.used_at.is_(None), *_VALID)
+            .values(used_at=func.now())
+            .returning(RefreshToken.user_id, RefreshToken.family_id)
         )
-        if found is None or found.revoked_at or found.expires_at <= datetime.now(UTC):
+        used = (await session.execute(use)).one_or_none()
+        if used is None:
             return None
-        if found.used_at:
-            await self._revoke(session, RefreshToken.family_id == found.family_id)
+        successor = security.successor_of(token, self._settings)
+        await self._add(session, successor, used.user_id, used.family_id)
+        return _Successor(used.user_id, successor)
+
+    async def _use_again(self, session: AsyncSession, token: str) -> _Successor | None:
+        """Give the successor of a used token again within the grace, and revoke its family after it."""
+        # now() is when this request came: waiting for the lock of another one does not count
+        just_used = RefreshToken.used_at > func.now() - timedelta(seconds=self._settings.refresh_grace)
+        find = (
+            select(RefreshToken.user_id, RefreshToken.family_id, just_used.label("just_used"))
+            .where(RefreshToken.token_digest == security.digest(token), RefreshToken.used_at.is_not(None), *_VALID)
+            .with_for_update()
+        )
+        used = (await session.execute(find)).one_or_none()
+        if used is None:
             return None
-        found.used_at = datetime.now(UTC)
-        return found
+        # with a grace of 0 the comparison is not enough: the request that used the token may have come after this one
+        if not self._settings.refresh_grace or not used.just_used:
+            await self._revoke(session, RefreshToken.family_id == used.family_id)
+            return None
+        newest = await self._newest_successor(session, token)
+        return _Successor(used.user_id, newest) if newest else None
+
+    async def _newest_successor(self, session: AsyncSession, token: str) -> str | None:
+        """The unused one of a token's successors; `None` when they were made with another key."""
+        by_digest: dict[str, str] = {}
+        for _ in range(_MAX_SUCCESSORS):
+            token = security.successor_of(token, self._settings)
+            by_digest[security.digest(token)] = token
+        unused = select(RefreshToken.token_digest).where(
+            RefreshToken.token_digest.in_(by_digest), RefreshToken.used_at.is_(None)
+        )
+        found = await session.scalar(unused)
+        return by_digest[found] if found else None
 
     @staticmethod
     async def _revoke(session: AsyncSession, family: ColumnElement[bool]) -> None:
@@ -87,18 +134,13 @@ class AuthService:
             update(RefreshToken).where(family, RefreshToken.revoked_at.is_(None)).values(revoked_at=func.now())
         )
 
-    def _add_token(self, session: AsyncSession, user_id: UUID, family_id: UUID) -> str:
-        token = security.new_opaque_token()
-        expires_at = datetime.now(UTC) + timedelta(seconds=self._settings.refresh_token_ttl)
-        session.add(
-            RefreshToken(
-                user_id=user_id,
-                family_id=family_id,
-                token_digest=security.digest(token),
-                expires_at=expires_at,
+    async def _add(self, session: AsyncSession, token: str, user_id: UUID, family_id: UUID) -> None:
+        expires_at = func.now() + timedelta(seconds=self._settings.refresh_token_ttl)
+        await session.execute(
+            insert(RefreshToken).values(
+                user_id=user_id, family_id=family_id, token_digest=security.digest(token), expires_at=expires_at
             )
         )
-        return token
 
     def _pair(self, actor: Actor, refresh_token: str) -> TokenPair:
         return TokenPair(

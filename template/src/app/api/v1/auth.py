@@ -20,7 +20,11 @@ async def sign_in(form: Annotated[SignInForm, Form()], services: ServicesDep) ->
 
 @router.post("/refresh", responses=responses(InvalidRefreshToken))
 async def refresh(body: RefreshRequest, services: ServicesDep) -> TokenPair:
-    """Exchange a refresh token for a new pair; using one twice signs out everywhere it led to."""
+    """Exchange a refresh token for a new pair.
+
+    For some seconds a used token gets the same refresh token again, for two tabs at once or an answer that was lost.
+    Using it later revokes all tokens that came from the same sign-in.
+    """
     return await services.auth.refresh(body.refresh_token.get_secret_value())
 
 
