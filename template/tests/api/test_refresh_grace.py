@@ -8,7 +8,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, select, text, update
 
 from app.auth.errors import InvalidRefreshToken
 from app.auth.models import RefreshToken
@@ -149,6 +149,29 @@ async def test_sign_out_ends_the_grace(client: httpx.AsyncClient, first: str) ->
     assert (await client.post(LOGOUT, json={"refresh_token": second})).status_code == 204
     await refused(client, first)
     await refused(client, second)
+
+
+@pytest.mark.commits
+async def test_sign_out_meets_a_refresh(client: httpx.AsyncClient, database: Database, first: str) -> None:
+    """The new token of a refresh that commits while the sign-out waits for it must be revoked too."""
+    second = await successor_of(client, first)
+    held = select(RefreshToken.id).where(RefreshToken.token_digest == digest(second)).with_for_update()
+    async with asyncio.TaskGroup() as group, database.transaction() as session:
+        await session.execute(held)
+        refresh = group.create_task(send(client, second))
+        await waiting(database, 1)
+        signed_out = group.create_task(client.post(LOGOUT, json={"refresh_token": first}))
+        await waiting(database, 2)
+    assert (refresh.result().status_code, signed_out.result().status_code) == (200, 204)
+    await refused(client, refresh.result().json()["refresh_token"])
+
+
+async def waiting(database: Database, count: int) -> None:
+    """Return when so many sessions wait for a lock."""
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with asyncio.timeout(30), database.read() as session:
+        while await session.scalar(text(waits)) != count:
+            await session.execute(text("SELECT pg_sleep(0.01)"))
 
 
 @pytest.mark.parametrize("gone", [{"is_active": False}, {"deleted_at": func.now()}])

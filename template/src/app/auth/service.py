@@ -130,9 +130,15 @@ class AuthService:
 
     @staticmethod
     async def _revoke(session: AsyncSession, family: ColumnElement[bool]) -> None:
-        await session.execute(
-            update(RefreshToken).where(family, RefreshToken.revoked_at.is_(None)).values(revoked_at=func.now())
+        """Revoke until nothing is left: a statement does not see the new token of a refresh that it had to wait for."""
+        revoke = (
+            update(RefreshToken)
+            .where(family, RefreshToken.revoked_at.is_(None))
+            .values(revoked_at=func.now())
+            .returning(RefreshToken.id)
         )
+        while (await session.execute(revoke)).all():
+            pass
 
     async def _add(self, session: AsyncSession, token: str, user_id: UUID, family_id: UUID) -> None:
         expires_at = func.now() + timedelta(seconds=self._settings.refresh_token_ttl)
