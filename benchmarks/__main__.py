@@ -23,7 +23,8 @@ from tests.shell import CommandError
 from tests.variants import ROOT
 
 BASELINE = "tutorial"
-TUTORIALS = {BASELINE: "asyncpg", "tutorial, its twin": "asyncpg", "tutorial, psycopg": "psycopg"}
+BASELINE_DRIVER = "asyncpg"
+TUTORIALS = {BASELINE: BASELINE_DRIVER, "tutorial, its twin": BASELINE_DRIVER, "tutorial, psycopg": "psycopg"}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -32,7 +33,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="starts of each app (5; take 8 for less than 15 %%)")
     parser.add_argument("--connections", type=int, default=16, help="clients at a time (16)")
     parser.add_argument("--seconds", type=float, default=10.0, help="the longest a measurement may take (10)")
-    parser.add_argument("--only", default="", help="only services whose name contains this, such as asyncpg")
+    answers = [answer for offered in apps.STRUCTURES.values() for answer in offered]
+    only = "only services with these answers, such as psycopg dao; those with a queue if it is named, such as celery"
+    parser.add_argument("--only", nargs="+", default=[], choices=answers, metavar="ANSWER", help=only)
     parser.add_argument("--compare", type=Path, help="another working tree of this repository, measured as well")
     return parser.parse_args(arguments)
 
@@ -40,13 +43,24 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def build(options: argparse.Namespace, place: Path) -> list[App]:
     """Render and install everything that is measured."""
     template = rendering.snapshot(place / "template")
-    services = apps.services(template, place)
+    trees = {"": template}
     if options.compare:
-        other = rendering.snapshot(place / "other", options.compare.resolve())
-        services += apps.services(other, place, "other")
-    environments = {driver: next(app for app in services if app.name.startswith(driver)) for driver in apps.DRIVERS}
-    tutorials = [apps.tutorial(name, template, environments[driver], driver) for name, driver in TUTORIALS.items()]
-    return tutorials + [app for app in services if options.only in app.name]
+        trees["other"] = rendering.snapshot(place / "other", options.compare.resolve())
+    services = [
+        apps.service(tree, place, structure, label)
+        for label, tree in trees.items()
+        for structure in apps.structures(tree, options.only)
+    ]
+    environments = {app.driver: app for app in reversed(services)}
+    if BASELINE_DRIVER not in environments:
+        plain = apps.structures(template, [BASELINE_DRIVER])[0]
+        environments[BASELINE_DRIVER] = apps.service(template, place, plain)
+    tutorials = [
+        apps.tutorial(name, template, driver, environments[driver], services[0].schema)
+        for name, driver in TUTORIALS.items()
+        if driver in environments
+    ]
+    return tutorials + services
 
 
 async def measure(options: argparse.Namespace, place: Path, server_url: str, cores: Cores) -> int:

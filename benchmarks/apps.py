@@ -1,10 +1,12 @@
-"""What is measured: the tutorial, its twin, and the structural variants of the template with their whole stack on."""
+"""What is measured: the tutorial, its twin, and structural variants of the template with their whole stack on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import yaml
 
 from benchmarks.server import Cores, Program, Server, free_port, serving
 from tests import rendering, variants
@@ -13,17 +15,23 @@ from tests.shell import environment, run
 # Production settings, but for a rate limit that the load does not reach.
 SETTINGS = {"ENVIRONMENT": "production", "AUTH_SECRET_KEY": "benchmark" * 8, "HTTP_RATE_LIMIT": "1000000000/minute"}
 PROFILE = "small"
-DRIVERS = variants.choices()["db_driver"]
+DRIVER, QUEUE, NO_QUEUE = "db_driver", "task_queue", "none"
+# the questions whose answers choose what is measured
+STRUCTURES = {question: variants.choices()[question] for question in variants.STRUCTURAL}
 
 
 @dataclass(frozen=True)
 class App:
-    """A server program; `{port}` in the command and in the environment stands for its port."""
+    """A server program; `{port}` in the command and in the environment stands for its port.
+
+    Apps with the same `schema` begin with copies of one database.
+    """
 
     name: str
     command: Sequence[str]
     cwd: Path
-    scheme: str
+    driver: str
+    schema: str
     is_service: bool
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -35,7 +43,9 @@ class App:
     def serving(self, server_url: str, cores: Cores) -> AbstractAsyncContextManager[Server]:
         """Run it on its database of this PostgreSQL."""
         port = free_port()
-        url = urlsplit(server_url)._replace(scheme=self.scheme, path=self.database).geturl()
+        # a service adds the driver itself
+        scheme = "postgresql" if self.is_service else f"postgresql+{self.driver}"
+        url = urlsplit(server_url)._replace(scheme=scheme, path=self.database).geturl()
         values = {name: value.format(port=port) for name, value in self.env.items()}
         program = Program(
             command=[part.format(port=port) for part in self.command],
@@ -46,34 +56,52 @@ class App:
         return serving(program, port, "/readyz" if self.is_service else "/openapi.json", cores.server)
 
 
-def services(template: Path, place: Path, label: str = "") -> list[App]:
-    """Render the variants that differ in structure and install what they lock."""
-    found: list[App] = []
-    for structure in dict.fromkeys(variant.structure() for variant in variants.all_variants()):
-        answers = dict(zip(variants.STRUCTURAL, structure, strict=True))
-        name = " ".join([*structure, label]).strip()
-        root = rendering.render(template, place / name.replace(" ", "-"), {**answers, "pool_profile": PROFILE})
-        run("uv", "sync", "--quiet", "--no-dev", cwd=root)
-        found.append(
-            App(
-                name,
-                command=[str(root / ".venv/bin/python"), "-m", "app", "api"],
-                cwd=root,
-                scheme="postgresql",
-                is_service=True,
-                env={**SETTINGS, "HTTP_PORT": "{port}"},
-            )
-        )
-    return found
+def structures(template: Path, only: Collection[str] = ()) -> list[dict[str, str]]:
+    """The structures of a tree that have the named answers.
+
+    Those with a queue only if a queue is named: no request that is measured asks for a job.
+    """
+    offered = variants.choices_in(yaml.safe_load((template / "copier.yml").read_text()))
+    named = {question: set(only).intersection(answers) for question, answers in STRUCTURES.items()}
+    named[QUEUE] = named[QUEUE] or {NO_QUEUE}
+    found = [
+        {question: answer for question, answer in variant.answers if question in STRUCTURES}
+        for variant in variants.structural_variants(offered)
+    ]
+    return [
+        structure
+        for structure in found
+        if all(not named[question] or answer in named[question] for question, answer in structure.items())
+    ]
 
 
-def tutorial(name: str, template: Path, like: App, driver: str) -> App:
-    """The tutorial in the environment of a service, with the driver that is there."""
+def service(template: Path, place: Path, structure: Mapping[str, str], label: str = "") -> App:
+    """Render a structure and install what it locks; the label tells the trees apart."""
+    name = " ".join([*structure.values(), label]).strip()
+    root = rendering.render(template, place / name.replace(" ", "-"), {**structure, "pool_profile": PROFILE})
+    # uv leaves its locks in the temporary directory
+    run("uv", "sync", "--quiet", "--no-dev", cwd=root, env=environment(TMPDIR=str(place)))
+    has_queue = structure.get(QUEUE, NO_QUEUE) != NO_QUEUE
+    return App(
+        name,
+        command=[str(root / ".venv/bin/python"), "-m", "app", "api"],
+        cwd=root,
+        driver=structure[DRIVER],
+        # jobs have tables of their own; they need no broker here, since no request asks for a job
+        schema=f"{label} with jobs" if has_queue else label,
+        is_service=True,
+        env={**SETTINGS, "HTTP_PORT": "{port}"},
+    )
+
+
+def tutorial(name: str, template: Path, driver: str, environment_of: App, schema: str) -> App:
+    """The tutorial in the environment of a service that has the driver."""
     server = ["-m", "uvicorn", "benchmarks.tutorial:app", "--port", "{port}", "--no-access-log", "--log-level=warning"]
     return App(
         name,
-        command=[like.command[0], *server],
+        command=[environment_of.command[0], *server],
         cwd=template,
-        scheme=f"postgresql+{driver}",
+        driver=driver,
+        schema=schema,
         is_service=False,
     )

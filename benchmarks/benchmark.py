@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -13,8 +13,8 @@ from benchmarks.apps import App
 from benchmarks.load import load
 from benchmarks.proxy import RoundTrips
 from benchmarks.report import Sample
-from benchmarks.server import Cores, Server
-from benchmarks.workload import ENDPOINTS, Endpoint, Person
+from benchmarks.server import Cores, Server, ServerError
+from benchmarks.workload import ENDPOINTS, Endpoint, People
 
 TURNS = 3
 SEQUENTIAL_REQUESTS = 20
@@ -27,7 +27,7 @@ class Benchmark:
     """The apps on one PostgreSQL, whose databases are prepared, and how hard to ask them."""
 
     apps: list[App]
-    people: tuple[Person, Person]
+    people: Mapping[str, People]
     server_url: str
     cores: Cores
     connections: int
@@ -62,7 +62,7 @@ class Benchmark:
     @asynccontextmanager
     async def _running(self, app: App, server_url: str) -> AsyncIterator[tuple[Server, dict[Endpoint, bytes]]]:
         async with app.serving(server_url, self.cores) as server:
-            yield server, await workload.requests(app, server, *self.people)
+            yield server, await workload.requests(app, server, *self.people[app.schema])
 
     async def _measure(self, server: Server, endpoint: Endpoint, request: bytes, *, warm_up: bool) -> Sample:
         gc.collect()
@@ -82,6 +82,8 @@ class Benchmark:
         for _ in range(2):
             before = proxy.count
             done = await load(server.port, request, SEQUENTIAL_REQUESTS, connections=1, seconds=self.seconds)
+            if done.failed:
+                raise ServerError(f"{request.splitlines()[0].decode()} failed, with one request at a time")
             # some apps commit after they have answered
             await asyncio.sleep(SETTLING_SECONDS)
         return (proxy.count - before) / max(1, len(done.latencies))

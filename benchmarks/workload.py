@@ -43,6 +43,10 @@ class Person:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+# the reader and the writer
+People = tuple[Person, Person]
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """A request that is measured, and how many of them at a time: a third of a second of the tutorial."""
@@ -75,23 +79,41 @@ ENDPOINTS = (
 )
 
 
-async def prepare(apps: list[App], template: Path, server_url: str, cores: Cores) -> tuple[Person, Person]:
-    """Make one database for each app, all with the same rows; reader and writer are registered through the API."""
+async def prepare(apps: list[App], template: Path, server_url: str, cores: Cores) -> dict[str, People]:
+    """Make one database for each app, all with the same rows; return the people of each schema."""
+    return {
+        schema: await _prepare([app for app in apps if app.schema == schema], _Sql(apps, template, server_url), cores)
+        for schema in dict.fromkeys(app.schema for app in apps)
+    }
+
+
+@dataclass(frozen=True)
+class _Sql:
+    """Runs statements on a server, in the environment of an app that has asyncpg."""
+
+    apps: list[App]
+    template: Path
+    server_url: str
+
+    def url(self, database: str) -> str:
+        return urlsplit(self.server_url)._replace(path=database).geturl()
+
+    def run(self, database: str, *statements: str) -> None:
+        python = next(app.command[0] for app in self.apps if app.driver == "asyncpg")
+        run(python, "-m", "benchmarks.sql", self.url(database), *statements, cwd=self.template)
+
+
+async def _prepare(apps: list[App], sql: _Sql, cores: Cores) -> People:
+    """Fill a database by means of a service, whose API registers reader and writer, and copy it for the others."""
     first = next(app for app in apps if app.is_service)
-
-    def sql(database: str, *statements: str) -> None:
-        url = urlsplit(server_url)._replace(path=database).geturl()
-        python = next(app.command[0] for app in apps if "asyncpg" in app.name)
-        run(python, "-m", "benchmarks.sql", url, *statements, cwd=template)
-
-    sql("app", f"CREATE DATABASE {first.database}")
-    url = urlsplit(server_url)._replace(path=first.database).geturl()
-    run(first.command[0], "-m", "app", "migrate", cwd=first.cwd, env=environment(DATABASE_URL=url))
-    async with first.serving(server_url, cores) as server:
+    sql.run("app", f"CREATE DATABASE {first.database}")
+    env = environment(DATABASE_URL=sql.url(first.database))
+    run(first.command[0], "-m", "app", "migrate", cwd=first.cwd, env=env)
+    async with first.serving(sql.server_url, cores) as server:
         reader, writer = [await _register(server, email) for email in (READER, WRITER)]
-    sql(first.database, *(statement.format(reader=READER) for statement in SEED))
+    sql.run(first.database, *(statement.format(reader=READER) for statement in SEED))
     others = [app.database for app in apps if app is not first]
-    sql("app", *(f"CREATE DATABASE {name} TEMPLATE {first.database}" for name in others))
+    sql.run("app", *(f"CREATE DATABASE {name} TEMPLATE {first.database}" for name in others))
     return reader, writer
 
 

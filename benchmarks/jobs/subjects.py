@@ -96,7 +96,8 @@ class Place:
 def installed(queue: Queue, template: Path, target: Path, driver: str) -> Path:
     """Render a service with this queue and install what it locks."""
     root = rendering.render(template, target, {"task_queue": queue.answer, "db_driver": driver})
-    run("uv", "sync", "--quiet", "--no-dev", cwd=root)
+    # uv leaves its locks in the temporary directory
+    run("uv", "sync", "--quiet", "--no-dev", cwd=root, env=environment(TMPDIR=str(target.parent)))
     return root
 
 
