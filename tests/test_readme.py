@@ -4,8 +4,10 @@ import re
 
 import pytest
 
-from tests.test_template_rules import targets
-from tests.variants import ROOT, choices, questions
+from tests.test_render import every_code, every_variant
+from tests.test_template_rules import plain, targets
+from tests.test_variants_run import cases
+from tests.variants import ROOT, all_variants, choices, manifest, questions
 
 README = (ROOT / "README.md").read_text()
 
@@ -36,3 +38,42 @@ def test_commands_exist() -> None:
     called = re.findall(r"(?:^\s*(?:\$ )?|`)make ([a-z -]+)(?![a-z_-]*=)", README, re.MULTILINE)
     named = {word for line in called for word in line.split() if not word.startswith("-")}
     assert {"demo", "test"} <= named <= known
+
+
+def test_the_numbers_of_variants_are_those_of_the_suites() -> None:
+    proved = re.search(r"^- \*\*Proved\*\*:.*\n(?:  .*\n)*", README, re.MULTILINE)
+    assert proved
+    assert [int(number) for number in re.findall(r"\d+", proved[0])] == [
+        len(all_variants()),
+        len(every_variant.args[1]),
+        len(every_code.args[1]),
+        len([case for case in cases(None) if case.kind == "fresh"]),
+    ]
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "AGENTS.md"])
+def test_no_other_sentence_counts_variants(name: str) -> None:
+    """What is counted in one place only cannot contradict itself."""
+    text = re.sub(r"^- \*\*Proved\*\*:.*\n(?:  .*\n)*", "", (ROOT / name).read_text(), flags=re.MULTILINE)
+    assert not re.findall(r"\b\d+ (?:\w+ )?(?:variants|structures|combinations)\b", text)
+
+
+def test_the_oldest_copier_is_the_one_that_copier_yml_asks_for() -> None:
+    assert [f"{version}.0" for version in re.findall(r"Copier ≥ ([\d.]+\d)", README)] == [
+        manifest()["_min_copier_version"]
+    ]
+
+
+def test_files_exist() -> None:
+    """Those of this repository that are linked to, and those of the service that are named by their paths."""
+    assert not [path for path in re.findall(r"\]\((?!https?:)([^)#]+)\)", README) if not (ROOT / path).exists()]
+    template = {str(plain(path.relative_to(ROOT / "template"))) for path in (ROOT / "template").rglob("*")}
+    named = set(re.findall(r"`((?:src|docs)/[\w./-]+)`", README))
+    assert named
+    assert named <= template
+
+
+def test_the_license_is_of_this_repository_and_not_of_services() -> None:
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License\n")
+    assert not list((ROOT / "template").glob("LICENSE*"))
+    assert "belongs to its owner" in (ROOT / "template/README.md.jinja").read_text()
