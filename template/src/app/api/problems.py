@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import compile_path
 
 from app.context import request_id
@@ -85,6 +86,14 @@ class UnsupportedType(AppError):
     status = 415
     code = "unsupported_media_type"
     title = "Unsupported media type"
+
+
+class ClientLeft(AppError):
+    """The client closed the connection before its request was complete; the status is nginx's for this, for logs."""
+
+    status = 499
+    code = "client_closed_request"
+    title = "Client closed the request"
 
 
 def problem(error: AppError, *, errors: Sequence[FieldProblem] | None = None, **headers: str) -> Response:
@@ -166,6 +175,9 @@ def _field_problems(found: Sequence[Any]) -> list[FieldProblem]:
 
 
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:
+    # FastAPI reports every failure to read a body as a 400
+    if isinstance(error.__cause__, ClientDisconnect):
+        return problem(ClientLeft())
     kind = _OF_THE_FRAMEWORK.get(error.status_code)
     code = kind.code if kind else f"http_{error.status_code}"
     title = kind.title if kind else error.detail

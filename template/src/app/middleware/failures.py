@@ -3,17 +3,23 @@
 A handler for `Exception` would run outside all of them, in Starlette's outermost middleware.
 """
 
+from contextlib import suppress
+
 import structlog
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import internal_problem, problem
+from app.api.problems import ClientLeft, internal_problem, problem
 from app.errors import AppError
 
 log = structlog.get_logger(__name__)
 
 
 class Failures:
-    """Answers what no handler of the routes caught: a problem for an `AppError` of the middleware, 500 for a bug."""
+    """Answers what no handler of the routes caught: a problem for an `AppError` of the middleware, 500 for a bug.
+
+    A client that leaves is no bug: the access log and the metrics say 499, or the status that was already sent.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -23,22 +29,43 @@ class Failures:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
+        started = undelivered = False
 
-        async def note_start(message: Message) -> None:
-            nonlocal started
+        async def watch(message: Message) -> None:
+            nonlocal started, undelivered
             started = True
-            await send(message)
+            try:
+                await send(message)
+            except OSError:
+                undelivered = True
+                raise
 
         try:
-            await self._app(scope, receive, note_start)
+            await self._app(scope, receive, watch)
         except AppError as error:
             if started:
                 raise
             await problem(error)(scope, receive, send)
-        except Exception:
+        except Exception as error:
+            if _client_left(error, undelivered=undelivered):
+                if not started:
+                    await _note_client_left(scope, receive, send)
+                return
             log.exception("unexpected_error")
             # half a response cannot be taken back: the server closes the connection
             if started:
                 raise
             await internal_problem()(scope, receive, send)
+
+
+async def _note_client_left(scope: Scope, receive: Receive, send: Send) -> None:
+    # nobody receives this response, but the middleware around takes the status from it
+    with suppress(OSError):
+        await problem(ClientLeft())(scope, receive, send)
+
+
+def _client_left(error: Exception, *, undelivered: bool) -> bool:
+    if undelivered:
+        return isinstance(error, OSError | ClientDisconnect)
+    # Starlette also raises this in place of any OSError inside a streamed response, such as a lost database
+    return isinstance(error, ClientDisconnect) and not isinstance(error.__context__, OSError)

@@ -1,0 +1,51 @@
+"""Clients that leave, and what the service says about them."""
+
+import json
+import socket
+import time
+from typing import Any
+
+from tests.support.server import PATIENCE, Server
+
+
+def connect(server: Server) -> socket.socket:
+    """A connection to the service, closed at the end of a `with` block."""
+    url = server.client.base_url
+    return socket.create_connection((url.host, url.port or 80), timeout=PATIENCE)
+
+
+def part_of_request(path: str, body: bytes, headers: dict[str, str], *, chunked: bool) -> bytes:
+    """The head of a request and the beginning of its body, which may be nothing; the end of the body is missing."""
+    framing = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body) + 1000)}
+    fields = "".join(f"{name}: {value}\r\n" for name, value in (headers | framing).items())
+    head = f"POST {path} HTTP/1.1\r\nHost: service\r\n{fields}\r\n".encode()
+    return head + (b"%x\r\n%s\r\n" % (len(body), body) if chunked and body else body)
+
+
+def wait_for_statuses(server: Server, route: str, count: int) -> dict[str, int]:
+    """How many requests of a route had which status in `/metrics`, as soon as `count` of them are there."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        found = _statuses(server, route)
+        if sum(found.values()) >= count:
+            return found
+        assert time.monotonic() < deadline, f"not {count} requests of {route}: {found}"
+        time.sleep(0.05)
+
+
+def requests_and_complaints(server: Server) -> list[dict[str, Any]]:
+    """Stops the service; its log about requests, and all that is worse than information."""
+    code, output = server.stop()
+    assert code == 0
+    assert "Traceback" not in output
+    events = [json.loads(line) for line in output.splitlines()]
+    return [event for event in events if event["event"] == "request" or event["level"] not in {"info", "debug"}]
+
+
+def _statuses(server: Server, route: str) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for line in server.client.get("/metrics").text.splitlines():
+        if line.startswith("http_request_duration_seconds_count{") and f'route="{route}"' in line:
+            labels, _, value = line.rpartition(" ")
+            found[labels.partition('status="')[2].partition('"')[0]] = int(float(value))
+    return found
