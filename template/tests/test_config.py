@@ -15,6 +15,7 @@ from app.config import (
     load_settings,
 )
 
+FORWARDED = "HTTP_FORWARDED_ALLOW_IPS"
 GOOD = {"DATABASE_URL": "postgresql://ada:hunter2@db/shop", "AUTH_SECRET_KEY": "k" * 32}
 
 
@@ -114,3 +115,62 @@ def test_secrets_do_not_show() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load(DatabaseSettings).pool_timeout = 1.0
+
+
+def refusal_of_proxies(monkeypatch: pytest.MonkeyPatch, value: str) -> str:
+    monkeypatch.setenv(FORWARDED, value)
+    with pytest.raises(ConfigError) as refused:
+        load_settings()
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(f"{FORWARDED}: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", "write the addresses of your proxies, or 127.0.0.1"),
+        (" , ", "write the addresses of your proxies, or 127.0.0.1"),
+        ("a;b", "entry 1 is neither an IP address nor a network: write such as 10.0.0.0/8,192.0.2.7"),
+        ("10.0.0.0/33", "entry 1 is neither"),
+        ("10.0.0.1;10.0.0.2", "entry 1 is neither"),
+        ("10.0.0.1 10.0.0.2", "entry 1 is neither"),
+        ("127.0.0.1,proxy.internal", "entry 2 is neither"),
+        ("127.0.0.1:8000", "entry 1 is neither"),
+        ("[::1]", "entry 1 is neither"),
+        ("010.0.0.1", "entry 1 is neither"),
+        ("10.0.0.1,*", "entry 2 is neither"),
+        ("unix:/run/service.sock", "entry 1 is neither"),
+        ("192.0.2.7,10.0.0.1/8", "entry 2 is an address inside a network: write 10.0.0.0/8, or the address"),
+        ("2001:db8::1/64", "write 2001:db8::/64, or the address"),
+    ],
+)
+def test_malformed_proxy_is_refused_with_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, value: str, expected: str
+) -> None:
+    assert expected in refusal_of_proxies(monkeypatch, value)
+
+
+@pytest.mark.parametrize("value", ["*", " * ", "0.0.0.0/0", "::/0", "127.0.0.1,0.0.0.0/1,128.0.0.0/1", "::ffff:0:0/96"])
+def test_everyone_may_be_a_proxy_in_development_only(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    line = refusal_of_proxies(monkeypatch, value)
+    assert "clients could choose their own address" in line
+    assert "write the addresses or networks of your proxies" in line
+    monkeypatch.setenv("ENVIRONMENT", Environment.DEVELOPMENT)
+    assert load_settings().http.forwarded_allow_ips == value.strip()
+
+
+def test_refusal_of_proxies_stands_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FORWARDED, "*")
+    monkeypatch.setenv("LOG_LEVEL", "LOUD")
+    with pytest.raises(ConfigError) as refused:
+        load_settings()
+    assert {line.partition(":")[0] for line in str(refused.value).splitlines()} == {FORWARDED, "LOG_LEVEL"}
+
+
+@pytest.mark.parametrize(
+    "value", ["127.0.0.1", "10.0.0.0/8,192.0.2.7", "fc00::/7", "::1,2001:db8::/32", "10.0.0.0/255.0.0.0", "fe80::1%en0"]
+)
+def test_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv(FORWARDED, f" {value.replace(',', ' , ')},")
+    assert load_settings().http.forwarded_allow_ips == value

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from limits import parse
 
-from app.rate_limits import MemoryCounters, RateLimiter
+from app.rate_limits import MAX_KEYS, MemoryCounters, RateLimiter
 
 LIMIT = parse("3/minute")
 
@@ -77,3 +77,33 @@ def test_memory_forgets_when_the_window_ends(monkeypatch: pytest.MonkeyPatch) ->
     counters.increment("b", 10)
     assert counters.seconds_left("key-1") == 0
     assert len(vars(counters)["_counts"]) == 1
+
+
+def test_memory_is_bounded_and_a_flood_of_keys_sets_nobody_free() -> None:
+    counters = MemoryCounters()
+    assert [counters.increment("guesser", 60) for _ in range(21)][-1] == 21
+    with structlog.testing.capture_logs() as logs:
+        sizes = []
+        for number in range(2 * MAX_KEYS):
+            assert counters.increment(f"flood-{number}", 60) == 1
+            sizes.append(len(vars(counters)["_counts"]))
+    assert max(sizes) == MAX_KEYS
+    assert counters.increment("guesser", 60) == 22
+    assert counters.increment("newcomer", 60) == 1
+    assert [(log["event"], log["log_level"]) for log in logs] == [("rate_limit_keys_forgotten", "warning")] * 2
+
+
+def test_memory_is_bounded_when_all_keys_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.rate_limits.MAX_KEYS", 100)
+    counters = MemoryCounters()
+    for number in range(250):
+        for _ in range(1 + number % 7):
+            counters.increment(f"key-{number}", 60)
+        assert len(vars(counters)["_counts"]) <= 100
+
+
+async def test_long_keys_are_counted_under_short_ones() -> None:
+    limiter = RateLimiter()
+    long = "x" * 100_000
+    assert [(await limiter.hit(LIMIT, key)).remaining for key in (long, long, f"{long}y")] == [2, 1, 2]
+    assert max(map(len, vars(vars(limiter)["_memory"])["_counts"])) < 300

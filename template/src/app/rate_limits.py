@@ -4,6 +4,7 @@
 every request, so the memory side is the few lines below.
 """
 
+import hashlib
 import math
 import time
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from app import metrics
 
 log = structlog.get_logger(__name__)
 
+MAX_KEYS = 100_000
+"""Of the counters in memory: about 20 MiB, and more clients than one process answers in a minute."""
+_MAX_KEY_LENGTH = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -29,7 +34,7 @@ class Verdict:
 
 
 class MemoryCounters:
-    """Counters that are forgotten when their window ends."""
+    """Counters that are forgotten when their window ends; never more than `MAX_KEYS`."""
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, float]] = {}
@@ -39,8 +44,10 @@ class MemoryCounters:
         """Count one more hit and return how many there were in the running window of `window` seconds."""
         now = time.monotonic()
         if now >= self._next_sweep:
-            self._counts = {k: v for k, v in self._counts.items() if v[1] > now}
+            self._sweep(now)
             self._next_sweep = now + 60
+        if len(self._counts) >= MAX_KEYS and key not in self._counts:
+            self._make_room(now)
         count, ends = self._counts.get(key, (0, now))
         if ends <= now:
             count, ends = 0, now + window
@@ -51,6 +58,18 @@ class MemoryCounters:
         """Seconds until the window of `key` ends; 0 when there is none."""
         _, ends = self._counts.get(key, (0, 0.0))
         return max(0.0, ends - time.monotonic())
+
+    def _sweep(self, now: float) -> None:
+        self._counts = {k: v for k, v in self._counts.items() if v[1] > now}
+
+    def _make_room(self, now: float) -> None:
+        # Forget the half with the fewest hits: keys at their limit stay refused, those of a flood of addresses have one
+        # hit each, and no new client is refused for want of room. Half, so that this is rare, and so is the warning.
+        self._sweep(now)
+        if len(self._counts) > MAX_KEYS // 2:
+            median = sorted(count for count, _ in self._counts.values())[len(self._counts) // 2]
+            self._counts = {k: v for k, v in self._counts.items() if v[0] > median}
+            log.warning("rate_limit_keys_forgotten", limit=MAX_KEYS, kept=len(self._counts))
 
 
 class RateLimiter:
@@ -73,6 +92,8 @@ class RateLimiter:
 
     async def hit(self, limit: RateLimitItem, key: str) -> Verdict:
         """Count one request of `key`; one round trip with Redis, a second one when the request is refused."""
+        if len(key) > _MAX_KEY_LENGTH:
+            key = hashlib.sha256(key.encode()).hexdigest()
         counter = limit.key_for(key)
         try:
             return await self._count(limit, counter)

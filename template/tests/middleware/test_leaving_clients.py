@@ -17,7 +17,7 @@ GONE: Message = {"type": "http.disconnect"}
 
 
 class Client:
-    """Sends messages; after `receives` of the service's its server raises, as ASGI 2.4 asks for and uvicorn does not."""
+    """Sends messages; its server raises after `receives` messages to it, as ASGI 2.4 asks for and uvicorn does not."""
 
     def __init__(self, *messages: Message, spec_version: str = "2.4", receives: int = 100) -> None:
         self._messages = iter(messages)

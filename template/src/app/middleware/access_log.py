@@ -6,6 +6,7 @@ from collections.abc import Set
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.middleware.client import client_of
 from app.middleware.routes import route_template
 
 log = structlog.get_logger("access")
@@ -41,5 +42,5 @@ class AccessLog:
                 route=route_template(scope),
                 status=status,
                 duration_ms=round((time.perf_counter() - started) * 1000, 1),
-                client=scope["client"][0] if scope.get("client") else None,
+                client=client_of(scope).address,
             )

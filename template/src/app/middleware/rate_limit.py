@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.problems import problem
 from app.context import actor_id
 from app.errors import RateLimited
+from app.middleware.client import client_of
 from app.rate_limits import RateLimiter, Verdict
 
 
@@ -51,8 +52,7 @@ class RateLimit:
 
     async def _hit(self, scope: Scope) -> Verdict:
         limiter: RateLimiter = scope["state"]["resources"].limiter
-        address = scope["client"][0] if scope.get("client") else "unknown"
         if own := self._per_path.get(scope["path"]):
-            return await limiter.hit(own, f"{scope['path']}:{address}")
+            return await limiter.hit(own, f"{scope['path']}:{client_of(scope).limit_key}")
         user = actor_id()
-        return await limiter.hit(self._limit, f"user:{user}" if user else f"address:{address}")
+        return await limiter.hit(self._limit, f"user:{user}" if user else f"address:{client_of(scope).limit_key}")
