@@ -5,6 +5,7 @@ projects are worked on at a time.
 """
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +16,20 @@ from typing import Any
 import pytest
 
 from tests import client, future, life, owner
-from tests.project import ONE_WORKER, START_SECONDS, WITHOUT_DEV, WITHOUT_LAUNCHER, Project, Service, wait_for
+from tests.project import (
+    ONE_WORKER,
+    START_SECONDS,
+    WITHOUT_DEV,
+    WITHOUT_LAUNCHER,
+    Project,
+    Service,
+    free_port,
+    wait_for,
+)
 from tests.receipts import receiving
-from tests.shell import CommandError, run
+from tests.shell import CommandError, environment, run
 from tests.variants import Variant, by_id, few_variants, structural_variants
+from tests.wheel import Installation
 
 RunningProject = Callable[[Variant, bool], Project]
 
@@ -155,6 +166,27 @@ def arguments(case: Case) -> list[str]:
     if case.variant["task_queue"] == "none" or case.variant.structure() in whole:
         return []
     return [f"{WITHOUT_LAUNCHER} --no-cov"]
+
+
+@pytest.mark.only("fresh")
+def test_wheel_migrates_and_serves_from_anywhere(case: Case, project: Project, tmp_path: Path) -> None:
+    installed = Installation(project.root, tmp_path)
+    files = (path for path in (project.root / "migrations").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    assert installed.migrations() == {"alembic.ini", *(str(path.relative_to(project.root)) for path in files)}
+    port = str(free_port())
+    with installed.database() as url:
+        given = environment(
+            DATABASE_URL=url,
+            REDIS_URL=os.environ["TEST_REDIS_URL"],
+            AUTH_SECRET_KEY="s" * 32,
+            HTTP_PORT=port,
+            TASKS_METRICS_PORT=port,
+            # the server has other services of the same name
+            TASKS_QUEUE=f"wheel-{case.variant.id}",
+        )
+        assert "Running upgrade" in installed.command("migrate", given)
+        for name in ("api",) if case.variant["task_queue"] == "none" else ("api", "worker"):
+            installed.serve(name, given, f"http://127.0.0.1:{port}")
 
 
 @pytest.mark.only("fresh")

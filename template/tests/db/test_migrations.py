@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -123,6 +124,11 @@ async def test_instances_that_start_at_once_do_not_race(empty_url: str, empty: D
     async with empty.read() as session:
         applied = set(await session.scalars(text("SELECT version_num FROM alembic_version")))
     assert applied == set(heads().values())
+
+
+def test_source_tree_has_its_own_migrations() -> None:
+    """Never the copy that an editable install puts into site-packages, and forgets."""
+    assert migrations.config().config_file_name == str(Path(__file__).parents[2] / "alembic.ini")
 
 
 def test_branches_are_independent() -> None:

@@ -5,7 +5,11 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-_INI = Path(__file__).resolve().parents[3] / "alembic.ini"
+_PACKAGE = Path(__file__).resolve().parents[1]
+# A wheel carries its migrations in the package, a checkout has them beside `src/`. An editable install copies them into
+# site-packages as well, where they would age: looking beside this file never finds that copy.
+_PACKED = _PACKAGE / "_alembic" / "alembic.ini"
+_INI = _PACKED if _PACKED.is_file() else _PACKAGE.parents[1] / "alembic.ini"
 
 
 def config() -> Config:
