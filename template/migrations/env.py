@@ -9,7 +9,7 @@ from sqlalchemy.pool import NullPool
 
 from app import models
 from app.config import DatabaseSettings, load
-from app.db import driver
+from app.db import driver, monitoring
 
 # Any number will do, as long as all releases of this service use the same.
 ADVISORY_LOCK = 5_461_234_987
@@ -42,6 +42,7 @@ async def connect_and_migrate() -> None:
     engine = create_async_engine(
         driver.url(settings), connect_args=driver.connect_arguments(settings), poolclass=NullPool
     )
+    monitoring.watch_migrations(engine.sync_engine, settings)
     async with engine.connect() as connection:
         await connection.run_sync(migrate, settings)
     await engine.dispose()

@@ -8,7 +8,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from app.config import ConfigError, PoolProfile
-from app.db import driver
+from app.db import address, driver
 from app.db.errors import translate
 from app.db.session import Database
 from app.errors import DatabaseUnavailable, PoolExhausted, QueryTimeout, WriteConflict
@@ -32,10 +32,34 @@ def test_other_schemes_are_refused(wrong: str) -> None:
         driver.url(settings_for(wrong))
 
 
-def test_nonsense_is_refused_without_repeating_it() -> None:
-    with pytest.raises(ConfigError, match="DATABASE_URL: not a URL") as refused:
-        driver.url(settings_for("my secret"))
+NONSENSE = [
+    "my secret",
+    "postgresql:/ada:secret@db.example/shop",
+    "postgresql://ada:p@ss:secret@db.example:5432/shop",
+    "postgresql://ada:p@secret@db.example/shop",
+    "postgresql://ada:p@ss/secret@db.example/shop",
+    "postgresql://a/da:secret@db.example/shop",
+    "postgresql://ada@db.example:secret/shop",
+]
+
+
+@pytest.mark.parametrize("nonsense", NONSENSE)
+def test_nonsense_is_refused_without_repeating_it(nonsense: str) -> None:
+    with pytest.raises(ConfigError, match="DATABASE_URL: ") as refused:
+        driver.url(settings_for(nonsense))
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["ada:secret@db.example/shop", "db.example/shop?user=ada&password=secret"])
+def test_address_is_shown_without_the_password(url: str) -> None:
+    shown = address.shown(driver.url(settings_for(f"postgresql://{url}")))
+    assert "db.example/shop" in shown
+    assert "secret" not in shown
+
+
+def test_address_that_is_in_the_query_is_shown() -> None:
+    shown = address.shown(driver.url(settings_for("postgresql://ada:secret@/shop?host=one&host=two&sslmode=require")))
+    assert shown == f"{driver.DRIVERNAME}://ada:***@/shop?host=one&host=two"
 
 
 async def test_ssl_mode_of_a_managed_database_is_understood(server_url: str) -> None:

@@ -27,6 +27,20 @@ def environment(database_url: str, **variables: str) -> dict[str, str]:
     return inherited | cheap | usual | given | variables
 
 
+def run_command(working_directory: Path, database_url: str, *arguments: str, **variables: str) -> tuple[int, str, str]:
+    """Run one of the commands in a process of its own; its exit status, and what it printed on both streams."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app", *arguments],
+        cwd=working_directory,
+        env=environment(database_url, **variables),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 class Server:
     """A running service, and a client of it."""
 

@@ -140,3 +140,17 @@ def test_worker_with_another_kind_of_broker_is_one_line_and_a_failure(
         run("worker")
     assert str(exited.value.code).startswith("python -m app: TASKS_BROKER_URL: expected redis:// or rediss://")
     assert "hunter2" not in str(exited.value.code)
+
+
+@pytest.mark.parametrize("command", [("jobs", "waiting"), ("jobs", "replay"), ("worker",)])
+def test_unreachable_database_is_one_line_and_a_failure(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:hunter2@127.0.0.1:1/shop")
+    with pytest.raises(SystemExit) as exited:
+        run(*command)
+    line = str(exited.value.code)
+    assert line.startswith("python -m app: cannot connect to PostgreSQL at postgresql+")
+    assert "\n" not in line
+    assert "hunter2" not in line
+    assert capfd.readouterr() == ("", "")

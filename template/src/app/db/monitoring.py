@@ -18,13 +18,18 @@ log = structlog.get_logger(__name__)
 
 def watch(engine: Engine, settings: DatabaseSettings) -> None:
     """Attach everything below to the engine."""
-    _name_connection_failures(engine)
+    watch_migrations(engine, settings)
     _refuse_lost_commits(engine)
     _log_slow_statements(engine, settings.slow_sql_threshold)
     if settings.pool_pre_ping:
         _ping_idle_connections(engine, settings.pool_ping_idle)
     if isinstance(engine.pool, QueuePool):
         _show_pool(engine.pool)
+
+
+def watch_migrations(engine: Engine, _settings: DatabaseSettings) -> None:
+    """Attach the listeners that migrations need as well: they may be slow, and use their connection once."""
+    _name_connection_failures(engine)
 
 
 def _name_connection_failures(engine: Engine) -> None:

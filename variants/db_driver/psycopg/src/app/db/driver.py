@@ -4,29 +4,22 @@ import math
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError
+from sqlalchemy import URL
+from sqlalchemy.exc import IntegrityError
 
-from app.config import ConfigError, DatabaseSettings, PoolProfile
+from app.config import DatabaseSettings, PoolProfile
+from app.db import address
 
 DRIVERNAME = "postgresql+psycopg"
 
 
 def url(settings: DatabaseSettings) -> URL:
-    """`DATABASE_URL` with this driver in it.
+    """Return `DATABASE_URL` with this driver in it.
 
     Raises:
         ConfigError: it is not a PostgreSQL URL, or names another driver.
     """
-    try:
-        given = make_url(settings.url.get_secret_value())
-    except ArgumentError:
-        message = "DATABASE_URL: not a URL (such as postgresql://user:password@host:5432/name)"
-        raise ConfigError(message) from None
-    if given.drivername not in {"postgres", "postgresql", DRIVERNAME}:
-        message = f"DATABASE_URL: expected postgresql:// or {DRIVERNAME}://, not {given.drivername}://"
-        raise ConfigError(message)
-    return given.set(drivername=DRIVERNAME)
+    return address.read(settings, DRIVERNAME)
 
 
 def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
