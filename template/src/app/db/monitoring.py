@@ -27,9 +27,11 @@ def watch(engine: Engine, settings: DatabaseSettings) -> None:
         _show_pool(engine.pool)
 
 
-def watch_migrations(engine: Engine, _settings: DatabaseSettings) -> None:
+def watch_migrations(engine: Engine, settings: DatabaseSettings) -> None:
     """Attach the listeners that migrations need as well: they may be slow, and use their connection once."""
     _name_connection_failures(engine)
+    if settings.echo:
+        _echo_statements(engine)
 
 
 def _name_connection_failures(engine: Engine) -> None:
@@ -84,6 +86,28 @@ def _log_slow_statements(engine: Engine, threshold: float) -> None:
         if seconds >= threshold:
             metrics.DB_SLOW_STATEMENTS.inc()
             log.warning("slow_sql", duration_ms=round(seconds * 1000, 1), statement=statement)
+
+
+def _echo_statements(engine: Engine) -> None:
+    """Log each statement in one line at every LOG_LEVEL, without its parameters.
+
+    SQLAlchemy's own echo adds a handler of its own: each statement would be printed twice, once as plain text.
+    """
+    echo = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(0))
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def show(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        echo.info("sql", statement=" ".join(statement.split("\n")))
+
+    def echo_event(name: str) -> None:
+        @event.listens_for(engine, name)
+        def show_name(connection: Connection) -> None:
+            # in autocommit none of them is sent
+            if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+                echo.info("sql", statement=name.upper())
+
+    for name in ("begin", "commit", "rollback"):
+        echo_event(name)
 
 
 def _ping_idle_connections(engine: Engine, idle: float) -> None:

@@ -92,7 +92,6 @@ class Database:
         self._engine = create_async_engine(
             driver.url(self._settings),
             connect_args=driver.connect_arguments(self._settings),
-            echo=self._settings.echo,
             # an exception or a log line must never carry somebody's data
             hide_parameters=True,
             **pool.engine_arguments(self._settings),
