@@ -5,12 +5,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from typing import Any
 from uuid import uuid4
 
 import httpx2 as httpx
 import pytest
+import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Engine
@@ -64,8 +66,17 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _production_logs() -> None:
-    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
+def _production_logs() -> Iterator[None]:
+    configure = structlog.configure
+
+    def configure_again(**options: Any) -> None:
+        # a logger that keeps what it was first used with would keep the settings of one test for all others
+        configure(**options | {"cache_logger_on_first_use": False})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", configure_again)
+        logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
+        yield
 
 
 @pytest.fixture(scope="session")
