@@ -7,7 +7,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
-from app import metrics
 from app.config import PoolProfile
 from app.db import pool
 from app.db.errors import translate
@@ -90,15 +89,4 @@ async def test_without_ping_a_dead_connection_costs_one_failure(migrated_url: st
         await database.ping()
     assert isinstance(translate(failed.value), DatabaseUnavailable)
     await database.ping()
-    await database.close()
-
-
-async def test_pool_shows_in_the_metrics(migrated_url: str) -> None:
-    database = Database(settings_for(migrated_url))
-    await database.init()
-    async with database.transaction() as session:
-        await session.execute(text("SELECT 1"))
-        assert b'db_pool_connections{state="checked_out"} 1.0' in metrics.render()
-    assert b'db_pool_connections{state="idle"} 1.0' in metrics.render()
-    assert b'db_pool_connections{state="overflow"} 0.0' in metrics.render()
     await database.close()

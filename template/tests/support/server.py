@@ -1,12 +1,13 @@
 """The service as a process of its own, as it runs in production."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2 as httpx
@@ -18,7 +19,7 @@ API = ("app", "api")
 
 def environment(database_url: str, **variables: str) -> dict[str, str]:
     """What the process is told; nothing of the developer's own settings."""
-    ours = ("DATABASE_", "DB_", "HTTP_", "AUTH_", "LOG_", "REDIS_", "ENVIRONMENT")
+    ours = ("DATABASE_", "DB_", "HTTP_", "AUTH_", "LOG_", "REDIS_", "ENVIRONMENT", "PROMETHEUS_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     source = Path(__file__).parents[2] / "src"
     cheap = {"AUTH_ARGON2_TIME_COST": "1", "AUTH_ARGON2_MEMORY_KIB": "64"}
@@ -82,11 +83,14 @@ def serving(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     ) as process:
         server = Server(process, port)
         try:
             yield server
         finally:
             server.client.close()
-            process.kill()
+            with suppress(ProcessLookupError):
+                # with its workers, which would keep the output open
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()

@@ -5,8 +5,8 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +33,9 @@ from app import metrics as web
 from app.tasks import metrics
 metrics.JOB_SECONDS.labels("elsewhere", "done").observe(1.5)
 web.DB_SLOW_STATEMENTS.inc(3)
+web.DB_POOL_CONNECTIONS.labels("idle").set(2)
+print(flush=True)
+input()
 """
 
 
@@ -214,24 +217,47 @@ async def test_metrics_of_this_process_are_those_of_the_jobs_too(watch: Watch) -
 
 
 @pytest.fixture
-def _two_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Two processes that run jobs have counted."""
+def children(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    """Two processes that run jobs have counted, and live."""
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(Path(monitoring.__file__).parents[2]))
-    for _ in range(2):
-        subprocess.run([sys.executable, "-c", COUNT_THERE], check=True)
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", COUNT_THERE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            )
+            for _ in range(2)
+        ]
+        for child in children:
+            stack.callback(child.kill)
+            assert child.stdout is not None
+            assert child.stdout.readline() == "\n"
+        yield children
 
 
-@pytest.mark.usefixtures("_two_processes")
-async def test_metrics_of_processes_that_run_jobs_are_added(watch: Watch) -> None:
+async def test_metrics_of_processes_that_run_jobs_are_added(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, children: list[subprocess.Popen[str]]
+) -> None:
     await put(watch.database, created_at=func.now() - timedelta(minutes=1))
     await bury(watch.database)
     watch.broker = Deep(4)
+    with monkeypatch.context() as alone:
+        alone.delenv("PROMETHEUS_MULTIPROC_DIR")
+        own = await watch.scrape()
     found = await watch.scrape()
     assert found["job_duration_seconds_count{job=elsewhere,outcome=done}"] == 2
     assert found["job_duration_seconds_sum{job=elsewhere,outcome=done}"] == 3
-    assert found["db_slow_statements_total{}"] == 6
+    assert found["db_slow_statements_total{}"] == own["db_slow_statements_total{}"] + 6
+    idle = "db_pool_connections{state=idle}"
+    assert found[idle] == own[idle] + 4
     # they know nothing of these
     assert (found["outbox_jobs{state=waiting}"], found["dead_jobs{}"], found["queue_depth{}"]) == (1, 1, 4)
     assert found["outbox_oldest_seconds{}"] == 60
     assert any(name.startswith("process_") for name in found)
+    children[0].kill()
+    children[0].wait()
+    found = await watch.scrape()
+    assert found[idle] == own[idle] + 2
+    assert found["job_duration_seconds_count{job=elsewhere,outcome=done}"] == 2

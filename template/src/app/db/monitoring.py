@@ -7,10 +7,11 @@ import structlog
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from app import metrics
 from app.config import DatabaseSettings
+from app.db import pool_gauges
 from app.errors import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)
@@ -23,8 +24,7 @@ def watch(engine: Engine, settings: DatabaseSettings) -> None:
     _log_slow_statements(engine, settings.slow_sql_threshold)
     if settings.pool_pre_ping:
         _ping_idle_connections(engine, settings.pool_ping_idle)
-    if isinstance(engine.pool, QueuePool):
-        _show_pool(engine.pool)
+    pool_gauges.count_connections(engine)
 
 
 def watch_migrations(engine: Engine, settings: DatabaseSettings) -> None:
@@ -129,9 +129,3 @@ def _ping_idle_connections(engine: Engine, idle: float) -> None:
         except Exception as error:
             # makes the pool open a new connection, and try again
             raise DisconnectionError from error
-
-
-def _show_pool(pool: QueuePool) -> None:
-    metrics.DB_POOL_CONNECTIONS.labels("idle").set_function(pool.checkedin)
-    metrics.DB_POOL_CONNECTIONS.labels("checked_out").set_function(pool.checkedout)
-    metrics.DB_POOL_CONNECTIONS.labels("overflow").set_function(lambda: max(0, pool.overflow()))

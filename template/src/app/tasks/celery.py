@@ -10,7 +10,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -22,7 +21,7 @@ import structlog
 from billiard import pool
 from celery import Celery, platforms, signals
 
-from app import logging
+from app import logging, multiprocess
 from app.config import Settings
 from app.errors import StartupError
 from app.tasks.broker import Handover, OpenRun, Run, Work, url_of
@@ -30,7 +29,6 @@ from app.tasks.broker import Handover, OpenRun, Run, Work, url_of
 log = structlog.get_logger(__name__)
 
 TASK = "run"
-METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 SOCKET_SECONDS = 5.0
 
 CONFIGURATION = {
@@ -109,9 +107,7 @@ class Broker:
         Raises:
             StartupError: they ended by themselves.
         """
-        with tempfile.TemporaryDirectory(prefix="jobs-metrics-") as directory:
-            # for the processes, which count in files there; this one counts in memory
-            os.environ[METRICS_DIRECTORY] = directory
+        with multiprocess.shared_directory():
             # a new interpreter, because nothing that this one has opened may be forked
             process = multiprocessing.get_context("spawn").Process(
                 target=_serve, args=(work.settings, work.open_run, work.worker, work.longest)

@@ -2,18 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
-from prometheus_client import REGISTRY, CollectorRegistry, Metric, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy import func, select
 
 from app.config import TaskSettings
 from app.db.session import Database
 from app.errors import StartupError
+from app.metrics import render
 from app.tasks import metrics
 from app.tasks.broker import Watched
 from app.tasks.models import DeadJob, JobState, OutboxMessage
@@ -82,27 +81,6 @@ class Monitoring:
             metrics.OUTBOX_JOBS.labels(state).set(found.get(state, (0, 0.0))[0])
         metrics.OUTBOX_OLDEST_SECONDS.set(max((age for _, age in found.values()), default=0.0))
         metrics.QUEUE_DEPTH.set(await self._broker.depth())
-
-
-def render() -> bytes:
-    """The instruments of this process, and where jobs run in processes of their own, those of theirs."""
-    families = {family.name: family for family in REGISTRY.collect()}
-    if directory := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        collector = MultiProcessCollector(CollectorRegistry(), path=directory)  # type: ignore[no-untyped-call]
-        # what is and not what was is known here, of the outbox, or is of this process, as its pool
-        families |= {each.name: each for each in collector.collect() if each.type != "gauge"}  # type: ignore[no-untyped-call]
-    return generate_latest(_Families(list(families.values())))
-
-
-class _Families(CollectorRegistry):
-    """Samples that were collected already."""
-
-    def __init__(self, families: list[Metric]) -> None:
-        super().__init__()
-        self._families = families
-
-    def collect(self) -> Iterator[Metric]:
-        return iter(self._families)
 
 
 async def _listen(runner: web.AppRunner, settings: TaskSettings) -> None:
