@@ -12,7 +12,17 @@ from tests.variants import Choices, Variant, all_variants, choices, questions, s
 
 # What each release renders otherwise on purpose, for answers that the one before it knew as well: patterns for whole
 # paths, the answers file aside. They are written with the change, and told under "For existing projects".
-CHANGES: dict[str, tuple[str, ...]] = {"v0.3.0": ()}
+CHANGES: dict[str, tuple[str, ...]] = {
+    "v0.3.0": (),
+    "v0.3.1": (
+        r"(README|docs/\w+)\.md",
+        r"pyproject\.toml|migrations/env\.py",
+        r"src/app/(__main__|config|context|idempotency|json_errors|metrics|multiprocess|proxies)\.py",
+        r"src/app/(rate_limits|schemas|security|strict_json)\.py",
+        r"src/app/(api|auth|db|middleware|tasks|users)/(\w+/)?\w+\.py",
+        r"tests/.*\.py",
+    ),
+}
 
 ANSWERS = ".copier-answers.yml"
 LAST = past_releases()[-1]
