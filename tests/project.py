@@ -17,13 +17,21 @@ from tests.variants import ROOT
 
 # Of the generated Makefile. Two services are tested at a time, on the two cores there are.
 ONE_WORKER = "PYTEST_WORKERS=1"
+# Tests that start the service over and over, which takes most of a suite's time.
+PROCESSES = ("tests/process", "tests/db/test_echo.py", "tests/db/test_migrating.py", "tests/test_multiprocess.py")
 # What has the same bytes as in the fresh project of the same structure, whose run includes it.
-WITHOUT_DEV = "PYTEST_ARGS=--ignore=tests/dev"
-# What asks of the launcher what it also does without a queue.
+WITHOUT_DEV = "PYTEST_ARGS=" + " ".join(f"--ignore={path}" for path in ("tests/dev", *PROCESSES))
+# What asks of the launcher and of the processes what they also do without a queue.
 WITHOUT_LAUNCHER = "PYTEST_ARGS=" + " ".join(
-    f"--ignore=tests/dev/{path.name}"
-    for path in sorted((ROOT / "template/tests/dev").glob("test_*.py"))
-    if path.name not in {"test_jobs_gone.py", "test_worker.py"}
+    f"--ignore={path}"
+    for path in (
+        *PROCESSES,
+        *(
+            f"tests/dev/{path.name}"
+            for path in sorted((ROOT / "template/tests/dev").glob("test_*.py"))
+            if path.name not in {"test_jobs_gone.py", "test_worker.py"}
+        ),
+    )
 )
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0

@@ -161,7 +161,7 @@ def arguments(case: Case) -> list[str]:
     """
     if case.kind == "worked-on":
         return [f"{WITHOUT_DEV} --ignore=tests/tasks/process --no-cov"]
-    # with a queue the launcher is the same in all of them; it is run in one for each library
+    # with a queue the launcher and the service's processes are the same; they are run in one for each library
     whole = {each.structure() for each in few_variants()}
     if case.variant["task_queue"] == "none" or case.variant.structure() in whole:
         return []
