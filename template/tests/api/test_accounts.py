@@ -71,7 +71,7 @@ async def test_closed_account_is_turned_away(
         if answer.status_code == 401:
             problem(answer, 401, "not_authenticated")
             continue
-        # such as the caller's own orders, which the token is enough to read until it expires
+        # the caller's own rows, which may be read by the token until it expires
         assert method in READS, f"{method} {path} writes for a closed account: ask for CurrentActor, not CallerId"
         assert "403" not in operation["responses"], f"{method} {path} trusts rights of a closed account"
         assert somebody["id"] not in answer.text
