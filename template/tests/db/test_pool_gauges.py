@@ -172,10 +172,12 @@ async def test_connection_that_cannot_be_opened_does_not_count(pool: Pool) -> No
 async def test_detached_connection_is_no_longer_the_pools(pool: Pool) -> None:
     database = await pool.database()
     async with database.engine.connect() as connection:
+        driver = await driver_connection(connection)
         await connection.run_sync(Connection.detach)
         async with database.engine.connect():
             assert pool.numbers() == (0, 1, 0)
     assert pool.numbers() == (1, 0, 0)
+    await driver.close()
 
 
 async def test_without_a_pool_nothing_is_counted(pool: Pool) -> None:

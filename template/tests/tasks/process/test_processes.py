@@ -50,6 +50,23 @@ async def test_no_connection_is_shared_by_processes_and_none_is_left(site: Site,
     assert not [line for line in worker.lines if '"level":"error"' in line]
 
 
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+async def test_pools_of_all_processes_are_in_the_metrics(site: Site, pool: str) -> None:
+    with site.worker(TASKS_POOL=pool) as worker:
+        for key in await site.ask(PATIENT, 2 if pool == "prefork" else 1):
+            await site.begun(key)
+
+        async def shown_as_they_are() -> bool:
+            lines = (await worker.get("/metrics")).text.splitlines()
+            states = tuple(f'db_pool_connections{{state="{state}"' for state in ("idle", "checked_out"))
+            kept = [line for line in lines if line.startswith(states)]
+            # of those that PostgreSQL has, one listens
+            others = "datname = current_database() AND pid <> pg_backend_pid()"
+            return sum(float(line.split()[-1]) for line in kept) == await site.count("pg_stat_activity", others) - 1
+
+        await until(shown_as_they_are, "all connections but the one that listens are shown")
+
+
 async def test_a_schedule_is_fired_once_by_two_workers(shared: Site, pair: tuple[Worker, Worker]) -> None:
     def slots() -> list[str]:
         return [event["slot"] for worker in pair for event in worker.logged("schedule_fired")]
