@@ -15,6 +15,7 @@ from tests.tasks.process.site import Site
 from tests.tasks.process.workers import Worker, until
 
 REQUEST = "the-request-that-asked"
+OTHERS = "datname = current_database() AND pid <> pg_backend_pid()"
 
 
 @pytest.fixture
@@ -24,12 +25,20 @@ def _in_a_request() -> Iterator[None]:
     request_id.reset(token)
 
 
+async def all_are_shown(site: Site, worker: Worker) -> bool:
+    lines = (await worker.get("/metrics")).text.splitlines()
+    states = tuple(f'db_pool_connections{{state="{state}"' for state in ("idle", "checked_out"))
+    shown = sum(float(line.split()[-1]) for line in lines if line.startswith(states))
+    return shown == await site.count("pg_stat_activity", OTHERS) - 1
+
+
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
 async def test_no_connection_is_shared_by_processes_and_none_is_left(site: Site, pool: str) -> None:
     with site.worker(TASKS_POOL=pool) as worker:
         held = await site.ask(PATIENT, 2 if pool == "prefork" else 1)
         for key in held:
             await site.begun(key)
+        await until(lambda: all_are_shown(site, worker), "the metrics show all connections but the one that listens")
         keys = await site.ask(EFFECT, 250)
         await site.open_gate()
         await site.all_done([*held, *keys])
@@ -43,28 +52,10 @@ async def test_no_connection_is_shared_by_processes_and_none_is_left(site: Site,
         assert await worker.stop() == 0
 
         async def none_is_left() -> bool:
-            others = "datname = current_database() AND pid <> pg_backend_pid()"
-            return not await site.count("pg_stat_activity", others)
+            return not await site.count("pg_stat_activity", OTHERS)
 
         await until(none_is_left, "all connections are closed")
     assert not [line for line in worker.lines if '"level":"error"' in line]
-
-
-@pytest.mark.parametrize("pool", ["prefork", "solo"])
-async def test_pools_of_all_processes_are_in_the_metrics(site: Site, pool: str) -> None:
-    with site.worker(TASKS_POOL=pool) as worker:
-        for key in await site.ask(PATIENT, 2 if pool == "prefork" else 1):
-            await site.begun(key)
-
-        async def shown_as_they_are() -> bool:
-            lines = (await worker.get("/metrics")).text.splitlines()
-            states = tuple(f'db_pool_connections{{state="{state}"' for state in ("idle", "checked_out"))
-            kept = [line for line in lines if line.startswith(states)]
-            # of those that PostgreSQL has, one listens
-            others = "datname = current_database() AND pid <> pg_backend_pid()"
-            return sum(float(line.split()[-1]) for line in kept) == await site.count("pg_stat_activity", others) - 1
-
-        await until(shown_as_they_are, "all connections but the one that listens are shown")
 
 
 async def test_a_schedule_is_fired_once_by_two_workers(shared: Site, pair: tuple[Worker, Worker]) -> None:
