@@ -29,43 +29,49 @@ class Failures:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = undelivered = False
-
-        async def watch(message: Message) -> None:
-            nonlocal started, undelivered
-            started = True
-            try:
-                await send(message)
-            except OSError:
-                undelivered = True
-                raise
-
+        delivery = _Delivery(send)
         try:
-            await self._app(scope, receive, watch)
+            await self._app(scope, receive, delivery.send)
         except AppError as error:
-            if started:
+            if delivery.started:
                 raise
             await problem(error)(scope, receive, send)
         except Exception as error:
-            if _client_left(error, undelivered=undelivered):
-                if not started:
+            if delivery.client_left(error):
+                if not delivery.started:
                     await _note_client_left(scope, receive, send)
                 return
             log.exception("unexpected_error")
             # half a response cannot be taken back: the server closes the connection
-            if started:
+            if delivery.started:
                 raise
             await internal_problem()(scope, receive, send)
+
+
+class _Delivery:
+    """Sends a response, and notes whether it began and whether the server could not send it."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._failed = False
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        self.started = True
+        try:
+            await self._send(message)
+        except OSError:
+            self._failed = True
+            raise
+
+    def client_left(self, error: Exception) -> bool:
+        if self._failed:
+            return isinstance(error, OSError | ClientDisconnect)
+        # Starlette also raises this in place of any OSError inside a streamed response, such as a lost database
+        return isinstance(error, ClientDisconnect) and not isinstance(error.__context__, OSError)
 
 
 async def _note_client_left(scope: Scope, receive: Receive, send: Send) -> None:
     # nobody receives this response, but the middleware around takes the status from it
     with suppress(OSError):
         await problem(ClientLeft())(scope, receive, send)
-
-
-def _client_left(error: Exception, *, undelivered: bool) -> bool:
-    if undelivered:
-        return isinstance(error, OSError | ClientDisconnect)
-    # Starlette also raises this in place of any OSError inside a streamed response, such as a lost database
-    return isinstance(error, ClientDisconnect) and not isinstance(error.__context__, OSError)
