@@ -5,6 +5,7 @@ import hashlib
 from datetime import date
 from decimal import Decimal
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import BaseModel
@@ -77,6 +78,7 @@ class Labelled(BaseModel):
     parts: dict[str, list[set[int]]]
     day: date = date(2030, 1, 31)
     amount: Decimal = Decimal("1.50")
+    zone: ZoneInfo = ZoneInfo("UTC")
 
 
 def test_order_of_a_set_does_not_make_another_request() -> None:

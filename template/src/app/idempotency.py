@@ -56,21 +56,22 @@ class Claim:
     @classmethod
     def of(cls, user_id: UUID, key: str, operation: str, body: BaseModel) -> "Claim":
         """The claim of `key` for an operation with this body."""
-        request = operation.encode() + b"\n" + to_json(_ordered(body.model_dump()))
+        request = operation.encode() + b"\n" + to_json(_ordered(body.model_dump(mode="json"), body.model_dump()))
         return cls(user_id, key, hashlib.sha256(request).hexdigest())
 
 
-def _ordered(value: Any) -> Any:
-    """The value with lists for sets, whose order differs from process to process."""
-    match value:
-        case dict():
-            return {key: _ordered(part) for key, part in value.items()}
-        case list() | tuple():
-            return [_ordered(part) for part in value]
-        case set() | frozenset():
-            return sorted((_ordered(part) for part in value), key=repr)
+def _ordered(written: Any, value: Any) -> Any:
+    """What was written of a value, with sets sorted: their order differs from process to process."""
+    match written, value:
+        case list(), set() | frozenset():
+            return sorted(written, key=to_json)
+        case dict(), dict() if len(written) == len(value):
+            parts = zip(written.items(), value.values(), strict=True)
+            return {key: _ordered(part, inside) for (key, part), inside in parts}
+        case list(), list() | tuple() if len(written) == len(value):
+            return [_ordered(*both) for both in zip(written, value, strict=True)]
         case _:
-            return value
+            return written
 
 
 async def once(

@@ -14,6 +14,9 @@ MAX_ERRORS = 20
 MAX_CHARACTERS = 200
 """Characters that are shown of a message or of a name, which the client may have chosen."""
 
+MAX_DEPTH = 32
+"""Levels of a body: each error names all levels above it, so errors of deep bodies would take long to describe."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -28,8 +31,8 @@ def first_errors(error: ValidationError) -> ValidationError:
     for _ in range(MAX_ERRORS):
         found, end = decode(text, position)
         position = end + 1
-        first.append(_details(found["type"], found["msg"], *found["loc"]))
-    first.append(_details("too_many_errors", more(error.error_count() - MAX_ERRORS)))
+        first.append(details(found["type"], found["msg"], *found["loc"]))
+    first.append(details("too_many_errors", more(error.error_count() - MAX_ERRORS)))
     return ValidationError.from_exception_data(error.title, first)
 
 
@@ -44,25 +47,50 @@ def brief(text: str) -> str:
     return cut.encode(errors="replace").decode()
 
 
+def too_deep(value: Any) -> bool:
+    """Whether parsed JSON is nested deeper than `MAX_DEPTH` levels."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            part
+            for item in level
+            for part in (item.values() if isinstance(item, dict) else item)
+            if isinstance(part, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def unwritable(value: Any) -> list[InitErrorDetails]:
-    r"""An error for the first text or number in parsed JSON that JSON in UTF-8 cannot hold; empty without one.
+    r"""An error for a text or number in parsed JSON that JSON in UTF-8 cannot hold; empty without one.
 
     Python's parser makes lone surrogates of escapes such as `\ud800`, and lets `NaN` and `1e999` through.
     """
-    pending: list[tuple[Any, tuple[int | str, ...]]] = [(value, ())]
+    # each item has a link to where it is, instead of a location of its own, which is as long as the item is deep
+    pending: list[tuple[Any, Any]] = [(value, None)]
     while pending:
-        item, location = pending.pop()
+        item, link = pending.pop()
         if isinstance(item, dict):
-            pending += [(part, (*location, key)) for key, part in item.items()]
-            pending += [(key, location) for key in item]
+            pending += [(part, (link, key)) for key, part in item.items()]
+            pending += [(key, link) for key in item]
         elif isinstance(item, list):
-            pending += [(part, (*location, index)) for index, part in enumerate(item)]
+            pending += [(part, (link, index)) for index, part in enumerate(item)]
         elif isinstance(item, str) and _SURROGATE.search(item):
-            return [_details("string_unicode", "Input should be text that UTF-8 can write", *location)]
+            return [details("string_unicode", "Input should be text that UTF-8 can write", *_location(link))]
         elif isinstance(item, float) and not math.isfinite(item):
-            return [_details("finite_number", "Input should be a finite number", *location)]
+            return [details("finite_number", "Input should be a finite number", *_location(link))]
     return []
 
 
-def _details(kind: Any, message: Any, *location: int | str) -> InitErrorDetails:
+def _location(link: Any) -> list[int | str]:
+    location: list[int | str] = []
+    while link is not None:
+        link, key = link
+        location.insert(0, key)
+    return location
+
+
+def details(kind: Any, message: Any, *location: int | str) -> InitErrorDetails:
+    """One part of a `ValidationError`."""
     return InitErrorDetails(type=PydanticCustomError(kind, message), loc=location, input=None)

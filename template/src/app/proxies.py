@@ -3,7 +3,7 @@
 uvicorn takes an entry that it cannot parse for the name of a host, and then trusts nobody by it, without a message.
 """
 
-from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_interface, ip_network
 
 ANYONE = "*"
 ANYONE_REFUSED = (
@@ -32,8 +32,13 @@ def checked(value: str) -> str:
 
 
 def trust_anyone(value: str) -> bool:
-    """Whether the checked entries include every client, or a large part of the internet."""
-    return value == ANYONE or any(_is_wide(ip_network(entry)) for entry in value.split(","))
+    """Whether the checked entries together include every client, or a large part of the internet."""
+    if value == ANYONE:
+        return True
+    networks = [ip_network(entry) for entry in value.split(",")]
+    ipv4 = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
+    ipv6 = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
+    return any(map(_is_wide, ipv4)) or any(map(_is_wide, ipv6))
 
 
 def in_both_spellings(value: str) -> list[str]:

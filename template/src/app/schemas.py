@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
     StringConstraints,
@@ -19,8 +20,8 @@ from app.json_errors import unwritable
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-# plain `int` in a RequestModel means the same; this name stays for the services that use it
-Integer = int
+# plain `int` in a RequestModel means the same; this name is for other models
+Integer = Annotated[int, BeforeValidator(strict_json.whole)]
 
 
 class RequestModel(BaseModel):

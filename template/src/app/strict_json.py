@@ -9,6 +9,8 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +22,7 @@ from pydantic_core.core_schema import (
     with_info_wrap_validator_function,
 )
 
-from app.json_errors import first_errors, unwritable
+from app.json_errors import MAX_DEPTH, details, first_errors, too_deep, unwritable
 
 _SEQUENCES = frozenset({"frozenset", "list", "set", "tuple"})
 # what a schema holds besides schemas of values: the model's own values, and the keys of mappings, always text in JSON
@@ -47,6 +49,8 @@ def adapt(schema: CoreSchema, model: type[BaseModel], handler: GetCoreSchemaHand
                 pending.append(handler.resolve_ref_schema(node))
         elif kind != "model" or node["cls"] is model:
             pending += [value for key, value in node.items() if key not in _OTHERS]
+            if node.get("keys_schema", {}).get("type") in _WRITTEN:
+                pending.append(node["keys_schema"])
             if isinstance(kind, str):
                 _adapt_node(node, kind)
 
@@ -67,7 +71,7 @@ def _adapt_node(node: dict[str, Any], kind: str) -> None:
         _adapt_union(node)
     if kind == "enum" and not any(type(member.value) in {int, float} for member in node["members"]):
         return
-    if check := _CHECKS.get(kind):
+    if check := None if node.get("strict") is False else _CHECKS.get(kind):
         _replace(node, _checked(dict(node), check))
 
 
@@ -78,7 +82,7 @@ def _adapt_union(node: dict[str, Any]) -> None:
         (choice, choice["type"]) if isinstance(choice, dict) and choice["type"] in _CHECKS else choice
         for choice in node["choices"]
     ]
-    if _TEXT.intersection(kinds):
+    if "str" in kinds and _TEXT.intersection(kinds):
         # for pydantic a checked date fits less well than any text does
         node["mode"] = "left_to_right"
 
@@ -102,10 +106,13 @@ def reading_json(schema: Any, model: type[BaseModel]) -> CoreSchema:
     def read(value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         if info.mode != "python" or type(value) is not dict:
             return validate(value)
+        if too_deep(value):
+            message = f"Input should not be nested deeper than {MAX_DEPTH} levels"
+            raise ValidationError.from_exception_data(model.__name__, [details("too_deep", message)])
         try:
             text = _encode(value).encode()
-        except (TypeError, RecursionError):
-            # holds Python objects, as no body does, or is nested deeper than any model
+        except TypeError:
+            # holds Python objects, as no body does
             return validate(value)
         except ValueError:
             raise ValidationError.from_exception_data(model.__name__, unwritable(value)) from None
@@ -119,17 +126,22 @@ def reading_json(schema: Any, model: type[BaseModel]) -> CoreSchema:
     return with_info_wrap_validator_function(read, inner, ref=inner.pop("ref", None), metadata={_READS_JSON: True})
 
 
-def _whole(value: Any) -> Any:
-    # JSON does not tell 2.0 from 2, and neither does JSON Schema (Validation, 6.1.1)
+def whole(value: Any) -> Any:
+    """The integer that a float stands for: JSON Schema does not tell 2.0 from 2 (Validation, 6.1.1)."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _text(form: str, example: str, *others: type) -> Callable[[Any], Any]:
-    """A check for text of a form, where pydantic accepts others as well, such as "0" for the first day of 1970."""
+    """A check for text of a form, where pydantic accepts others as well, such as "0" for the first day of 1970.
+
+    Objects of the other types may come from a validator of the model.
+    """
     pattern = re.compile(form)
 
     def check(value: Any) -> Any:
-        if type(value) in others or (isinstance(value, str) and pattern.match(value)):
+        if isinstance(value, str) and pattern.match(value):
+            return value
+        if isinstance(value, others) and not isinstance(value, bool):
             return value
         raise PydanticCustomError("text_format", "Input should be written like {example}", {"example": example})
 
@@ -144,14 +156,15 @@ def _no_boolean(value: Any) -> Any:
 
 
 _TEXT = frozenset({"bytes", "date", "datetime", "decimal", "time", "timedelta"})
+_WRITTEN = _TEXT | {"uuid"}
 _CHECKS: dict[Any, Callable[[Any], Any]] = {
-    "bytes": _text("", "some text"),
-    "date": _text(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", "2030-01-31"),
-    "datetime": _text(r"[0-9]{4}-", "2030-01-31T12:00:00Z"),
-    "decimal": _text(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)\Z", "10.50", int, float),
+    "bytes": _text("", "some text", bytes),
+    "date": _text(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", "2030-01-31", date),
+    "datetime": _text(r"[0-9]{4}-", "2030-01-31T12:00:00Z", datetime),
+    "decimal": _text(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)\Z", "10.50", int, float, Decimal),
     "enum": _no_boolean,
-    "int": _whole,
-    "time": _text(r"[0-9]{2}:", "12:30:00"),
-    "timedelta": _text(r"[+-]?P", "P1DT2H"),
+    "int": whole,
+    "time": _text(r"[0-9]{2}:", "12:30:00", time),
+    "timedelta": _text(r"[+-]?P", "P1DT2H", timedelta),
     "uuid": _text(r"[0-9A-Fa-f]{8}-.{27}\Z", "6c84fb90-12c4-11e1-840d-7b25c5ee775a", UUID),
 }

@@ -4,13 +4,14 @@ import pytest
 from fastapi import FastAPI
 from pydantic import NaiveDatetime
 
-from tests.support.everything import Everything
+from tests.support.everything import Converted, Everything
 
 
 class Local(Everything):
-    """With a field that OpenAPI cannot describe: pydantic announces an offset for it, too."""
+    """With fields that OpenAPI does not describe as they are: pydantic announces an offset for the first one, too."""
 
     local: NaiveDatetime | None = None
+    converted: Converted | None = None
 
 
 @pytest.fixture

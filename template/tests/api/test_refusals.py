@@ -1,13 +1,14 @@
 """What no type can hold is refused, and a refusal has a size that does not depend on the request."""
 
 import json
+import tracemalloc
 from typing import Annotated, Any
 
 import httpx2 as httpx
 import pytest
 from fastapi import FastAPI, Query
 
-from app.json_errors import MAX_CHARACTERS, MAX_ERRORS
+from app.json_errors import MAX_CHARACTERS, MAX_DEPTH, MAX_ERRORS, unwritable
 from tests.support.client import PASSWORD, problem
 from tests.support.everything import Everything
 
@@ -70,11 +71,26 @@ async def test_numbers_that_json_does_not_know_are_refused(
 
 
 async def test_body_that_is_nested_too_deeply_is_refused(client: httpx.AsyncClient, received: list[Everything]) -> None:
-    for depth in (300, 900, 5000, 100_000):
-        content = '{"anything": ' + "[" * depth + "]" * depth + "}"
-        answer = await client.post("/received", content=content, headers={"Content-Type": "application/json"})
-        problem(answer, 400, "bad_request")
+    for depth in (MAX_DEPTH, 300, 900, 5000, 100_000):
+        for inside in ("", '"\\ud800"', ", ".join(["0"] * 1000)):
+            content = '{"anything": ' + "[" * depth + inside + "]" * depth + "}"
+            answer = await client.post("/received", content=content, headers={"Content-Type": "application/json"})
+            assert answer.status_code in {400, 422}
     assert received == []
+    content = '{"anything": ' + "[" * (MAX_DEPTH - 2) + "]" * (MAX_DEPTH - 2) + "}"
+    answer = await client.post("/received", content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+
+
+async def test_looking_for_a_surrogate_takes_memory_for_items_only() -> None:
+    body: object = [0] * 100_000
+    for _ in range(MAX_DEPTH):
+        body = [body]
+    tracemalloc.start()
+    assert [error.get("loc") for error in unwritable({"last": SURROGATE, "deep": body})] == [("last",)]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000 * 400
 
 
 MANY = 20_000

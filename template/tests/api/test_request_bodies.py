@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.client import problem
-from tests.support.everything import Box, Branch, Circle, Colour, Everything, Level, Tree, Validated
+from tests.support.everything import Box, Branch, Circle, Colour, Converted, Everything, Level, Tree, Validated
 
 UUID_TEXT = "6c84fb90-12c4-11e1-840d-7b25c5ee775a"
 
@@ -61,6 +61,13 @@ ACCEPTED = [
         "validated",
         {"labels": ["a", "", "b"], "pairs": [[1, "2030-01-31"]]},
         Validated(labels=frozenset("ab"), clock=time(12, 30), pairs=[(1, date(2030, 1, 31))]),
+    ),
+    (
+        "converted",
+        {"day": "20300131", "amount": "1,50", "epoch": 0},
+        Converted.model_construct(
+            day=date(2030, 1, 31), amount=Decimal("1.50"), epoch=datetime(1970, 1, 1, tzinfo=UTC)
+        ),
     ),
     ("anything", {"a": [1, None, "x", 1.5]}, {"a": [1, None, "x", 1.5]}),
 ]

@@ -6,7 +6,7 @@ from enum import Enum, IntEnum
 from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
-from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, field_validator, model_validator
 from typing_extensions import TypedDict
 
 from app.schemas import RequestModel, Text
@@ -81,6 +81,14 @@ class Validated(RequestModel):
     @classmethod
     def _without_nothing(cls, items: Any) -> Any:
         return [item for item in items if item] if isinstance(items, list) else items
+
+
+class Converted(RequestModel):
+    """A model whose own validators and settings make more of the text than JSON Schema says."""
+
+    day: Annotated[date, BeforeValidator(date.fromisoformat)]
+    amount: Annotated[Decimal, BeforeValidator(lambda text: Decimal(text.replace(",", ".")))]
+    epoch: Annotated[datetime, Field(strict=False)]
 
 
 class Everything(RequestModel):

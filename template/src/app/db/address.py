@@ -10,7 +10,7 @@ def read(settings: DatabaseSettings, drivername: str) -> URL:
     """Return `DATABASE_URL` with this driver in it.
 
     Raises:
-        ConfigError: it is not a PostgreSQL URL, or names another driver; no part of its value is repeated.
+        ConfigError: it is not a PostgreSQL URL, or names another driver; only the scheme of its value is repeated.
     """
     try:
         given = make_url(settings.url.get_secret_value())

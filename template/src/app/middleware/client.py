@@ -5,13 +5,15 @@ no trusted proxy. It does not check that this entry is an address.
 """
 
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
 from starlette.types import Scope
 
 # an IPv6 address with a zone; longer text is not worth a place in the cache
 _LONGEST = 64
+# all clients with an IPv4 address, to a server that has only IPv6 (RFC 6052)
+_NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class Client(NamedTuple):
@@ -38,8 +40,9 @@ def _parse(host: str) -> Client:
     except ValueError:
         return _UNKNOWN
     if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is None:
+        embedded = IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else address.ipv4_mapped
+        if embedded is None:
             # one subscriber has all addresses of a /64
             return Client(str(address), f"{IPv6Address(int(address) >> 64 << 64)}/64")
-        address = address.ipv4_mapped
+        address = embedded
     return Client(str(address), str(address))
