@@ -151,7 +151,10 @@ def test_malformed_proxy_is_refused_with_what_to_write(
     assert expected in refusal_of_proxies(monkeypatch, value)
 
 
-@pytest.mark.parametrize("value", ["*", " * ", "0.0.0.0/0", "::/0", "127.0.0.1,0.0.0.0/1,128.0.0.0/1", "::ffff:0:0/96"])
+@pytest.mark.parametrize(
+    "value",
+    ["*", " * ", "0.0.0.0/0", "0.0.0.0/7,2.0.0.0/7", "::/0", "127.0.0.1,0.0.0.0/1,128.0.0.0/1", "::ffff:0:0/96"],
+)
 def test_everyone_may_be_a_proxy_in_development_only(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     line = refusal_of_proxies(monkeypatch, value)
     assert "clients could choose their own address" in line

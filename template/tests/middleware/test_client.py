@@ -13,6 +13,7 @@ def key(host: str) -> str:
 
 def test_client_is_an_ipv4_address_or_a_64_of_ipv6() -> None:
     assert key("192.0.2.1") == key("::ffff:192.0.2.1") == key("::FFFF:C000:0201") == "192.0.2.1"
+    assert key("64:ff9b::192.0.2.1") == "192.0.2.1"
     assert key("2001:db8::1") == key("2001:0DB8:0:0:ffff::2%eth0") == "2001:db8::/64"
     assert len({key("192.0.2.1"), key("192.0.2.2"), key("2001:db8::1"), key("2001:db8:0:1::1")}) == 4
 
