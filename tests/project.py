@@ -19,6 +19,7 @@ from tests.variants import ROOT
 ONE_WORKER = "PYTEST_WORKERS=1"
 # Tests that start the service over and over, which takes most of a suite's time.
 PROCESSES = ("tests/process", "tests/db/test_echo.py", "tests/db/test_migrating.py", "tests/test_multiprocess.py")
+WITHOUT_PROCESSES = "PYTEST_ARGS=" + " ".join(f"--ignore={path}" for path in PROCESSES)
 # What has the same bytes as in the fresh project of the same structure, whose run includes it.
 WITHOUT_DEV = "PYTEST_ARGS=" + " ".join(f"--ignore={path}" for path in ("tests/dev", *PROCESSES))
 # What asks of the launcher and of the processes what they also do without a queue.

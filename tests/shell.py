@@ -54,7 +54,7 @@ def _tools() -> Path:
     return directory
 
 
-def run(*command: str, cwd: Path, seconds: float = 900, env: Mapping[str, str] | None = None) -> str:
+def run(*command: str, cwd: Path, seconds: float = 1500, env: Mapping[str, str] | None = None) -> str:
     """Run to a good end and return what was printed, on both streams.
 
     Raises:

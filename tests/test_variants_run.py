@@ -21,6 +21,7 @@ from tests.project import (
     START_SECONDS,
     WITHOUT_DEV,
     WITHOUT_LAUNCHER,
+    WITHOUT_PROCESSES,
     Project,
     Service,
     free_port,
@@ -161,11 +162,10 @@ def arguments(case: Case) -> list[str]:
     """
     if case.kind == "worked-on":
         return [f"{WITHOUT_DEV} --ignore=tests/tasks/process --no-cov"]
-    # with a queue the launcher and the service's processes are the same; they are run in one for each library
-    whole = {each.structure() for each in few_variants()}
-    if case.variant["task_queue"] == "none" or case.variant.structure() in whole:
+    # on each driver, in each style, and with each queue or none, though not all of these with each other
+    if case.variant.structure() in {each.structure() for each in few_variants()}:
         return []
-    return [f"{WITHOUT_LAUNCHER} --no-cov"]
+    return [f"{WITHOUT_PROCESSES if case.variant['task_queue'] == 'none' else WITHOUT_LAUNCHER} --no-cov"]
 
 
 @pytest.mark.only("fresh")
