@@ -61,7 +61,7 @@ class Claim:
 
 
 def _ordered(written: Any, value: Any) -> Any:
-    """What was written of a value, with sets sorted: their order differs from process to process."""
+    """What was written of a value, with sets sorted: each process goes through them in its own way."""
     match written, value:
         case list(), set() | frozenset():
             return sorted(written, key=to_json)
