@@ -74,13 +74,13 @@ class Validated(RequestModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in(cls, fields: Any) -> Any:
-        return {"clock": "12:30:00"} | fields if isinstance(fields, dict) else fields
+    def _copy(cls, fields: Any) -> Any:
+        return dict(fields) if isinstance(fields, dict) else fields
 
     @field_validator("labels", "pairs", mode="before")
     @classmethod
-    def _without_nothing(cls, items: Any) -> Any:
-        return [item for item in items if item] if isinstance(items, list) else items
+    def _reverse(cls, items: Any) -> Any:
+        return items[::-1] if isinstance(items, list) else items
 
 
 class Converted(RequestModel):
