@@ -56,6 +56,7 @@ def adapt(schema: CoreSchema, model: type[BaseModel], handler: GetCoreSchemaHand
 
 
 def _adapt_node(node: dict[str, Any], kind: str) -> None:
+    asked_to_convert = node.get("strict") is False
     if _READS_JSON in node.get("metadata", ()):
         # a model inside of this one, which reads JSON for both
         _replace(node, node["schema"] | ({"ref": node["ref"]} if "ref" in node else {}))
@@ -71,7 +72,7 @@ def _adapt_node(node: dict[str, Any], kind: str) -> None:
         _adapt_union(node)
     if kind == "enum" and not any(type(member.value) in {int, float} for member in node["members"]):
         return
-    if check := None if node.get("strict") is False else _CHECKS.get(kind):
+    if check := None if asked_to_convert else _CHECKS.get(kind):
         _replace(node, _checked(dict(node), check))
 
 
@@ -148,6 +149,14 @@ def _text(form: str, example: str, *others: type) -> Callable[[Any], Any]:
     return check
 
 
+def _unique(value: Any) -> Any:
+    # "uniqueItems", which pydantic announces for a set; Python objects come from a validator of the model
+    with suppress(TypeError):
+        if isinstance(value, list) and len({_encode(item) for item in value}) < len(value):
+            raise PydanticCustomError("unique_items", "Input should not contain an item twice")
+    return value
+
+
 def _no_boolean(value: Any) -> Any:
     # for Python, True is 1
     if isinstance(value, bool):
@@ -163,7 +172,9 @@ _CHECKS: dict[Any, Callable[[Any], Any]] = {
     "datetime": _text(r"[0-9]{4}-", "2030-01-31T12:00:00Z", datetime),
     "decimal": _text(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)\Z", "10.50", int, float, Decimal),
     "enum": _no_boolean,
+    "frozenset": _unique,
     "int": whole,
+    "set": _unique,
     "time": _text(r"[0-9]{2}:", "12:30:00", time),
     "timedelta": _text(r"[+-]?P", "P1DT2H", timedelta),
     "uuid": _text(r"[0-9A-Fa-f]{8}-.{27}\Z", "6c84fb90-12c4-11e1-840d-7b25c5ee775a", UUID),

@@ -1,8 +1,11 @@
 """A route that takes every type, for the tests of request bodies."""
 
+from decimal import Decimal
+from typing import Annotated
+
 import pytest
 from fastapi import FastAPI
-from pydantic import NaiveDatetime
+from pydantic import Field, NaiveDatetime
 
 from tests.support.everything import Converted, Everything
 
@@ -11,6 +14,7 @@ class Local(Everything):
     """With fields that OpenAPI does not describe as they are: pydantic announces an offset for the first one, too."""
 
     local: NaiveDatetime | None = None
+    money: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2)] | None = None
     converted: Converted | None = None
 
 

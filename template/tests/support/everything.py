@@ -103,7 +103,6 @@ class Everything(RequestModel):
     clock: time | None = None
     duration: timedelta | None = None
     decimal: Decimal | None = None
-    money: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2)] | None = None
     key: UUID | None = None
     colour: Colour | None = None
     level: Level | None = None
