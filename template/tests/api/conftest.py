@@ -11,10 +11,11 @@ from tests.support.everything import Converted, Everything
 
 
 class Local(Everything):
-    """With fields that OpenAPI does not describe as they are: pydantic announces an offset for the first one, too."""
+    """With fields whose rules OpenAPI does not describe: no offset, digits of a number, keys that are numbers."""
 
     local: NaiveDatetime | None = None
     money: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2)] | None = None
+    counts: dict[int, int] | None = None
     converted: Converted | None = None
 
 

@@ -115,7 +115,6 @@ class Everything(RequestModel):
     pair: tuple[int, Text] | None = None
     days: list[date] | None = None
     holidays: dict[str, date] | None = None
-    counts: dict[int, int] | None = None
     day_or_number: date | int | None = None
     number_or_text: int | Text | None = None
     span: Span | None = None
