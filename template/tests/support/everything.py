@@ -6,10 +6,14 @@ from enum import Enum, IntEnum
 from typing import Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, WithJsonSchema, field_validator, model_validator
 from typing_extensions import TypedDict
 
 from app.schemas import RequestModel, Text
+
+
+# pydantic announces any text
+DECIMAL = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[+-]?[0-9]+(\.[0-9]+)?$"}]}
 
 
 class Colour(Enum):
@@ -102,7 +106,7 @@ class Everything(RequestModel):
     moment: datetime | None = None
     clock: time | None = None
     duration: timedelta | None = None
-    decimal: Decimal | None = None
+    decimal: Annotated[Decimal, WithJsonSchema(DECIMAL)] | None = None
     key: UUID | None = None
     colour: Colour | None = None
     level: Level | None = None
