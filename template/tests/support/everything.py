@@ -11,7 +11,6 @@ from typing_extensions import TypedDict
 
 from app.schemas import RequestModel, Text
 
-
 # pydantic announces any text
 DECIMAL = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[+-]?[0-9]+(\.[0-9]+)?$"}]}
 
