@@ -130,7 +130,7 @@ async def test_without_grace_the_second_use_revokes(client: httpx.AsyncClient, f
 async def test_without_grace_a_faster_request_revokes_too(
     client: httpx.AsyncClient, database: Database, first: str
 ) -> None:
-    """The transaction that used the token may have begun after the one that finds it used."""
+    """Of two requests, the later one may use the token first; the earlier one then finds it used."""
     await successor_of(client, first)
     await change(database, first, used_at=func.now() + timedelta(seconds=1))
     await refused(client, first)

@@ -56,7 +56,7 @@ class _Connections:
         _write()
 
 
-# those that have connections
+# the engines of this process that have open connections
 _engines: set[_Connections] = set()
 _gauges: list[Gauge] = []
 _written = [0, 0, 0]
@@ -92,7 +92,7 @@ def _total() -> tuple[int, int, int]:
 
 
 def _write() -> None:
-    """Set the gauges where processes count in files: the one that is asked cannot call the functions of the others."""
+    """Set the gauges where processes count in files: a scrape cannot call functions in other processes."""
     if not metrics.IN_FILES:
         return
     for index, value in enumerate(_total()):
