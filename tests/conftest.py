@@ -20,6 +20,8 @@ from tests.variants import ROOT, Variant
 _stack = ExitStack()
 # Files whose tests build on each other, for each variant.
 STEP_BY_STEP = ("test_variants_run.py", "test_drills.py")
+# Lines of the table that tells where the time of a run went.
+LONGEST = 25
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,13 +63,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how long Copier took; not asserted, since machines differ and two tests run at a time."""
+    """Say where the time went; not asserted, since machines differ and two tests run at a time."""
+    terminalreporter.section("where the time went")
+    spent = _seconds_by_test(terminalreporter)
+    for name, seconds in sorted(spent.items(), key=lambda item: -sum(item[1]))[:LONGEST]:
+        terminalreporter.write_line(f"{sum(seconds):7.0f} s  {name} ({len(seconds)})")
+    terminalreporter.write_line(f"{sum(map(sum, spent.values())):7.0f} s  all tests, one after the other")
     place = Path(os.environ.get(rendering.PLACE, os.devnull))
     for command, seconds in rendering.durations(place).items():
         middle, longest = statistics.median(seconds), max(seconds)
         terminalreporter.write_line(
             f"copier {command}: {middle:.1f} s (median of {len(seconds)}), at most {longest:.1f} s"
         )
+
+
+def _seconds_by_test(reporter: pytest.TerminalReporter) -> dict[str, list[float]]:
+    """The seconds of each run of a test function, with what its fixtures took."""
+    spent: dict[str, dict[str, float]] = {}
+    for report in (each for reports in reporter.stats.values() for each in reports):
+        if isinstance(report, pytest.TestReport):
+            runs = spent.setdefault(report.nodeid.partition("[")[0], {})
+            runs[report.nodeid] = runs.get(report.nodeid, 0) + report.duration
+    return {name: list(runs.values()) for name, runs in spent.items()}
 
 
 def pytest_unconfigure() -> None:

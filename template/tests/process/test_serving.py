@@ -50,8 +50,8 @@ async def test_sigterm_lets_requests_in_flight_finish(tmp_path: Path, migrated_u
             assert not changing.done()
         answer = changing.result()
         assert (answer.status_code, answer.json()["full_name"]) == (200, "Ada")
-        output, _ = server.process.communicate(timeout=PATIENCE)
-        assert server.process.returncode == 0
+        status, output = server.ended()
+        assert status == 0
     events = [json.loads(line) for line in output.splitlines()]
     (pool,) = [event for event in events if event["event"] == "database_pool"]
     assert pool["level"] == "info"
@@ -129,8 +129,8 @@ def cut_connections(url: str) -> None:
 
 def test_failed_start_is_one_clear_line(tmp_path: Path, empty_url: str) -> None:
     with serving(tmp_path, empty_url) as server:
-        output, _ = server.process.communicate(timeout=PATIENCE)
-        assert server.process.returncode != 0
+        status, output = server.ended()
+        assert status != 0
     errors = [json.loads(line) for line in output.splitlines() if '"level":"error"' in line]
     assert len(errors) == 2
     assert errors[0]["event"].endswith("run `python -m app migrate`")
@@ -142,7 +142,7 @@ def test_port_in_the_way_is_one_clear_line(tmp_path: Path, migrated_url: str) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with serving(tmp_path, migrated_url, HTTP_PORT=port) as server:
-            output, _ = server.process.communicate(timeout=PATIENCE)
-            assert server.process.returncode != 0
+            status, output = server.ended()
+            assert status != 0
     assert f"('127.0.0.1', {port}): address already in use" in output
     assert "Traceback" not in output

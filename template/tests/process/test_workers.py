@@ -140,8 +140,8 @@ def test_directory_that_cannot_be_written_is_one_clear_line(tmp_path: Path, migr
     (tmp_path / "file").touch()
     given = str(tmp_path / "file" / "below")
     with serving(tmp_path, migrated_url, PROMETHEUS_MULTIPROC_DIR=given, **WORKERS) as server:
-        output, _ = server.process.communicate(timeout=PATIENCE)
-        assert server.process.returncode == 1
+        status, output = server.ended()
+        assert status == 1
     assert output == f"python -m app: PROMETHEUS_MULTIPROC_DIR: cannot write to {given}: Not a directory\n"
 
 

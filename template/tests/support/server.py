@@ -5,10 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import httpx2 as httpx
 
@@ -45,9 +47,10 @@ def run_command(working_directory: Path, database_url: str, *arguments: str, **v
 class Server:
     """A running service, and a client of it."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes], port: int) -> None:
         self.process = process
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE)
+        self._log = log
 
     def wait_until_ready(self) -> None:
         """Wait until the service answers."""
@@ -57,15 +60,23 @@ class Server:
                 if self.client.get("/readyz").status_code == 200:
                     return
             except httpx.TransportError:
-                assert self.process.poll() is None, self.process.communicate()[0]
+                assert self.process.poll() is None, self.log()
             assert time.monotonic() < deadline, "the service does not become ready"
             time.sleep(0.05)
 
     def stop(self) -> tuple[int, str]:
         """Ask the process to end; its exit status and all that it logged."""
         self.process.terminate()
-        output, _ = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, output
+        return self.ended()
+
+    def ended(self) -> tuple[int, str]:
+        """Wait for the end of the process; its exit status and all that it logged."""
+        return self.process.wait(PATIENCE), self.log()
+
+    def log(self) -> str:
+        """All that it logged so far."""
+        self._log.seek(0)
+        return self._log.read().decode()
 
 
 @contextmanager
@@ -76,21 +87,23 @@ def serving(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with subprocess.Popen(
-        [sys.executable, "-m", *command],
-        cwd=working_directory,
-        env=environment(database_url, **({"HTTP_PORT": str(port)} | variables)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        server = Server(process, port)
+    with (
+        # a pipe that nobody reads would stop the service as soon as it is full
+        tempfile.TemporaryFile("a+b") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=working_directory,
+            env=environment(database_url, **({"HTTP_PORT": str(port)} | variables)),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process,
+    ):
+        server = Server(process, log, port)
         try:
             yield server
         finally:
             server.client.close()
             with suppress(ProcessLookupError):
-                # with its workers, which would keep the output open
+                # with its workers
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()

@@ -79,7 +79,7 @@ class Site:
 
     async def begun(self, key: UUID) -> str:
         """Wait until somebody has begun a held job; the name of the worker."""
-        await until(lambda: self._has("begun", key), "a job is begun")
+        await until(lambda: self._has("begun", key), "a job is begun", progress=self._left)
         ((worker,),) = await self.rows("SELECT worker FROM begun WHERE key = :key LIMIT 1", key=key)
         return str(worker)
 
@@ -92,7 +92,10 @@ class Site:
         async def done() -> bool:
             return not await self.count("outbox_messages", "id = ANY(:keys)", keys=list(keys))
 
-        await until(done, "all jobs are done")
+        await until(done, "all jobs are done", progress=self._left)
+
+    async def _left(self) -> int:
+        return await self.count("outbox_messages")
 
     async def tally(self, keys: Sequence[UUID]) -> Tally:
         """Compare the effects with what was asked for."""

@@ -19,13 +19,20 @@ from tests.support.server import PATIENCE
 MODULE = "tests.tasks.process.worker_main"
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
-    """Wait for a condition; `what` says what did not happen."""
+async def until(
+    condition: Callable[[], bool | Awaitable[bool]],
+    what: str,
+    progress: Callable[[], Awaitable[object]] | None = None,
+) -> None:
+    """Wait for a condition; `what` says what did not happen. The time limit starts anew with each step of progress."""
+    seen: object = None
     deadline = time.monotonic() + PATIENCE
     while True:
         answer = condition()
         if await answer if inspect.isawaitable(answer) else answer:
             return
+        if progress and (now := await progress()) != seen:
+            seen, deadline = now, time.monotonic() + PATIENCE
         assert time.monotonic() < deadline, f"waited in vain: {what}"
         await asyncio.sleep(0.05)
 
