@@ -46,8 +46,13 @@ class Project:
         self.root = root
 
     def make(self, *targets: str, **variables: str) -> str:
-        """Run targets of the project's Makefile to a good end; return what they printed."""
-        return run("make", *targets, cwd=self.root, env=environment(**variables))
+        """Run targets of the project's Makefile to a good end; return what they printed.
+
+        All projects of a test process share mypy's cache, which is asked by the content of a file: most of the time of
+        a first run goes into libraries.
+        """
+        cache = self.root.parents[1] / f"mypy-{os.getpid()}"
+        return run("make", *targets, cwd=self.root, env=environment(MYPY_CACHE_DIR=str(cache), **variables))
 
     @contextmanager
     def serving(self, **variables: str) -> Iterator["Service"]:

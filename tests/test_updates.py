@@ -10,7 +10,7 @@ from tests import life, owner, rendering
 from tests.life import Rendered
 from tests.releases import Release, offered, past_releases
 from tests.shell import run
-from tests.variants import Choices, Variant, few_variants, plain_variants, structural_variants
+from tests.variants import Choices, Variant, few_offered, few_variants, plain_variants, structural_variants
 
 # Paths that a release took away on purpose, with what became of the edits; a path that only got another name needs a
 # migration instead (hooks/migrations/).
@@ -61,7 +61,7 @@ def test_an_update_to_the_same_release_changes_nothing(variant: Variant, tmp_pat
     assert not run("git", "status", "--porcelain", cwd=project)
 
 
-@lives(plain_variants)
+@lives(few_offered)
 def test_nothing_the_owner_did_is_lost(each: Life, template: Path, tmp_path: Path, worked_on: Rendered) -> None:
     project = life.born(template, tmp_path / "service", each.release, each.variant)
     owner.work_on(project)
@@ -73,7 +73,7 @@ def test_nothing_the_owner_did_is_lost(each: Life, template: Path, tmp_path: Pat
     assert not life.differences(project, worked_on(life.answers_of(project)))
 
 
-@lives(plain_variants)
+@lives(few_offered)
 def test_no_edit_vanishes_wherever_it_is(each: Life, template: Path, tmp_path: Path) -> None:
     """Each file is edited; Copier would delete the edits in one that is gone or renamed, without a word."""
     project = life.born(template, tmp_path / "service", each.release, each.variant)

@@ -61,24 +61,33 @@ POOLS = {
 
 @dataclass(frozen=True)
 class Case:
-    """A variant, `fresh` from the template, or `worked-on` by an owner."""
+    """A variant, `fresh` from the template, or `worked-on` by an owner; with all that can be run, or most of it."""
 
     variant: Variant
     kind: str
+    whole: bool = False
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         only = metafunc.definition.get_closest_marker("only")
-        chosen = [each for each in cases(metafunc.config.getoption("--variant")) if not only or each.kind in only.args]
+        chosen = [
+            each
+            for each in cases(metafunc.config.getoption("--variant"))
+            if not only or each.kind in only.args or (each.whole and "whole" in only.args)
+        ]
         metafunc.parametrize("case", chosen, ids=[f"{each.kind}-{each.variant.id}" for each in chosen], scope="module")
 
 
 def cases(only: str | None) -> list[Case]:
-    """Fresh ones of each structure with all answers spread over them, and a worked-on few; or just one."""
+    """Fresh ones of each structure with all answers spread over them, a few of them whole, and a worked-on few.
+
+    Or just one. On the few each answer meets each other one but for the queue, which does with each of its answers.
+    """
     if only:
-        return [Case(by_id(only), "fresh"), Case(by_id(only), "worked-on")]
-    fresh = [Case(each, "fresh") for each in structural_variants()]
+        return [Case(by_id(only), "fresh", whole=True), Case(by_id(only), "worked-on")]
+    few = {each.structure() for each in few_variants()}
+    fresh = [Case(each, "fresh", whole=each.structure() in few) for each in structural_variants()]
     return fresh + [Case(each, "worked-on") for each in few_variants()]
 
 
@@ -162,13 +171,12 @@ def arguments(case: Case) -> list[str]:
     """
     if case.kind == "worked-on":
         return [f"{WITHOUT_DEV} --ignore=tests/tasks/process --no-cov"]
-    # on each driver, in each style, and with each queue or none, though not all of these with each other
-    if case.variant.structure() in {each.structure() for each in few_variants()}:
+    if case.whole:
         return []
     return [f"{WITHOUT_PROCESSES if case.variant['task_queue'] == 'none' else WITHOUT_LAUNCHER} --no-cov"]
 
 
-@pytest.mark.only("fresh")
+@pytest.mark.only("whole")
 def test_wheel_migrates_and_serves_from_anywhere(case: Case, project: Project, tmp_path: Path) -> None:
     installed = Installation(project.root, tmp_path)
     files = (path for path in (project.root / "migrations").rglob("*") if path.is_file() and path.suffix != ".pyc")

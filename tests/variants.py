@@ -124,17 +124,24 @@ def rendered_variants() -> tuple[Variant, ...]:
     return tuple(dict.fromkeys([*bare_variants(), *twins]))
 
 
-def few_variants(first: int = 0) -> tuple[Variant, ...]:
+def few_variants(first: int = 0, offered: Choices | None = None) -> tuple[Variant, ...]:
     """The plain variants, but for the questions whose answers take turns, beginning with the `first` of them.
 
     For what is done to projects whose structures are run in full anyway: all answers to the other questions meet.
     """
-    start = {name: choices()[name][0] for name in IN_TURNS}
-    structures = [each for each in plain_variants() if each == each.but(**start)]
+    offered = offered or choices()
+    turns = {name: offered[name] for name in IN_TURNS if name in offered}
+    start = {name: answers[0] for name, answers in turns.items()}
+    structures = [each for each in plain_variants(offered) if each == each.but(**start)]
     return tuple(
-        each.but(**{name: choices()[name][number % len(choices()[name])] for name in IN_TURNS})
+        each.but(**{name: answers[number % len(answers)] for name, answers in turns.items()})
         for number, each in enumerate(structures, start=first)
     )
+
+
+def few_offered(offered: Choices) -> tuple[Variant, ...]:
+    """A few variants of a release."""
+    return few_variants(offered=offered)
 
 
 def _usual(variants: tuple[Variant, ...], but: Collection[str]) -> tuple[Variant, ...]:
