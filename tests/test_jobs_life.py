@@ -10,7 +10,7 @@ from tests.project import START_SECONDS, Project, Service, wait_for
 from tests.rendering import commit
 from tests.shell import CommandError, run
 from tests.test_variants_run import alembic, answers
-from tests.variants import Variant, few_variants
+from tests.variants import plain_variants
 
 OWNERS = {"owner_0003 (service) (head)", "platform_0001 (platform) (head)"}
 JOBS = "jobs_0001 (jobs) (head)"
@@ -52,8 +52,8 @@ def sql(project: Project, statement: str) -> str:
     return run(*launcher, cwd=project.root).partition("answer: ")[2].strip()
 
 
-def switch(project: Project, queue: str) -> None:
-    project.make("template-switch", f"task_queue={queue}")
+def switch(project: Project, *answers: str) -> None:
+    project.make("template-switch", *answers)
     assert not owner.unmerged(project.root)
     assert not owner.lost(project.root)
 
@@ -93,22 +93,23 @@ def assert_refused(project: Project, reason: str) -> None:
     """The switch to none is refused, and nothing has changed, in the project or in its database."""
     before = run("git", "status", "--porcelain", cwd=project.root)
     with pytest.raises(CommandError, match=reason):
-        switch(project, "none")
+        switch(project, "task_queue=none")
     assert "jobs_0001" in revisions(project)
     assert run("git", "status", "--porcelain", cwd=project.root) == before
 
 
-@pytest.mark.parametrize("start", few_variants()[1:3], ids=lambda variant: variant.structure()[:2])
-def test_jobs_come_and_go(start: Variant, place: Path, rendered: Rendered, worked_on: Rendered) -> None:
-    start = start.but(task_queue="none")
+def test_jobs_come_and_go(place: Path, rendered: Rendered, worked_on: Rendered) -> None:
+    start = plain_variants()[0].but(db_driver="asyncpg", data_access="dao", task_queue="none")
+    end = start.but(db_driver="psycopg")
     # not below pytest's own directories: PostgreSQL may run as somebody who must not enter them
     project = Project(life.newborn(rendered(start), place / "jobs-life" / start.id))
     owner.work_on(project.root)
     project.make("setup", "migrate")
     commit(project.root, "Set up")
     sql(project, ADD_USER)
-    for queue in ("arq", "celery"):
-        switch(project, queue)
+    # the broker comes, another one comes, and at once another driver
+    for changed in (["task_queue=arq"], ["task_queue=celery", "db_driver=psycopg"]):
+        switch(project, *changed)
         settle(project, JOBS)
         sql(project, ADD_JOBS)
     assert_refused(project, "4 jobs are not done: let a worker finish them")
@@ -116,7 +117,7 @@ def test_jobs_come_and_go(start: Variant, place: Path, rendered: Rendered, worke
     (project.root / "notes.txt").write_text("not committed\n")
     assert_refused(project, "commit or stash your changes first")
     (project.root / "notes.txt").unlink()
-    switch(project, "none")
+    switch(project, "task_queue=none")
     # which `make setup` made
-    assert life.differences(project.root, worked_on(start)) == ["uv.lock"]
+    assert life.differences(project.root, worked_on(end)) == ["uv.lock"]
     settle(project)

@@ -167,7 +167,7 @@ def test_own_suite(case: Case, project: Project) -> None:
 def arguments(case: Case) -> list[str]:
     """What of the suite is left out, because it runs in another project on the same bytes, or on all but the same.
 
-    Coverage is asked for where the suite is whole: it makes the others slow, each of their workers above all.
+    Coverage is asked for where the suite is whole: it makes the others slow.
     """
     if case.kind == "worked-on":
         return [f"{WITHOUT_DEV} --ignore=tests/tasks/process --no-cov"]
