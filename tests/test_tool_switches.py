@@ -26,7 +26,7 @@ def test_switch_puts_edits_aside_and_back(project: Path) -> None:
     assert "OURS" in (project / "kept-edits/src/app/orders/repository.py.mine").read_text()
     assert "+OURS = 1" in (project / "kept-edits/src/app/orders/repository.py.diff").read_text()
     rendering.commit(project)
-    assert "kept-edits/ still holds your changes of 2 removed files" in tool(project, "check")[1]
+    assert "kept-edits/ still holds your changes of removed files (2)" in tool(project, "check")[1]
     printed = run("make", "template-switch", "data_access=repository", cwd=project)
     assert "Edits put back into their files:" in printed
     assert owner.contents(project) == before

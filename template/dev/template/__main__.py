@@ -1,5 +1,12 @@
 """`make template-check`, `-update`, `-switch` and `-diff`; runs where Copier is installed, which uv sees to."""
 
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # whoever presses Ctrl-C while Copier is imported need not see where that was
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 import argparse
 import io
 import re
@@ -10,7 +17,7 @@ from dev.template.change import switch, update
 from dev.template.check import check
 from dev.template.drift import drift
 from dev.template.errors import TemplateError
-from dev.template.project import Project
+from dev.template.project import UNDO, Project
 
 
 def arguments(given: list[str]) -> argparse.Namespace:
@@ -38,6 +45,10 @@ def overrides(written: str) -> list[str]:
 def main(given: list[str]) -> int:
     """Run one command and return its exit status."""
     asked = arguments(given)
+    # from here on there is something to tell whoever ends this
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     # a terminal that has no arrow shall not break off what is half done
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -54,6 +65,10 @@ def main(given: list[str]) -> int:
         return switch(project, dict(each.partition("=")[::2] for each in given), trust=asked.trust)
     except TemplateError as error:
         print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        changes = project.changes()
+        print(f"Interrupted. {UNDO}\n{changes}" if changes else "Nothing was done: interrupted.", file=sys.stderr)
         return 1
 
 

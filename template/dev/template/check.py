@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dev.template import kept
+from dev.template.follow import LEFT_OUT
 from dev.template.project import Project
 from dev.template.source import Source, clone_of
 
@@ -26,9 +27,12 @@ def check(project: Project, *, fail: bool) -> int:
             _explain(project, source, mine, newest)
         else:
             print(f"up to date: {mine} is the newest release")
-    waiting = sum(1 for _ in (project.root / kept.FOLDER).rglob("*.mine"))
-    if waiting:
-        print(f"\n{kept.FOLDER}/ still holds your changes of {waiting} removed files: port them, then delete it.")
+    for folder, pattern, what in (
+        (kept.FOLDER, "*.mine", "your changes of removed files ({})"),
+        (LEFT_OUT, "*.*", "changes of the template that found no place ({})"),
+    ):
+        if waiting := sum(1 for _ in (project.root / folder).rglob(pattern)):
+            print(f"\n{folder}/ still holds {what.format(waiting)}: port it, then delete the folder.")
     return 3 if newer and fail else 0
 
 

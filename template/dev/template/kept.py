@@ -4,7 +4,7 @@ import difflib
 import re
 from pathlib import Path
 
-from dev.template.merge import Merge, merge_into
+from dev.template.merge import Merge, lines_of, merge_into
 from dev.template.project import Project
 
 FOLDER = "kept-edits"
@@ -22,15 +22,10 @@ def keep(merge: Merge) -> list[str]:
     """Put aside the edits in what is gone, but not in what a migration moved; return the paths."""
     moved = merge.project.moved.read_text().splitlines() if merge.project.moved.exists() else []
     gone = [path for path in merge.gone() if path not in moved]
-    edited = [path for path in gone if _lines(merge.before[path]) != _lines(merge.base[path])]
+    edited = [path for path in gone if lines_of(merge.before[path]) != lines_of(merge.base[path])]
     for path in edited:
         _put_aside(merge.project.root / FOLDER, path, merge.before[path], merge.base[path])
     return edited
-
-
-def _lines(content: bytes) -> bytes:
-    """The content with the line ends of Unix: git may have given it others."""
-    return content.replace(b"\r\n", b"\n")
 
 
 def _put_aside(folder: Path, path: str, mine: bytes, template: bytes) -> None:
@@ -44,7 +39,7 @@ def _put_aside(folder: Path, path: str, mine: bytes, template: bytes) -> None:
     (folder / f"{name}.template").write_bytes(template)
     before, after = (content.decode(errors="replace").splitlines(keepends=True) for content in (template, mine))
     difference = difflib.unified_diff(before, after, f"template/{path}", f"project/{path}")
-    (folder / f"{name}.diff").write_text("".join(difference))
+    (folder / f"{name}.diff").write_text("".join(difference), encoding="utf-8")
 
 
 def put_back(project: Project) -> tuple[list[str], list[str]]:

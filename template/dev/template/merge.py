@@ -16,13 +16,18 @@ def files_of(folder: Path) -> list[str]:
     return sorted(path for path in paths if path != ANSWERS)
 
 
+def read(folder: Path) -> dict[str, bytes]:
+    """Those files."""
+    return {path: (folder / path).read_bytes() for path in files_of(folder)}
+
+
 class Merge:
     """A project between two renderings: `base` of its release and answers, `new` of the wanted ones."""
 
     def __init__(self, project: Project, base: Path, new: Path) -> None:
         self.project = project
-        self.base = {path: (base / path).read_bytes() for path in files_of(base)}
-        self.new = {path: (new / path).read_bytes() for path in files_of(new)}
+        self.base = read(base)
+        self.new = read(new)
         places = {path: project.root / path for path in self.base.keys() | self.new.keys()}
         self.before = {path: place.read_bytes() for path, place in places.items() if place.is_file()}
         self._special = {path for path, place in places.items() if place.is_symlink() or place.is_dir()}
@@ -40,6 +45,10 @@ class Merge:
                 "Nothing was done: git ignores these files, which the template has as well, and could not give them "
                 f"back. `git add --force` and commit them, or move them away:{listed}"
             )
+
+    def found(self) -> set[str]:
+        """The paths at which the project had files of its own making, and no links or folders."""
+        return self.before.keys() - self._special
 
     def gone(self) -> list[str]:
         """The files that the template and the project had, and the project no longer has."""
@@ -78,6 +87,11 @@ class Merge:
         place = self.project.root / path
         place.write_bytes(mine)
         return merge_into(place, self.base[path], self.new[path])
+
+
+def lines_of(content: bytes) -> bytes:
+    """The content with the line ends of Unix: git may have given it others."""
+    return content.replace(b"\r\n", b"\n")
 
 
 def _is_text(content: bytes) -> bool:

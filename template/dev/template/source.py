@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from copier.errors import CopierError
 from packaging.version import InvalidVersion, Version
 
 from dev.template.errors import TemplateError
+from dev.template.merge import lines_of
 from dev.template.project import ANSWERS, Project, git
 
 SHORTCUTS = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "git+": ""}
@@ -65,18 +66,42 @@ class Source:
         if commit in self.releases:
             return commit
         try:
-            before = git("describe", "--tags", "--abbrev=0", commit, cwd=self._clone).decode().strip()
+            merged = git("tag", "--merged", commit, cwd=self._clone).decode().split()
         except TemplateError:
-            before = ""
-        if before:
-            what, instead = "lies between two releases", before
+            merged = []
+        if before := [tag for tag in self.releases if tag in merged]:
+            what, nearest = "lies between two releases", before[-1]
         else:
-            what, instead = "the template does not have under that name: it was untagged, or not committed", self.newest
-        raise TemplateError(
-            f"Nothing was done: updates start from releases, and this project was made from {commit}, which {what}.\n"
-            f"Write `_commit: {instead}`, or the release nearest to your files, into {ANSWERS}, and commit.\n"
+            what = "the template does not have under that name: it was untagged, or not committed"
+            nearest = self._nearest(project)
+        advice = (
+            f"Write `_commit: {nearest}`, the release that is nearest to your files, into {ANSWERS}, and commit.\n"
             "What differs from that release then counts as your own change, and is kept."
         )
+        unknown = f"No release renders any of its files: write the one it was made from into {ANSWERS}, and commit."
+        raise TemplateError(
+            f"Nothing was done: updates start from releases, and this project was made from {commit}, which {what}.\n"
+            f"{advice if nearest else unknown}"
+        )
+
+    def _nearest(self, project: Project) -> str:
+        """The release that renders most of the project's files as they are; of several, the oldest.
+
+        A newer one would be wrong in silence: the migrations up to it would never run. Empty if none renders any.
+        """
+        scores = dict.fromkeys(self.releases, 0)
+        for tag in self.releases:
+            with tempfile.TemporaryDirectory() as place, suppress(TemplateError):
+                rendered = self.render(tag, project.answers, Path(place, "project"))
+                pairs = [
+                    (path, project.root / path.relative_to(rendered)) for path in rendered.rglob("*") if path.is_file()
+                ]
+                scores[tag] = sum(
+                    mine.is_file() and lines_of(path.read_bytes()) == lines_of(mine.read_bytes())
+                    for path, mine in pairs
+                )
+        nearest = max(scores, key=lambda tag: scores[tag], default="")
+        return nearest if scores.get(nearest) else ""
 
     def read(self, tag: str, path: str) -> str:
         """A file of the template as it was in a release; empty where it was not there."""

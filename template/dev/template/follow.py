@@ -1,0 +1,143 @@
+"""Takes what the template changed to where the owner moved it, and keeps what found no place."""
+
+import subprocess
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+from dev.template.errors import TemplateError
+from dev.template.merge import Merge, merge_into
+from dev.template.project import Project
+from dev.template.renames import Fates
+
+LEFT_OUT = "left-out"
+
+
+def folder_of(path: str) -> str:
+    """The folder that a file lies in."""
+    return Path(path).parent.as_posix()
+
+
+def require_place(project: Project) -> None:
+    """Make sure that what is left out can be written, and committed.
+
+    Raises:
+        TemplateError: something is in the way.
+    """
+    place = project.root / LEFT_OUT
+    ignored = ["git", "check-ignore", "--quiet", f"{LEFT_OUT}/a.py.diff"]
+    if (place.exists() and not place.is_dir()) or not subprocess.run(ignored, cwd=project.root, check=False).returncode:
+        raise TemplateError(
+            f"Nothing was done: the changes that find no place are written to {LEFT_OUT}/. Make room for it."
+        )
+
+
+class Follow:
+    """A merge that Copier has done, and what had become of the files of the template before."""
+
+    def __init__(self, merge: Merge, fates: Fates) -> None:
+        self._merge = merge
+        self._root = merge.project.root
+        self._renamed = fates.renamed
+        missing = merge.base.keys() - merge.found()
+        self._kept_folders = {folder_of(path) for path in [*(merge.base.keys() & merge.found()), *fates.renamed]}
+        self._changed = {path for path in merge.base.keys() & merge.new.keys() if merge.base[path] != merge.new[path]}
+        # there, but not as a file that could be merged into
+        self.left_out = sorted((self._changed & missing) - fates.renamed.keys() - self._given_up(fates))
+        self.given_up = sorted(self._changed & self._given_up(fates))
+        self.conflicts: list[str] = []
+
+    def _given_up(self, fates: Fates) -> set[str]:
+        """What was deleted with all of the template beside it, as when a feature is removed."""
+        return {path for path in fates.deleted if folder_of(path) not in self._kept_folders}
+
+    def into_renamed_files(self) -> list[str]:
+        """Merge the changes of renamed files into them; return what was done."""
+        done = []
+        for path in sorted(self._changed & self._renamed.keys()):
+            now = self._renamed[path]
+            if self._merge_into(self._root / now, path):
+                done.append(f"{path} → {now}")
+        return done
+
+    def _merge_into(self, place: Path, path: str) -> bool:
+        """Merge the change of a file; False when it is a conflict or left out, which is noted."""
+        base, new = self._merge.base[path], self._merge.new[path]
+        now = place.relative_to(self._root).as_posix()
+        mine = b"" if place.is_symlink() or now in self._merge.project.conflicts() else place.read_bytes()
+        if b"\r\n" in mine:
+            # as git wrote it here, and Copier did not
+            base, new = (content.replace(b"\n", b"\r\n") for content in (base, new))
+        if mine == base:
+            place.write_bytes(new)
+        elif not mine or any(b"\0" in content for content in (mine, base, new)):
+            self.left_out.append(path)
+            return False
+        elif not merge_into(place, base, new):
+            self.conflicts.append(now)
+            return False
+        return True
+
+    def into_renamed_folders(self) -> list[str]:
+        """Move files that are new to where their folder is now; return what was done."""
+        done = []
+        for path in sorted(self._merge.new.keys() - self._merge.base.keys() - self._merge.before.keys()):
+            place, now = self._root / path, self._place_of(path)
+            if not now or not place.is_file():
+                continue
+            if (self._root / now).exists():
+                done.append(f"{path}: compare it with {now}, which is yours")
+                continue
+            (self._root / now).parent.mkdir(parents=True, exist_ok=True)
+            place.rename(self._root / now)
+            with suppress(OSError):
+                # unless something else is in them
+                for folder in list(place.parents)[: len(Path(path).parents) - 1]:
+                    folder.rmdir()
+            done.append(f"{path} → {now}")
+        return done
+
+    def _place_of(self, path: str) -> str:
+        """Where a new file belongs; empty if no folder above it was renamed, with most of its files."""
+        for folder in Path(path).parents:
+            name = folder.as_posix()
+            files = [each for each in self._merge.base if folder_of(each) == name]
+            moves = Counter(folder_of(self._renamed[each]) for each in files if each in self._renamed)
+            to, count = (moves.most_common(1) or [("", 0)])[0]
+            if (
+                to not in {"", name}
+                and count > len(files) / 2
+                and not any(each in self._merge.before for each in files)
+            ):
+                return (Path(to) / Path(path).relative_to(folder)).as_posix()
+        return ""
+
+    def old_names(self) -> list[str]:
+        """The paths in the template of what was renamed: new files of the template may still import them."""
+        return sorted(self._renamed)
+
+    def gone(self) -> list[str]:
+        """What the template removed or moved, and the project has under another name."""
+        return [f"{path} → {now}" for path, now in sorted(self._renamed.items()) if path not in self._merge.new]
+
+    def keep(self) -> list[str]:
+        """Write down the changes that were left out; return the paths."""
+        for path in self.left_out:
+            base, new = self._merge.base[path], self._merge.new[path]
+            binary = b"\0" in base + new
+            kept = self._root / LEFT_OUT / (path if binary else f"{path}.diff")
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with kept.open("wb" if binary else "ab") as file:
+                file.write(new if binary else _difference(path, base, new))
+        return sorted(self.left_out)
+
+
+def _difference(path: str, before: bytes, after: bytes) -> bytes:
+    with tempfile.TemporaryDirectory() as name:
+        for folder, content in {"before": before, "after": after}.items():
+            file = Path(name, folder, path)
+            file.parent.mkdir(parents=True)
+            file.write_bytes(content)
+        command = ["git", "diff", "--no-index", "--no-prefix", "--no-ext-diff", "--no-color", "before", "after"]
+        return subprocess.run(command, cwd=name, capture_output=True, check=False).stdout

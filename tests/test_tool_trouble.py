@@ -1,0 +1,141 @@
+"""When an update is interrupted or killed, or its commands have a bug: the owner is told what to do, and it works."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests import future, life, owner, rendering
+from tests.life import HERE, THERE, tool
+from tests.project import wait_for
+from tests.releases import release_all
+from tests.shell import environment, run
+from tests.test_tool import UNDO, touch_security
+from tests.variants import plain_variants
+
+
+def start(project: Path) -> subprocess.Popen[str]:
+    """An update in a process group of its own, as a shell starts it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dev.template", "--trust", "update"],
+        cwd=project,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def that_hangs(root: Path) -> None:
+    """A release with a migration that begins and does not end."""
+    migration = '_migrations:\n  - version: 99.0.0\n    command: ["sh", "-c", "touch begun; sleep 60"]\n'
+    owner.replace(root / "copier.yml", "# 2. Questions", f"{migration}\n# 2. Questions")
+
+
+@pytest.fixture
+def hanging(project: Path, template: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """An update that is in the middle of its work."""
+    future.move_to(project, future.release(template, tmp_path / "future", touch_security, that_hangs))
+    update = start(project)
+    try:
+        assert wait_for((project / "begun").exists, 60)
+        yield update
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(update.pid, signal.SIGKILL)
+        update.wait()
+        if update.stdout:
+            update.stdout.close()
+
+
+def undo(project: Path) -> None:
+    run("sh", "-c", UNDO, cwd=project)
+    assert not run("git", "status", "--porcelain", cwd=project)
+
+
+def test_a_killed_update_is_named_by_the_next_one(project: Path, hanging: subprocess.Popen[str]) -> None:
+    os.killpg(hanging.pid, signal.SIGKILL)
+    hanging.communicate()
+    status, printed = tool(project, "update")
+    assert status == 1
+    assert f"an earlier run did not finish merging {HERE} → {THERE}, and something is not committed" in printed
+    assert f"If that is what it left, do not commit it: {UNDO}. If it is yours, commit or stash it." in printed
+    undo(project)
+    (project / "ours.txt").write_text("ours\n")
+    rendering.commit(project)
+    (project / "ours.txt").write_text("ours, and not committed\n")
+    status, printed = tool(project, "update")
+    assert status == 1
+    assert "commit or stash your changes first" in printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_update_says_how_to_go_back(
+    project: Path, hanging: subprocess.Popen[str], number: signal.Signals
+) -> None:
+    os.killpg(hanging.pid, number)
+    time.sleep(0.005)
+    with suppress(ProcessLookupError):
+        # somebody who is impatient
+        os.killpg(hanging.pid, number)
+    printed, _ = hanging.communicate(timeout=60)
+    assert hanging.returncode != 0
+    assert "Traceback" not in printed
+    assert "Broken off" in printed
+    assert UNDO in printed
+    undo(project)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="says what a process has loaded")
+def test_ctrl_c_is_no_traceback_at_any_moment(project: Path) -> None:
+    """From the import of Copier, which is the longest part, to the first question to git."""
+    for step in range(12):
+        update = start(project)
+        maps = Path(f"/proc/{update.pid}/maps")
+        wait_for(lambda maps=maps: "_yaml" in maps.read_text(), 60)  # type: ignore[misc]
+        time.sleep(0.08 * step)
+        os.killpg(update.pid, signal.SIGINT)
+        printed, _ = update.communicate(timeout=60)
+        assert "Traceback" not in printed
+        assert not run("git", "status", "--porcelain", cwd=project)
+
+
+def test_an_unknown_commit_is_told_the_nearest_release(project: Path, template: Path, tmp_path: Path) -> None:
+    """Not the newest one: the migrations up to it would never run."""
+    future.move_to(project, future.release(template, tmp_path / "future", touch_security))
+    answers = project / ".copier-answers.yml"
+    answers.write_text(re.sub(r"_commit: .*", "_commit: 0123abc", answers.read_text()))
+    rendering.commit(project)
+    status, printed = tool(project, "update")
+    assert status == 1
+    assert f"Write `_commit: {HERE}`, the release that is nearest to your files" in printed
+
+
+def test_the_documented_way_round_a_bug_in_the_commands(template: Path, tmp_path: Path) -> None:
+    """They come with the release the project is at, so the release that mends them arrives without them."""
+    source = tmp_path / "template"
+    run("git", "clone", "--quiet", str(template), str(source), cwd=tmp_path)
+    command = source / "template/dev/template/__main__.py"
+    works = command.read_text()
+    command.write_text("raise ZeroDivisionError\n")
+    release_all(source, "98.0.0")
+    project = life.born(source, tmp_path / "service", None, plain_variants()[0])
+    owner.work_on(project)
+    command.write_text(works)
+    release_all(source, future.VERSION)
+    assert "ZeroDivisionError" in tool(project, "update")[1]
+    section = (project / "docs/template.md").read_text().partition("## When the commands fail\n")[2]
+    (block,) = re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    run("sh", "-ec", block, cwd=project)
+    assert not owner.lost(project)
+    rendering.commit(project)
+    assert tool(project, "check") == (0, f"up to date: {THERE} is the newest release\n")
