@@ -4,12 +4,15 @@ The steps build on each other, as those of tests/test_variants_run.py do, and st
 """
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests import client, recipes
-from tests.project import ONE_WORKER, WITHOUT_DEV, Project
+from tests.cases import LAUNCHER, PROCESSES, WORKERS, without
+from tests.life import Rendered
+from tests.project import ONE_WORKER, Project
 from tests.rendering import commit, render
 from tests.shell import run
 from tests.test_variants_run import sign_in
@@ -42,6 +45,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     only = metafunc.config.getoption("--variant")
     # not those that tests/test_variants_run.py works on
     chosen = [by_id(only)] if only else few_variants(1)
+    if metafunc.definition.get_closest_marker("with_jobs"):
+        chosen = [each for each in chosen if each["task_queue"] != "none"]
     if "variant" in metafunc.fixturenames:
         metafunc.parametrize("variant", chosen, ids=[each.id for each in chosen], scope="module")
 
@@ -76,18 +81,18 @@ def test_a_feature_is_added(project: Project) -> None:
     check(project, f"{ADDED_TESTS} {AFFECTED_TESTS}")
 
 
-def test_a_job_is_added(variant: Variant, project: Project) -> None:
-    if variant["task_queue"] != "none":
-        recipes.perform(project.root, JOBS_PAGE, ADD_JOB)
-        commit(project.root)
-        check(project, ADDED_JOB_TESTS)
+@pytest.mark.with_jobs
+def test_a_job_is_added(project: Project) -> None:
+    recipes.perform(project.root, JOBS_PAGE, ADD_JOB)
+    commit(project.root)
+    check(project, ADDED_JOB_TESTS)
 
 
-def test_the_sample_of_jobs_is_removed(variant: Variant, project: Project) -> None:
-    if variant["task_queue"] != "none":
-        recipes.perform(project.root, JOBS_PAGE, REMOVE_JOBS)
-        commit(project.root)
-        check(project, f"{ADDED_JOB_TESTS} {AFFECTED_TESTS}")
+@pytest.mark.with_jobs
+def test_the_sample_of_jobs_is_removed(project: Project) -> None:
+    recipes.perform(project.root, JOBS_PAGE, REMOVE_JOBS)
+    commit(project.root)
+    check(project, f"{ADDED_JOB_TESTS} {AFFECTED_TESTS}")
 
 
 def test_the_sample_is_removed_from_a_database_that_is_kept(project: Project) -> None:
@@ -118,10 +123,23 @@ def test_nothing_of_the_sample_is_left(project: Project) -> None:
     assert not left
 
 
+def test_the_feature_is_not_taken_for_the_sample(variant: Variant, project: Project, rendered: Rendered) -> None:
+    """Updates follow what was renamed; but the one is no new name of the other."""
+    known = {str(path.relative_to(rendered(variant))) for path in rendered(variant).rglob("*") if path.is_file()}
+    gone = sorted(path for path in known if not (project.root / path).exists())
+    script = (
+        "import pathlib as p, sys, dev.template.project as d, dev.template.renames as r\n"
+        "fates = r.fates_of(d.Project(p.Path.cwd()), sys.argv[1:])\n"
+        "print(fates.renamed, sorted(fates.deleted) == sys.argv[1:])"
+    )
+    assert gone
+    assert run(sys.executable, "-c", script, *gone, cwd=project.root) == "{} True\n"
+
+
 def test_what_is_left_is_green(project: Project) -> None:
     project.make("lint", "types")
-    # tests of processes know nothing of the sample and take as long as all others; without them coverage says nothing
-    printed = project.make("test", ONE_WORKER, f"{WITHOUT_DEV} --ignore=tests/tasks/process --no-cov")
+    # which know nothing of the sample, and take as long as all others
+    printed = project.make("test", ONE_WORKER, without(LAUNCHER, WORKERS, *PROCESSES))
     assert re.search(r"^=+ \d+ passed(?!.*(skipped|failed)).*=+$", printed, re.MULTILINE), printed
 
 

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from tests.cases import cases
 from tests.test_render import every_code, every_variant
 from tests.test_template_rules import plain, targets
-from tests.test_variants_run import cases
 from tests.variants import ROOT, all_variants, choices, manifest, questions
 
 README = (ROOT / "README.md").read_text()

@@ -16,20 +16,12 @@ from typing import Any
 import pytest
 
 from tests import client, future, life, owner
-from tests.project import (
-    ONE_WORKER,
-    START_SECONDS,
-    WITHOUT_DEV,
-    WITHOUT_LAUNCHER,
-    WITHOUT_PROCESSES,
-    Project,
-    Service,
-    free_port,
-    wait_for,
-)
+from tests.cases import Case, cases, left_out, without
+from tests.life import Rendered
+from tests.project import ONE_WORKER, START_SECONDS, Project, Service, free_port, wait_for
 from tests.receipts import receiving
 from tests.shell import CommandError, environment, run
-from tests.variants import Variant, by_id, few_variants, structural_variants
+from tests.variants import Variant
 from tests.wheel import Installation
 
 RunningProject = Callable[[Variant, bool], Project]
@@ -59,36 +51,13 @@ POOLS = {
 }
 
 
-@dataclass(frozen=True)
-class Case:
-    """A variant, `fresh` from the template, or `worked-on` by an owner; with all that can be run, or most of it."""
-
-    variant: Variant
-    kind: str
-    whole: bool = False
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
         only = metafunc.definition.get_closest_marker("only")
         chosen = [
-            each
-            for each in cases(metafunc.config.getoption("--variant"))
-            if not only or each.kind in only.args or (each.whole and "whole" in only.args)
+            each for each in cases(metafunc.config.getoption("--variant")) if not only or each.traits() & set(only.args)
         ]
         metafunc.parametrize("case", chosen, ids=[f"{each.kind}-{each.variant.id}" for each in chosen], scope="module")
-
-
-def cases(only: str | None) -> list[Case]:
-    """Fresh ones of each structure with all answers spread over them, a few of them whole, and a worked-on few.
-
-    Or just one. On the few each answer meets each other one but for the queue, which does with each of its answers.
-    """
-    if only:
-        return [Case(by_id(only), "fresh", whole=True), Case(by_id(only), "worked-on")]
-    few = {each.structure() for each in few_variants()}
-    fresh = [Case(each, "fresh", whole=each.structure() in few) for each in structural_variants()]
-    return fresh + [Case(each, "worked-on") for each in few_variants()]
 
 
 @pytest.fixture
@@ -157,23 +126,12 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
         path.write_text(before)
 
 
-def test_own_suite(case: Case, project: Project) -> None:
-    printed = project.make("test", ONE_WORKER, *arguments(case))
+def test_own_suite(case: Case, project: Project, rendered: Rendered) -> None:
+    tests = left_out(case, rendered)
+    printed = project.make("test", ONE_WORKER, *([without(*tests)] if tests else []))
     closing = re.findall(r"^=+ (\d+) passed.*=+$", printed, re.MULTILINE)
     assert closing, f"no closing line that only passed\n{printed}"
     assert " skipped" not in printed.splitlines()[-1], printed
-
-
-def arguments(case: Case) -> list[str]:
-    """What of the suite is left out, because it runs in another project on the same bytes, or on all but the same.
-
-    Coverage is asked for where the suite is whole: it makes the others slow.
-    """
-    if case.kind == "worked-on":
-        return [f"{WITHOUT_DEV} --ignore=tests/tasks/process --no-cov"]
-    if case.whole:
-        return []
-    return [f"{WITHOUT_PROCESSES if case.variant['task_queue'] == 'none' else WITHOUT_LAUNCHER} --no-cov"]
 
 
 @pytest.mark.only("whole")
@@ -219,11 +177,9 @@ def test_serves_with_the_numbers_of_its_profile(case: Case, project: Project) ->
         assert not service.left_behind()
 
 
-@pytest.mark.only("fresh")
-def test_jobs_are_done_beside_the_service(case: Case, project: Project) -> None:
+@pytest.mark.only("fresh with jobs")
+def test_jobs_are_done_beside_the_service(project: Project) -> None:
     """With nothing installed and nothing given: the broker comes along, the worker is started, the receipt arrives."""
-    if case.variant["task_queue"] == "none":
-        return
     with (
         receiving() as (receiver, receipts),
         project.serving(LOG_JSON="true", PAYMENTS_WEBHOOK_URLS=receiver) as service,
