@@ -54,6 +54,10 @@ format: $(READY) ## Mend what `make lint` can mend by itself
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+.PHONY: hooks
+hooks: $(READY) ## Have git run `make lint` before each commit
+	@$(BIN)/pre-commit install
+
 .PHONY: clean
 clean: ## Remove what the other targets made
 	rm -rf .venv .venv-copier-* .*_cache

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.shell import run
 from tests.variants import ROOT
@@ -14,3 +15,12 @@ def test_is_clean(command: str, tmp_path: Path) -> None:
     program, *arguments = command.split()
     cache = [f"--cache-dir={tmp_path}"] if program == "mypy" else []
     run(sys.executable, "-m", program, *arguments, *cache, cwd=ROOT)
+
+
+def test_a_commit_is_checked_by_the_same_command(tmp_path: Path) -> None:
+    """And not by other releases of the tools: what a hook downloads would not be what `make lint` runs."""
+    settings = ROOT / ".pre-commit-config.yaml"
+    run(sys.executable, "-m", "pre_commit", "validate-config", str(settings), cwd=tmp_path)
+    repositories = yaml.safe_load(settings.read_text())["repos"]
+    hooks = [(each["repo"], hook["entry"]) for each in repositories for hook in each["hooks"]]
+    assert hooks == [("local", "make lint")]

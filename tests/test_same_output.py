@@ -22,6 +22,13 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"src/app/(api|auth|db|middleware|tasks|users)/(\w+/)?\w+\.py",
         r"tests/.*\.py",
     ),
+    "v0.4.0": (
+        r"(README|CONTRIBUTING)\.md|docs/(architecture|template|adr/0002-.*)\.md",
+        r"pyproject\.toml",
+        r"src/app/security\.py|src/app/middleware/security_headers\.py",
+        r"dev/template/\w+\.py",
+        r"tests/(middleware|process)/test_\w+\.py",
+    ),
 }
 
 ANSWERS = ".copier-answers.yml"

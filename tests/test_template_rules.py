@@ -4,13 +4,14 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import jinja2
 import pytest
 import yaml
 from copier._template import DEFAULT_EXCLUDE
 
+from tests import future
 from tests.releases import git, past_releases
-from tests.rendering import working_files
+from tests.rendering import render, working_files
+from tests.shell import CommandError
 from tests.variants import ADDITIVE, ROOT, STRUCTURAL, choices, manifest, questions
 
 TEMPLATE = ROOT / "template"
@@ -140,9 +141,13 @@ def test_nothing_needs_trust() -> None:
         assert migration.get("version"), f"without a version it would run on every update: {migration}"
 
 
-def test_an_undefined_name_is_an_error() -> None:
-    assert manifest()["_envops"]["undefined"] == "jinja2.StrictUndefined"
-    assert issubclass(jinja2.StrictUndefined, jinja2.Undefined)
+def test_an_undefined_name_is_an_error(template: Path, tmp_path: Path) -> None:
+    def misspell(root: Path) -> None:
+        readme = root / "template/README.md.jinja"
+        readme.write_text(f"{readme.read_text()}\n{{{{ project_nmae }}}}\n")
+
+    with pytest.raises(CommandError, match="project_nmae"):
+        render(future.release(template, tmp_path / "future", misspell), tmp_path / "service", {})
 
 
 def test_an_old_copier_is_refused() -> None:

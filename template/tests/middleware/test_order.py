@@ -11,10 +11,26 @@ from app.config import Settings
 from app.lifespan import State
 from app.logging import add_context
 from app.main import create_app
+from app.middleware.stack import build_stack
 from tests.support.client import client_of, problem, sign_up
 
 ORIGIN = {"Origin": "https://shop.example"}
 AROUND = {"x-request-id", "x-response-time", "access-control-allow-origin", "x-content-type-options"}
+
+
+# Owners and their proxies rely on it, also where a request does not show which one of two came first.
+ORDER = (
+    "StartupMessage",
+    "CORSMiddleware",
+    "CorrelationIdMiddleware",
+    "Timing",
+    "AccessLog",
+    "SecurityHeaders",
+    "Failures",
+    "BodyLimit",
+    "Authentication",
+    "RateLimit",
+)
 
 
 @pytest.fixture
@@ -27,6 +43,11 @@ def app(settings: Settings) -> FastAPI:
         raise ZeroDivisionError
 
     return app
+
+
+def test_order_is_this_one(settings: Settings) -> None:
+    names = [str(getattr(each.cls, "__name__", each.cls)) for each in build_stack(settings)]
+    assert tuple(names[: len(ORDER)]) == ORDER
 
 
 async def test_refused_request_has_everything_around_it_and_is_logged_with_its_user(
@@ -47,10 +68,14 @@ async def test_refused_request_has_everything_around_it_and_is_logged_with_its_u
 
 
 async def test_too_large_body_is_refused_before_anybody_is_asked_who_they_are(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/api/v1/users", content=b"x" * 2000, headers=ORIGIN)
+    headers = await sign_up(client) | ORIGIN
+    with structlog.testing.capture_logs(processors=[add_context]) as logs:
+        answer = await client.post("/api/v1/users", content=b"x" * 2000, headers=headers)
     problem(answer, 413, "content_too_large")
     assert set(answer.headers) >= AROUND
     assert "x-ratelimit-limit" not in answer.headers
+    (event,) = [log for log in logs if log["event"] == "request"]
+    assert "user_id" not in event
 
 
 async def test_bug_has_everything_around_it(client: httpx.AsyncClient) -> None:

@@ -104,14 +104,15 @@ def test_connections_lost_under_load_are_503s_and_nothing_else(tmp_path: Path, m
 
         with ThreadPoolExecutor(4) as threads:
             loads = [threads.submit(load) for _ in range(4)]
-            for _ in range(5):
+            for _ in range(100):
                 time.sleep(0.1)
                 cut_connections(migrated_url)
+                if 503 in codes:
+                    break
             stop.set()
             for each in loads:
                 each.result()
-        assert set(codes) <= {200, 503}
-        assert codes.count(200) > 0
+        assert set(codes) == {200, 503}
         # the last cut may not have been noticed yet
         server.wait_until_ready()
         assert server.client.get(ME, headers=headers).status_code == 200

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 import httpx2 as httpx
 
@@ -47,7 +46,7 @@ def run_command(working_directory: Path, database_url: str, *arguments: str, **v
 class Server:
     """A running service, and a client of it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, port: int) -> None:
         self.process = process
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE)
         self._log = log
@@ -75,8 +74,7 @@ class Server:
 
     def log(self) -> str:
         """All that it logged so far."""
-        self._log.seek(0)
-        return self._log.read().decode()
+        return self._log.read_text()
 
 
 @contextmanager
@@ -89,7 +87,7 @@ def serving(
         port = free.getsockname()[1]
     with (
         # a pipe that nobody reads would stop the service as soon as it is full
-        tempfile.TemporaryFile("a+b") as log,
+        tempfile.NamedTemporaryFile() as log,
         subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=working_directory,
@@ -99,7 +97,7 @@ def serving(
             start_new_session=True,
         ) as process,
     ):
-        server = Server(process, log, port)
+        server = Server(process, Path(log.name), port)
         try:
             yield server
         finally:
