@@ -43,7 +43,6 @@ class Follow:
         missing = merge.base.keys() - merge.found()
         self._kept_folders = {folder_of(path) for path in [*(merge.base.keys() & merge.found()), *fates.renamed]}
         self._changed = {path for path in merge.base.keys() & merge.new.keys() if merge.base[path] != merge.new[path]}
-        # there, but not as a file that could be merged into
         self.left_out = sorted((self._changed & missing) - fates.renamed.keys() - self._given_up(fates))
         self.given_up = sorted(self._changed & self._given_up(fates))
         self.conflicts: list[str] = []
@@ -65,7 +64,8 @@ class Follow:
         """Merge the change of a file; False when it is a conflict or left out, which is noted."""
         base, new = self._merge.base[path], self._merge.new[path]
         now = place.relative_to(self._root).as_posix()
-        mine = b"" if place.is_symlink() or now in self._merge.project.conflicts() else place.read_bytes()
+        is_mergeable = place.is_file() and not place.is_symlink() and now not in self._merge.project.conflicts()
+        mine = place.read_bytes() if is_mergeable else b""
         if b"\r\n" in mine:
             # as git wrote it here, and Copier did not
             base, new = (content.replace(b"\n", b"\r\n") for content in (base, new))
@@ -82,7 +82,7 @@ class Follow:
     def into_renamed_folders(self) -> list[str]:
         """Move files that are new to where their folder is now; return what was done."""
         done = []
-        for path in sorted(self._merge.new.keys() - self._merge.base.keys() - self._merge.before.keys()):
+        for path in sorted(self._merge.new.keys() - self._merge.base.keys() - self._merge.project.tracked()):
             place, now = self._root / path, self._place_of(path)
             if not now or not place.is_file():
                 continue
