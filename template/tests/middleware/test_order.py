@@ -19,7 +19,7 @@ AROUND = {"x-request-id", "x-response-time", "access-control-allow-origin", "x-c
 
 
 # Owners and their proxies rely on it, also where a request does not show which one of two came first.
-ORDER = (
+STACK = (
     "StartupMessage",
     "CORSMiddleware",
     "CorrelationIdMiddleware",
@@ -47,7 +47,7 @@ def app(settings: Settings) -> FastAPI:
 
 def test_order_is_this_one(settings: Settings) -> None:
     names = [str(getattr(each.cls, "__name__", each.cls)) for each in build_stack(settings)]
-    assert tuple(names[: len(ORDER)]) == ORDER
+    assert tuple(names[: len(STACK)]) == STACK
 
 
 async def test_refused_request_has_everything_around_it_and_is_logged_with_its_user(
