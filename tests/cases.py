@@ -85,5 +85,5 @@ def launcher(root: Path) -> str:
 
 
 def without(*tests: str) -> str:
-    """What `make test` is told to leave out these tests; without them coverage would say nothing."""
+    """The argument that makes `make test` skip these tests, and coverage with them: it would be too low."""
     return "PYTEST_ARGS=" + " ".join(["--no-cov", *(f"--ignore={path}" for path in tests)])

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tests import owner, rendering
+import yaml
+
+from tests import owner, rendering, simulated
 from tests.releases import release_all
 from tests.shell import run
 
@@ -44,6 +46,13 @@ def platform_revision(template: Path) -> None:
     head = "platform_" + max(path.name for path in revisions.glob("*.py")).partition("_")[0]
     (revisions / "9999_device.py").write_text(MIGRATION.format(head=head))
     owner.replace(template / MODEL, FIELD, ADDED + FIELD)
+
+
+def migration(template: Path, module: str) -> None:
+    """Add a migration to a release: the text of its module, and its entry in copier.yml."""
+    (template / f"hooks/migrations/v{VERSION.replace('.', '_')}.py").write_text(module)
+    entry = yaml.safe_dump({"_migrations": [simulated.entry(VERSION)]})
+    owner.replace(template / "copier.yml", "# 2. Questions", f"{entry}\n# 2. Questions")
 
 
 def release(template: Path, target: Path, *changes: Callable[[Path], None]) -> Path:

@@ -3,9 +3,7 @@
 import shutil
 from pathlib import Path
 
-import yaml
-
-from tests import future, owner, simulated
+from tests import future, owner
 from tests.life import HERE, THERE, tool
 from tests.shell import attempt, run
 
@@ -109,10 +107,7 @@ def test_update_moves_edits_with_their_file(project: Path, template: Path, tmp_p
     def rename(root: Path) -> None:
         (root / "template/src/app/api/ndjson.py").rename(root / "template/src/app/api/lines.py")
         step = 'move(update, "src/app/api/ndjson.py", "src/app/api/lines.py")'
-        module = f"from hooks.files import move\n\n\ndef after(update):\n    {step}\n"
-        (root / "hooks/migrations/v99_0_0.py").write_text(module)
-        entry = yaml.safe_dump({"_migrations": [simulated.entry(future.VERSION)]})
-        owner.replace(root / "copier.yml", "# 2. Questions", f"{entry}\n# 2. Questions")
+        future.migration(root, f"from hooks.files import move\n\n\ndef after(update):\n    {step}\n")
 
     file = project / "src/app/api/ndjson.py"
     file.write_text(file.read_text() + "\nOURS = 1\n")

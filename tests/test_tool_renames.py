@@ -1,13 +1,12 @@
-"""A release's change reaches a file wherever its owner moved it; what finds no place is told and kept."""
+"""A release's change is merged into a file that its owner moved; a change that cannot be merged is listed and kept."""
 
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests import future, owner, rendering, simulated
+from tests import future, owner, rendering
 from tests.life import tool
 from tests.shell import run
 
@@ -178,10 +177,7 @@ def test_an_answer_that_a_migration_moves_is_not_lost_under_a_new_name(
         for path in [root / "copier.yml", *(root / "template").rglob("*.jinja")]:
             path.write_text(path.read_text().replace("pool_profile", "pool_size"))
         step = 'rename_question(update, "pool_profile", "pool_size")'
-        module = f"from hooks.answers import rename_question\n\n\ndef before(update):\n    {step}\n"
-        (root / "hooks/migrations/v99_0_0.py").write_text(module)
-        entry = yaml.safe_dump({"_migrations": [simulated.entry(future.VERSION)]})
-        owner.replace(root / "copier.yml", "# 2. Questions", f"{entry}\n# 2. Questions")
+        future.migration(root, f"from hooks.answers import rename_question\n\n\ndef before(update):\n    {step}\n")
         config = root / "template/src/app/config.py.jinja"
         config.write_text(f"{config.read_text()}\n\nOF_THE_FUTURE = 1\n")
 

@@ -3,7 +3,7 @@
 import signal
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # whoever presses Ctrl-C while Copier is imported need not see where that was
+    # Ctrl-C while Copier is imported ends the process without a traceback
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -45,7 +45,7 @@ def overrides(written: str) -> list[str]:
 def main(given: list[str]) -> int:
     """Run one command and return its exit status."""
     asked = arguments(given)
-    # from here on there is something to tell whoever ends this
+    # raise KeyboardInterrupt from here on, so that the message about undoing is printed
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

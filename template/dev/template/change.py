@@ -144,7 +144,7 @@ def _settle(merge: Merge, follow: Follow, after: Project) -> dict[str, list[str]
 
 
 def _report(what: str, told: Mapping[str, list[str]]) -> int:
-    """Say what became of the project; return 1 if somebody has to look into it."""
+    """Print what was merged; return 1 if the owner has to resolve or port something."""
     print(f"Merged: {what}.")
     for title, lines in told.items():
         if lines:

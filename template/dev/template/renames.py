@@ -16,7 +16,7 @@ MOST_RENAMES = 20
 
 @dataclass
 class Fates:
-    """The new path of each file that was renamed, and those that were deleted; of others nothing certain is known."""
+    """The new path of each renamed file, and the paths of deleted files. What is in neither was split or rewritten."""
 
     renamed: dict[str, str] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)

@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # The documentation pages load scripts.
 _DOCS = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
 
-# Of those that OWASP recommends (https://owasp.org/www-project-secure-headers/), the ones that fit every response.
+# The headers of the OWASP list (https://owasp.org/www-project-secure-headers/) that fit every response.
 _ALWAYS = (
     # one year, in seconds
     (b"strict-transport-security", b"max-age=31536000"),
