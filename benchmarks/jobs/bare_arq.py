@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any
 
-from app.tasks.arq import POLL_DELAY
+from app.platform.jobs.arq import POLL_DELAY
 from arq.connections import ArqRedis, RedisSettings, create_pool
 from arq.constants import default_queue_name
 from arq.worker import Worker

@@ -3,15 +3,16 @@
 import asyncio
 import sys
 
-from app import jobs, logging
+from app import jobs
+from app.platform import logging
 from app.config import load_settings
-from app.db.session import Database
-from app.resources import open_resources
+from app.platform.db.session import Database
+from app.resources import Resources as open_resources
 from app.services import Services
-from app.tasks.models import OutboxMessage
-from app.tasks.outbox import Job, enqueue
-from app.tasks.registry import Handler, Registry
-from app.worker import work
+from app.platform.jobs.models import OutboxMessage
+from app.platform.jobs.outbox import Job, enqueue
+from app.platform.jobs.registry import Handler, Registry
+from app.platform.jobs.worker import work
 from sqlalchemy import func, select
 
 from benchmarks.jobs import client

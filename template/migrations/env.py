@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app import models
-from app.config import DatabaseSettings, load
-from app.db import driver, monitoring
+from app.platform.db import driver, monitoring
+from app.platform.settings import DatabaseSettings, load
 
 # Any number will do, as long as all releases of this service use the same.
 ADVISORY_LOCK = 5_461_234_987

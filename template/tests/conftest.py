@@ -18,23 +18,21 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app import logging
-from app.config import (
+from app.config import Settings
+from app.main import create_app
+from app.platform import logging
+from app.platform.db.session import Database
+from app.platform.http.lifespan import State
+from app.platform.settings import (
     AuthSettings,
     DatabaseSettings,
     Environment,
     HttpSettings,
     LogSettings,
     ProcessSettings,
-    Settings,
 )
-from app.db.session import Database
-from app.lifespan import State
-from app.main import create_app
-from app.rate_limits import RateLimiter
-from app.resources import Check, Resources
-from app.security import PasswordHasher
-from app.services import Services, build_services
+from app.resources import Resources
+from app.services import Services
 from dev import services as servers
 from tests.support.client import client_of
 from tests.support.databases import execute, migrate, scratch_database, settings_for, sibling
@@ -169,21 +167,14 @@ def sql_engine(request: pytest.FixtureRequest, database: Database, worker_engine
 @pytest.fixture
 async def resources(settings: Settings, database: Database) -> AsyncIterator[Resources]:
     """What the process would have opened, on the test's database."""
-    hasher = PasswordHasher(settings.auth)
-    yield Resources(
-        settings=settings,
-        database=database,
-        hasher=hasher,
-        limiter=RateLimiter(),
-        checks=(Check("postgresql", database.ping),),
-    )
-    hasher.close()
+    async with Resources(settings, database) as resources:
+        yield resources
 
 
 @pytest.fixture
 def services(resources: Resources) -> Services:
     """The services on the test's database."""
-    return build_services(resources)
+    return Services(resources)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dev.template.project import Project, git
 
 
 def module(path: str) -> str:
-    """The name by which a file is imported: `src/app/db/dao/__init__.py` is `app.db.dao`."""
+    """The name by which a file is imported: `src/app/platform/db/dao/__init__.py` is `app.platform.db.dao`."""
     return ".".join(Path(path.removeprefix("src/")).with_suffix("").parts).removesuffix(".__init__")
 
 

@@ -12,11 +12,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, update
 
-from app.api.dependencies import CallerId, CurrentActor
-from app.context import Actor, actor
-from app.db.session import Database
+from app.features.users.models import User
+from app.platform.auth.dependencies import CallerId, CurrentActor
+from app.platform.context import Actor, actor
+from app.platform.db.session import Database
 from app.services import Services
-from app.users.models import User
 from tests.support.client import bearer, problem, sign_in, sign_up
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"})

@@ -10,9 +10,9 @@ import jwt
 import pytest
 from sqlalchemy import select, update
 
-from app.auth.models import RefreshToken
 from app.config import Settings
-from app.db.session import Database
+from app.platform.auth.models import RefreshToken
+from app.platform.db.session import Database
 from tests.support.client import PASSWORD, bearer, problem, sign_in, sign_up
 
 TOKEN = "/api/v1/auth/token"

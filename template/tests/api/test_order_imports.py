@@ -7,8 +7,8 @@ import httpx2 as httpx
 import pytest
 
 from app.config import Settings
-from app.lifespan import State
 from app.main import create_app
+from app.platform.http.lifespan import State
 from tests.support.client import client_of, problem, sign_up
 
 ORDERS = "/api/v1/orders"

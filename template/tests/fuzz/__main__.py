@@ -11,7 +11,6 @@ from tests.support.client import PASSWORD
 from tests.support.databases import migrate
 from tests.support.server import Server, environment, serving
 
-ROOT = Path(__file__).parents[2]
 ADMIN = "ada@example.com"
 # leaves nobody to call the other operations, so it has a run of its own
 CLOSES_THE_ACCOUNT = "delete_me"
@@ -43,9 +42,7 @@ def main() -> int:
     """0 when nothing was found."""
     with servers.postgres() as url, tempfile.TemporaryDirectory() as elsewhere:
         migrate(url)
-        source = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
-        command = ("tests.fuzz.service",)
-        with serving(Path(elsewhere), url, command=command, PYTHONPATH=source, **UNLIMITED) as server:
+        with serving(Path(elsewhere), url, **UNLIMITED) as server:
             server.wait_until_ready()
             token = sign_up(server, url)
             found = fuzz(server, token, "--exclude-operation-id", CLOSES_THE_ACCOUNT)

@@ -10,8 +10,8 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.config import DatabaseSettings, PoolProfile
-from app.db import driver, migrations
+from app.platform.db import driver, migrations
+from app.platform.settings import DatabaseSettings, PoolProfile
 
 
 def settings_for(url: str, **values: object) -> DatabaseSettings:

@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.config import DatabaseSettings
-from app.db.session import Database
+from app.platform.db.session import Database
+from app.platform.settings import DatabaseSettings
 
 
 class SavepointDatabase(Database):

@@ -1,1 +1,0 @@
-"""The HTTP surface: routes, and how failures look."""

@@ -1,0 +1,25 @@
+"""What routes ask for of the service; the platform's own are in `platform/http/` and `platform/auth/`."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from app.resources import Resources
+from app.services import Services
+
+
+async def get_resources(request: Request) -> Resources:
+    """Return the resources of this process."""
+    resources: Resources = request.state.resources
+    return resources
+
+
+async def get_services(request: Request) -> Services:
+    """Return the services of this process."""
+    services: Services = request.state.services
+    return services
+
+
+ResourcesDep = Annotated[Resources, Depends(get_resources)]
+ServicesDep = Annotated[Services, Depends(get_services)]
+# add your own below

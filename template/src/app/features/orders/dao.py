@@ -1,0 +1,61 @@
+"""The queries for orders."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload, selectinload
+
+from app.features.orders.models import Order, OrderLine, OrderStatus
+from app.features.orders.schemas import StatusSummary
+from app.platform.db.dao.base import BaseDAO
+from app.platform.db.pagination import Page, PageRequest
+
+
+class OrderLineDAO(BaseDAO[OrderLine]):
+    """Lines of orders, for bulk work; otherwise they come and go with their order."""
+
+    model = OrderLine
+
+
+class OrderDAO(BaseDAO[Order]):
+    """Orders with their lines. Every query names the owner: another user's order does not exist."""
+
+    model = Order
+
+    async def find(self, owner: UUID, order_id: UUID) -> Order | None:
+        """The order with its lines, in one statement."""
+        query = self.querier.filter(id=order_id, user_id=owner)
+        return await query.options(joinedload(Order.lines)).one_or_none()
+
+    async def lock(self, owner: UUID, order_id: UUID) -> Order | None:
+        """The order, locked until the transaction ends; waits for whoever has it now."""
+        return await self.querier.filter(id=order_id, user_id=owner).for_update().one_or_none()
+
+    async def update_status(self, owner: UUID, order_id: UUID, status: OrderStatus) -> Order:
+        """Change the status of an order that is there; the order with its lines."""
+        query = self.updater.filter(id=order_id, user_id=owner).values(status=status)
+        (order,) = await query.returning(selectinload(Order.lines)).execute()
+        return order
+
+    async def page_of(self, owner: UUID, request: PageRequest, status: OrderStatus | None) -> Page[Order]:
+        """One page of the owner's orders with their lines, in two statements."""
+        query = self.querier.filter(user_id=owner).options(selectinload(Order.lines))
+        if status:
+            query = query.filter(status=status)
+        return await query.page(request)
+
+    async def summary(self, owner: UUID) -> Sequence[StatusSummary]:
+        """Count and total per status."""
+        query = (
+            select(
+                Order.status,
+                func.count().label("count"),
+                func.sum(Order.total_cents).label("total_cents"),
+            )
+            .where(Order.user_id == owner)
+            .group_by(Order.status)
+            .order_by(Order.status)
+        )
+        async with self._provider.read() as session:
+            return [StatusSummary.model_validate(row) for row in await session.execute(query)]

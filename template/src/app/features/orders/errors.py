@@ -1,0 +1,27 @@
+"""How dealing with orders can fail."""
+
+from app.platform.errors import AppError
+
+
+class OrderNotFound(AppError):
+    """The caller has no such order; another user's looks the same."""
+
+    status = 404
+    code = "order_not_found"
+    title = "Order not found"
+
+
+class OrderNotPayable(AppError):
+    """The order was paid or cancelled before."""
+
+    status = 409
+    code = "order_not_payable"
+    title = "Order cannot be paid or cancelled any more"
+
+
+class InvalidImport(AppError):
+    """A line of an import is not an order."""
+
+    status = 422
+    code = "invalid_import"
+    title = "Import refused, nothing was stored"

@@ -1,0 +1,58 @@
+"""The queries for orders."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import joinedload, selectinload
+
+from app.features.orders.models import Order, OrderLine, OrderStatus
+from app.features.orders.schemas import StatusSummary
+from app.platform.db.pagination import Page, PageRequest
+from app.platform.db.repository import AsyncRepository
+
+
+class OrderRepository(AsyncRepository[Order]):
+    """Orders with their lines. Every query names the owner: another user's order does not exist."""
+
+    model = Order
+
+    async def find(self, owner: UUID, order_id: UUID) -> Order | None:
+        """The order with its lines, in one statement."""
+        query = select(Order).where(Order.id == order_id, Order.user_id == owner)
+        rows = await self._session.scalars(query.options(joinedload(Order.lines)))
+        return rows.unique().one_or_none()
+
+    async def lock(self, owner: UUID, order_id: UUID) -> Order | None:
+        """The order with its lines, locked until the transaction ends; waits for whoever has it now."""
+        query = select(Order).where(Order.id == order_id, Order.user_id == owner)
+        query = query.options(selectinload(Order.lines)).with_for_update()
+        # what the session read before it had the lock may be out of date
+        return await self._session.scalar(query.execution_options(populate_existing=True))
+
+    async def page_of(self, owner: UUID, request: PageRequest, status: OrderStatus | None) -> Page[Order]:
+        """One page of the owner's orders with their lines, in two statements."""
+        where = [Order.user_id == owner]
+        if status:
+            where.append(Order.status == status)
+        return await self.page(request, *where, options=[selectinload(Order.lines)])
+
+    async def summary(self, owner: UUID) -> Sequence[StatusSummary]:
+        """Count and total per status."""
+        query = (
+            select(
+                Order.status,
+                func.count().label("count"),
+                func.sum(Order.total_cents).label("total_cents"),
+            )
+            .where(Order.user_id == owner)
+            .group_by(Order.status)
+            .order_by(Order.status)
+        )
+        return [StatusSummary.model_validate(row) for row in await self._session.execute(query)]
+
+    async def insert_rows(self, orders: Sequence[dict[str, Any]], lines: Sequence[dict[str, Any]]) -> None:
+        """Insert many orders and their lines, without making objects of them."""
+        await self._session.execute(insert(Order), orders)
+        await self._session.execute(insert(OrderLine), lines)

@@ -1,0 +1,84 @@
+"""Orders of the caller. Another user's order is answered like one that does not exist."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, status
+
+from app.dependencies import ServicesDep
+from app.features.orders.errors import InvalidImport, OrderNotFound, OrderNotPayable
+from app.features.orders.models import OrderStatus
+from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
+from app.platform.auth.dependencies import AUTHENTICATED, CallerId, CurrentActor
+from app.platform.db.pagination import Page
+from app.platform.http import ndjson
+from app.platform.http.dependencies import IdempotencyKey, Paging
+from app.platform.http.errors import UnsupportedType
+from app.platform.http.limits import large_body
+from app.platform.http.openapi import responses
+from app.platform.idempotency import Claim, IdempotencyKeyReused
+
+router = APIRouter(prefix="/orders", tags=["orders"], responses=AUTHENTICATED)
+
+_NDJSON = "application/x-ndjson"
+_IMPORT_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "JSON lines: one item each, without brackets and commas around them.",
+        "content": {_NDJSON: {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/OrderCreate"}}}},
+    }
+}
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, responses=responses(IdempotencyKeyReused))
+async def create_order(
+    body: OrderCreate, caller: CurrentActor, services: ServicesDep, key: IdempotencyKey = None
+) -> OrderRead:
+    """Place an order."""
+    claim = Claim.of(caller.user_id, key, "create_order", body) if key else None
+    return await services.orders.create(caller.user_id, body, claim)
+
+
+@router.get("")
+async def list_orders(
+    caller: CallerId,
+    services: ServicesDep,
+    paging: Paging,
+    status: Annotated[OrderStatus | None, Query(description="Only these.")] = None,
+) -> Page[OrderRead]:
+    """Show one's own orders, newest first."""
+    return await services.orders.page(caller, paging, status)
+
+
+@router.get("/summary")
+async def summarize_orders(caller: CallerId, services: ServicesDep) -> OrderSummary:
+    """Show how many orders there are, and what they cost, by status."""
+    return await services.orders.summary(caller)
+
+
+@router.post("/import", responses=responses(InvalidImport, UnsupportedType), openapi_extra=_IMPORT_BODY)
+@large_body
+async def import_orders(request: Request, caller: CurrentActor, services: ServicesDep) -> ImportResult:
+    """Store many orders, all or none."""
+    if request.headers.get("content-type", "").partition(";")[0].strip() != _NDJSON:
+        raise UnsupportedType(f"Send {_NDJSON}.")
+    orders = ndjson.batches(request.stream(), OrderCreate, InvalidImport)
+    return ImportResult(imported=await services.orders.import_all(caller.user_id, orders))
+
+
+@router.get("/{order_id:uuid}", responses=responses(OrderNotFound))
+async def get_order(order_id: UUID, caller: CallerId, services: ServicesDep) -> OrderRead:
+    """Show one of one's own orders."""
+    return await services.orders.get(caller, order_id)
+
+
+@router.post("/{order_id:uuid}/pay", responses=responses(OrderNotFound, OrderNotPayable))
+async def pay_order(order_id: UUID, caller: CurrentActor, services: ServicesDep) -> OrderRead:
+    """Pay a pending order; of two payers at once, one wins."""
+    return await services.orders.pay(caller.user_id, order_id)
+
+
+@router.post("/{order_id:uuid}/cancel", responses=responses(OrderNotFound, OrderNotPayable))
+async def cancel_order(order_id: UUID, caller: CurrentActor, services: ServicesDep) -> OrderRead:
+    """Cancel a pending order."""
+    return await services.orders.cancel(caller.user_id, order_id)

@@ -1,0 +1,77 @@
+"""What goes in and out about orders."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from app.features.orders.models import OrderStatus
+from app.platform.schemas import Integer, RequestModel, ResponseModel
+
+_Sku = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["TEA-250"])]
+
+
+class LineCreate(RequestModel):
+    """One product to order."""
+
+    sku: _Sku
+    quantity: Integer = Field(ge=1, le=10_000, examples=[2])
+    unit_price_cents: Integer = Field(ge=0, le=100_000_000, examples=[499])
+
+
+class OrderCreate(RequestModel):
+    """An order to be placed."""
+
+    lines: list[LineCreate] = Field(min_length=1, max_length=100)
+
+
+class LineRead(ResponseModel):
+    """One product of an order."""
+
+    sku: str
+    quantity: int
+    unit_price_cents: int
+
+
+class OrderRead(ResponseModel):
+    """An order with its lines."""
+
+    id: UUID
+    status: OrderStatus
+    total_cents: int = Field(examples=[998])
+    created_at: datetime
+    updated_at: datetime
+    lines: list[LineRead]
+
+
+class StatusSummary(ResponseModel):
+    """How many orders have a status, and what they cost together."""
+
+    status: OrderStatus
+    count: int
+    total_cents: int
+
+
+class OrderSummary(ResponseModel):
+    """All orders of a user by status; statuses without an order are left out."""
+
+    count: int
+    total_cents: int
+    by_status: list[StatusSummary]
+
+    @classmethod
+    def of(cls, by_status: Sequence[StatusSummary]) -> "OrderSummary":
+        """The sums over all statuses."""
+        return cls(
+            count=sum(part.count for part in by_status),
+            total_cents=sum(part.total_cents for part in by_status),
+            by_status=list(by_status),
+        )
+
+
+class ImportResult(ResponseModel):
+    """How many orders an import stored."""
+
+    imported: int

@@ -1,0 +1,28 @@
+"""What others are told about orders."""
+
+from datetime import datetime
+from uuid import UUID
+
+from app.features.orders.schemas import LineRead, OrderRead
+from app.platform.schemas import ResponseModel
+
+
+class Receipt(ResponseModel):
+    """A paid order, as its receivers see it."""
+
+    order_id: UUID
+    user_id: UUID
+    paid_at: datetime
+    total_cents: int
+    lines: list[LineRead]
+
+    @classmethod
+    def of(cls, owner: UUID, order: OrderRead) -> "Receipt":
+        """The receipt of an order of that user."""
+        return cls(
+            order_id=order.id,
+            user_id=owner,
+            paid_at=order.updated_at,
+            total_cents=order.total_cents,
+            lines=order.lines,
+        )

@@ -1,0 +1,88 @@
+"""What the jobs about orders do."""
+
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID
+
+import structlog
+from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.features.orders.errors import OrderNotFound
+from app.features.orders.models import Order, OrderStatus
+from app.features.orders.service import OrderService
+from app.features.payments.jobs import DELIVER_RECEIPT
+from app.features.payments.schemas import Receipt
+from app.features.payments.settings import PaymentSettings
+from app.platform.concurrency import fan_out
+from app.platform.db.session import SessionProvider
+from app.platform.http_client import HttpClient
+from app.platform.jobs.attempt import PermanentFailure
+from app.platform.jobs.outbox import enqueue
+
+log = structlog.get_logger(__name__)
+
+# orders that one statement cancels: few enough to hold no lock for long
+BATCH = 1000
+# receivers that are called at a time: silent ones must not keep the others waiting for longer than the job may take
+RECEIVERS = 20
+
+
+class PaymentService:
+    """Receipts of what was paid, and the end of what was not."""
+
+    def __init__(self, database: SessionProvider, http: HttpClient, settings: PaymentSettings) -> None:
+        self._database = database
+        self._http = http
+        self._settings = settings
+
+    async def order_paid(self, session: AsyncSession, owner: UUID, order_id: UUID) -> None:
+        """Have the receipt of an order delivered once the session's transaction commits, if there are receivers."""
+        if self._settings.webhook_urls:
+            await enqueue(session, DELIVER_RECEIPT, owner=owner, order_id=order_id)
+
+    async def deliver_receipt(self, owner: UUID, order_id: UUID) -> None:
+        """Send the receipt of an order to all receivers, who know repetitions by their `Idempotency-Key`.
+
+        Raises:
+            PermanentFailure: there is no such order any more.
+            ExceptionGroup: some receivers did not take it.
+        """
+        try:
+            order = await OrderService(self._database).get(owner, order_id)
+        except OrderNotFound as error:
+            raise PermanentFailure(str(error)) from None
+        body = Receipt.of(owner, order).model_dump_json().encode()
+        headers = {"Idempotency-Key": f"receipt-{order_id}"}
+
+        async def deliver(url: str) -> None:
+            await self._http.post(url, body, headers, seconds=self._settings.webhook_timeout)
+
+        await fan_out(deliver, self._settings.webhook_urls, limit=RECEIVERS)
+
+    async def cancel_unpaid(self) -> int:
+        """Cancel what is unpaid for longer than `PAYMENTS_UNPAID_AFTER`, and return how many orders that were.
+
+        Each batch is a transaction, so an interruption loses only the last one. Orders that somebody is just paying are
+        left alone.
+        """
+        cancelled = 0
+        while batch := await self._cancel_batch():
+            cancelled += batch
+        log.info("unpaid_orders_cancelled", count=cancelled)
+        return cancelled
+
+    async def _cancel_batch(self) -> int:
+        age = timedelta(seconds=self._settings.unpaid_after)
+        # not a subquery, which PostgreSQL may run more than once, and so find more than BATCH
+        unpaid = (
+            select(Order.id)
+            .where(Order.status == OrderStatus.PENDING, Order.created_at < func.now() - age)
+            .limit(BATCH)
+            .with_for_update(skip_locked=True)
+            .cte("unpaid")
+        )
+        cancel = update(Order).where(Order.id == unpaid.c.id).values(status=OrderStatus.CANCELLED)
+        async with self._database.transaction() as session:
+            result = await session.execute(cancel, execution_options={"synchronize_session": False})
+            return cast("CursorResult[Any]", result).rowcount

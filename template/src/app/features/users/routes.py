@@ -1,0 +1,57 @@
+"""Users: registration, one's own account, administration."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, status
+
+from app.dependencies import ServicesDep
+from app.features.users.dependencies import ActiveUser, AdminUser
+from app.features.users.errors import EmailTaken, UserNotFound
+from app.features.users.schemas import UserCreate, UserRead, UserUpdate
+from app.platform.auth.dependencies import ADMIN_ONLY, AUTHENTICATED
+from app.platform.db.pagination import Page
+from app.platform.errors import Forbidden
+from app.platform.http.dependencies import Paging
+from app.platform.http.openapi import responses
+
+router = APIRouter(prefix="/users", tags=["users"])
+
+
+@router.post("", status_code=status.HTTP_201_CREATED, responses=responses(EmailTaken))
+async def create_user(body: UserCreate, services: ServicesDep) -> UserRead:
+    """Register."""
+    return await services.users.create(body)
+
+
+@router.get("/me", responses=AUTHENTICATED)
+async def get_me(user: ActiveUser) -> UserRead:
+    """Show one's own account."""
+    return user
+
+
+@router.patch("/me", responses=AUTHENTICATED)
+async def update_me(body: UserUpdate, user: ActiveUser, services: ServicesDep) -> UserRead:
+    """Change one's own account."""
+    return await services.users.update(user.id, body)
+
+
+@router.delete("/me", status_code=status.HTTP_204_NO_CONTENT, responses=AUTHENTICATED)
+async def delete_me(user: ActiveUser, services: ServicesDep) -> None:
+    """Close one's own account; its access token is worthless from now on."""
+    await services.users.delete(user.id)
+
+
+@router.get("/{user_id:uuid}", responses=ADMIN_ONLY | responses(UserNotFound))
+async def get_user(user_id: UUID, user: ActiveUser, services: ServicesDep) -> UserRead:
+    """Show an account: one's own, or, to administrators, anybody's."""
+    if user_id == user.id:
+        return user
+    if not user.is_admin:
+        raise Forbidden
+    return await services.users.get(user_id)
+
+
+@router.get("", responses=ADMIN_ONLY)
+async def list_users(paging: Paging, _admin: AdminUser, services: ServicesDep) -> Page[UserRead]:
+    """Show all accounts to administrators, newest first."""
+    return await services.users.page(paging)

@@ -1,0 +1,48 @@
+"""What goes in and out about users."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from app.platform.schemas import RequestModel, ResponseModel, Text
+
+# What a browser's email field accepts (WHATWG HTML, "valid e-mail address"), with a dot in the domain.
+_EMAIL = (
+    r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+    r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+$"
+)
+
+Email = Annotated[
+    str,
+    Field(max_length=254, pattern=_EMAIL, examples=["ada@example.com"]),
+    AfterValidator(str.lower),
+]
+Password = Annotated[SecretStr, Field(min_length=8, max_length=128, examples=["correct horse battery"])]
+FullName = Annotated[Text, Field(min_length=1, max_length=200, examples=["Ada Lovelace"])]
+
+
+class UserCreate(RequestModel):
+    """A registration."""
+
+    email: Email
+    password: Password
+    full_name: FullName | None = None
+
+
+class UserUpdate(RequestModel):
+    """The fields to change; those left out stay as they are."""
+
+    full_name: FullName | None = None
+
+
+class UserRead(ResponseModel):
+    """A user, as others may see them."""
+
+    id: UUID
+    email: str = Field(examples=["ada@example.com"])
+    full_name: str | None = Field(examples=["Ada Lovelace"])
+    is_active: bool
+    is_admin: bool
+    created_at: datetime

@@ -1,0 +1,51 @@
+"""The middleware, in order: what surrounds a request, outermost first."""
+
+from limits import parse
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from app.config import Settings
+from app.platform.http.limits import OPERATIONS, SIGN_IN, large_body_paths
+from app.platform.http.middleware.access_log import AccessLogMiddleware
+from app.platform.http.middleware.authentication import AuthenticationMiddleware
+from app.platform.http.middleware.body_limit import BodyLimitMiddleware
+from app.platform.http.middleware.rate_limit import RateLimitMiddleware
+from app.platform.http.middleware.request_id import request_id_middleware
+from app.platform.http.middleware.security_headers import SecurityHeadersMiddleware
+from app.platform.http.middleware.startup import StartupMessageMiddleware
+from app.platform.http.middleware.timing import TimingMiddleware
+from app.platform.http.middleware.unexpected_errors import UnexpectedErrorMiddleware
+from app.routes import ROUTERS
+
+
+def build_stack(settings: Settings) -> list[Middleware]:
+    """The middleware, outermost first: each one sees what those below it did, also when they refused the request."""
+    http = settings.http
+    return [
+        Middleware(StartupMessageMiddleware),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=http.cors_origins,
+            allow_methods=["DELETE", "GET", "PATCH", "POST", "PUT"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
+            expose_headers=["Retry-After", "X-Request-ID", "X-Response-Time"],
+        ),
+        request_id_middleware(),
+        Middleware(TimingMiddleware),
+        Middleware(AccessLogMiddleware, exclude=OPERATIONS),
+        Middleware(SecurityHeadersMiddleware),
+        Middleware(UnexpectedErrorMiddleware),
+        Middleware(
+            BodyLimitMiddleware,
+            max_bytes=http.max_body_bytes,
+            per_path=dict.fromkeys(large_body_paths(ROUTERS), http.max_import_bytes),
+        ),
+        Middleware(AuthenticationMiddleware, settings=settings.auth),
+        Middleware(
+            RateLimitMiddleware,
+            limit=parse(http.rate_limit),
+            per_path={SIGN_IN: parse(http.login_rate_limit)},
+            exclude=OPERATIONS,
+        ),
+        # add your own below
+    ]

@@ -1,1 +1,0 @@
-"""What surrounds every request: see stack.py for the order."""

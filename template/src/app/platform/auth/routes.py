@@ -1,0 +1,34 @@
+"""Signing in, staying signed in, signing out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, status
+
+from app.platform.auth.dependencies import AuthServiceDep
+from app.platform.auth.errors import InvalidCredentials, InvalidRefreshToken
+from app.platform.auth.schemas import RefreshRequest, SignInForm, TokenPair
+from app.platform.http.openapi import responses
+
+router = APIRouter(prefix="/auth", tags=["auth"])
+
+
+@router.post("/token", responses=responses(InvalidCredentials))
+async def sign_in(form: Annotated[SignInForm, Form()], service: AuthServiceDep) -> TokenPair:
+    """Exchange an email address and a password for a pair of tokens."""
+    return await service.sign_in(form.username, form.password.get_secret_value())
+
+
+@router.post("/refresh", responses=responses(InvalidRefreshToken))
+async def refresh(body: RefreshRequest, service: AuthServiceDep) -> TokenPair:
+    """Exchange a refresh token for a new pair.
+
+    For some seconds a used token gets the same refresh token again, for two tabs at once or an answer that was lost.
+    Using it later revokes all tokens that came from the same sign-in.
+    """
+    return await service.refresh(body.refresh_token.get_secret_value())
+
+
+@router.post("/logout", status_code=status.HTTP_204_NO_CONTENT)
+async def sign_out(body: RefreshRequest, service: AuthServiceDep) -> None:
+    """Revoke a refresh token and all that came from the same sign-in."""
+    await service.sign_out(body.refresh_token.get_secret_value())

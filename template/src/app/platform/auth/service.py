@@ -1,0 +1,169 @@
+"""Signing in, rotating refresh tokens, signing out.
+
+The same in every style of data access: the template owns this table, and a switch of style should not touch security.
+"""
+
+from datetime import timedelta
+from typing import NamedTuple, Protocol
+from uuid import UUID, uuid4
+
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.platform import security
+from app.platform.auth.errors import InvalidCredentials, InvalidRefreshToken
+from app.platform.auth.models import RefreshToken
+from app.platform.auth.schemas import TokenPair
+from app.platform.context import Actor
+from app.platform.db.session import SessionProvider
+from app.platform.settings import AuthSettings
+
+# A client refreshes a few times within the grace. More than this is a loop, which must not make the query longer.
+_MAX_SUCCESSORS = 32
+# Times are compared by the database's clock: each instance has one of its own.
+_VALID = (RefreshToken.revoked_at.is_(None), RefreshToken.expires_at > func.now())
+
+
+class _Successor(NamedTuple):
+    user_id: UUID
+    token: str
+
+
+class Accounts(Protocol):
+    """What signing in asks of whoever keeps the accounts: `app/features/users/`."""
+
+    async def authenticate(self, email: str, password: str) -> Actor | None:
+        """Return the active user with this address and password."""
+
+    async def active_actor(self, user_id: UUID) -> Actor | None:
+        """Return the user with the rights of now; `None` when there is no such active user."""
+
+
+class AuthService:
+    """Tokens for users."""
+
+    def __init__(self, database: SessionProvider, accounts: Accounts, settings: AuthSettings) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._settings = settings
+
+    async def active_actor(self, user_id: UUID) -> Actor | None:
+        """Return the user with the rights of now; `None` when there is no such active user."""
+        return await self._accounts.active_actor(user_id)
+
+    async def sign_in(self, email: str, password: str) -> TokenPair:
+        """Begin a new family of refresh tokens.
+
+        Raises:
+            InvalidCredentials: no active user has this address and this password.
+        """
+        actor = await self._accounts.authenticate(email, password)
+        if actor is None:
+            raise InvalidCredentials
+        async with self._database.transaction() as session:
+            refresh_token = security.new_opaque_token()
+            await self._add(session, refresh_token, actor.user_id, family_id=uuid4())
+        return self._pair(actor, refresh_token)
+
+    async def refresh(self, token: str) -> TokenPair:
+        """Exchange a refresh token for a new pair.
+
+        For `AUTH_REFRESH_GRACE` seconds a used token gets its successor again. One that is used later was stolen: its
+        family is revoked.
+
+        Raises:
+            InvalidRefreshToken: it is unknown, expired, revoked or used too long ago, or its user is no longer active.
+        """
+        async with self._database.transaction() as session:
+            # raising in here would roll the revocation back
+            successor = await self._use(session, token) or await self._use_again(session, token)
+        actor = successor and await self._accounts.active_actor(successor.user_id)
+        if not actor or not successor:
+            raise InvalidRefreshToken
+        return self._pair(actor, successor.token)
+
+    async def sign_out(self, token: str) -> None:
+        """Revoke the family of a refresh token; an unknown one is nothing to complain about."""
+        family = select(RefreshToken.family_id).where(RefreshToken.token_digest == security.digest(token))
+        async with self._database.transaction() as session:
+            await self._revoke(session, RefreshToken.family_id.in_(family))
+
+    async def forget_expired(self) -> int:
+        """Delete the tokens that have expired, and return how many."""
+        expired = delete(RefreshToken).where(RefreshToken.expires_at < func.now())
+        async with self._database.transaction() as session:
+            result = await session.execute(expired.returning(RefreshToken.id))
+            return len(result.all())
+
+    async def _use(self, session: AsyncSession, token: str) -> _Successor | None:
+        """Exchange an unused token. Of two requests with it, the second waits here for the first and finds it used."""
+        use = (
+            update(RefreshToken)
+            .where(RefreshToken.token_digest == security.digest(token), RefreshToken.used_at.is_(None), *_VALID)
+            .values(used_at=func.now())
+            .returning(RefreshToken.user_id, RefreshToken.family_id)
+        )
+        used = (await session.execute(use)).one_or_none()
+        if used is None:
+            return None
+        successor = security.successor_of(token, self._settings)
+        await self._add(session, successor, used.user_id, used.family_id)
+        return _Successor(used.user_id, successor)
+
+    async def _use_again(self, session: AsyncSession, token: str) -> _Successor | None:
+        """Give the successor of a used token again within the grace, and revoke its family after it."""
+        # now() is when this request came: waiting for the lock of another one does not count
+        just_used = RefreshToken.used_at > func.now() - timedelta(seconds=self._settings.refresh_grace)
+        find = (
+            select(RefreshToken.user_id, RefreshToken.family_id, just_used.label("just_used"))
+            .where(RefreshToken.token_digest == security.digest(token), RefreshToken.used_at.is_not(None), *_VALID)
+            .with_for_update()
+        )
+        used = (await session.execute(find)).one_or_none()
+        if used is None:
+            return None
+        # with a grace of 0 the comparison is not enough: the request that used the token may have come after this one
+        if not self._settings.refresh_grace or not used.just_used:
+            await self._revoke(session, RefreshToken.family_id == used.family_id)
+            return None
+        newest = await self._newest_successor(session, token)
+        return _Successor(used.user_id, newest) if newest else None
+
+    async def _newest_successor(self, session: AsyncSession, token: str) -> str | None:
+        """The unused one of a token's successors; `None` when they were made with another key."""
+        by_digest: dict[str, str] = {}
+        for _ in range(_MAX_SUCCESSORS):
+            token = security.successor_of(token, self._settings)
+            by_digest[security.digest(token)] = token
+        unused = select(RefreshToken.token_digest).where(
+            RefreshToken.token_digest.in_(by_digest), RefreshToken.used_at.is_(None)
+        )
+        found = await session.scalar(unused)
+        return by_digest[found] if found else None
+
+    @staticmethod
+    async def _revoke(session: AsyncSession, family: ColumnElement[bool]) -> None:
+        """Revoke until nothing is left: a statement does not see the new token of a refresh that it had to wait for."""
+        revoke = (
+            update(RefreshToken)
+            .where(family, RefreshToken.revoked_at.is_(None))
+            .values(revoked_at=func.now())
+            .returning(RefreshToken.id)
+        )
+        while (await session.execute(revoke)).all():
+            pass
+
+    async def _add(self, session: AsyncSession, token: str, user_id: UUID, family_id: UUID) -> None:
+        expires_at = func.now() + timedelta(seconds=self._settings.refresh_token_ttl)
+        await session.execute(
+            insert(RefreshToken).values(
+                user_id=user_id, family_id=family_id, token_digest=security.digest(token), expires_at=expires_at
+            )
+        )
+
+    def _pair(self, actor: Actor, refresh_token: str) -> TokenPair:
+        return TokenPair(
+            access_token=security.issue_access_token(actor, self._settings),
+            refresh_token=refresh_token,
+            expires_in=int(self._settings.access_token_ttl),
+        )

@@ -1,0 +1,60 @@
+"""Runs commands: `python -m app <command>`."""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.platform import logging
+from app.platform.db import startup
+from app.platform.errors import AppError, StartupError
+from app.platform.settings import ConfigError, LogSettings, ProcessSettings, load
+
+PROGRAM = "python -m app"
+
+
+def _positional(parser: argparse.ArgumentParser, function: Callable[..., None]) -> None:
+    for name in inspect.signature(function).parameters:
+        parser.add_argument(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A function that is called from the command line under its own name; its docstring is the help.
+
+    Without `add_arguments` each of its parameters is a positional argument, and gets text.
+    """
+
+    function: Callable[..., None]
+    add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+        """Make it one of the commands."""
+        name, text = self.function.__name__.replace("_", "-"), self.function.__doc__
+        parser = commands.add_parser(name, help=text, description=text)
+        parser.set_defaults(function=self.function)
+        if self.add_arguments:
+            self.add_arguments(parser)
+        else:
+            _positional(parser, self.function)
+
+
+def run(description: str | None, commands: Iterable[Command]) -> None:
+    """Run the command that is asked for; a problem that somebody can mend is one line, with exit status 1."""
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=description)
+    known = parser.add_subparsers(required=True)
+    for each in commands:
+        each.add_to(known)
+    arguments = vars(parser.parse_args())
+    try:
+        logging.configure(load(LogSettings), load(ProcessSettings).environment)
+        arguments.pop("function")(**arguments)
+    except (AppError, ConfigError, StartupError) as error:
+        sys.exit(f"{PROGRAM}: {error}")
+    except SQLAlchemyError as error:
+        if (reason := startup.temporary(error)) is None:
+            raise
+        sys.exit(f"{PROGRAM}: PostgreSQL cannot do this now: {reason}")

@@ -1,0 +1,88 @@
+"""The base of all DAOs: the queries every model needs, each a unit of work of its own."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy import insert
+from sqlalchemy.orm.interfaces import ORMOption
+
+from app.platform.db.base import Base
+from app.platform.db.dao.builders import CountBuilder, QueryBuilder
+from app.platform.db.dao.updates import UpdateBuilder
+from app.platform.db.session import SessionProvider
+
+ModelT = TypeVar("ModelT", bound=Base)
+ItemT = TypeVar("ItemT")
+
+_CHUNK = 1000
+
+
+class BaseDAO(Generic[ModelT]):
+    """Data access for one model. Give a subclass its `model`, and a method for every query that has a name.
+
+    Each call is a unit of work: it reads in autocommit, or writes and commits. To make several calls one transaction,
+    use `execute_transaction` and build the DAO on the session provider it hands out.
+    """
+
+    model: ClassVar[type[Any]]
+
+    def __init__(self, session_provider: SessionProvider) -> None:
+        self._provider = session_provider
+
+    @property
+    def querier(self) -> QueryBuilder[ModelT]:
+        """Begin a query for rows."""
+        return QueryBuilder(self._provider, self.model)
+
+    @property
+    def counter(self) -> CountBuilder[ModelT]:
+        """Begin a count."""
+        return CountBuilder(self._provider, self.model)
+
+    @property
+    def updater(self) -> UpdateBuilder[ModelT]:
+        """Begin an update by conditions."""
+        return UpdateBuilder(self._provider, self.model)
+
+    async def get(self, key: Any, *options: ORMOption) -> ModelT | None:
+        """The row with this primary key; inside a transaction that has it already, without asking again."""
+        async with self._provider.read() as session:
+            row: ModelT | None = await session.get(self.model, key, options=options)
+            return row
+
+    async def insert_rows(self, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Insert all rows or none, without making objects of them, and return how many there were.
+
+        The rows are consumed as they are sent: a generator is never in memory as a whole.
+
+        Raises:
+            ValueError: a row has a key that is not a column.
+        """
+        known = self.model.__mapper__.column_attrs.keys()
+        inserted = 0
+        async with self._provider.transaction() as session:
+            for chunk in _chunks(rows):
+                # SQLAlchemy would drop a misspelt one without a word
+                if unknown := set().union(*chunk).difference(known):
+                    message = f"{self.model.__name__} has no column {', '.join(map(repr, sorted(unknown)))}"
+                    raise ValueError(message)
+                await session.execute(insert(self.model), chunk)
+                inserted += len(chunk)
+        return inserted
+
+    async def insert_instances(self, instances: Iterable[ModelT]) -> Sequence[ModelT]:
+        """Insert all instances or none, with what hangs on them; what the server computes is on them afterwards."""
+        inserted: list[ModelT] = []
+        async with self._provider.transaction() as session:
+            for chunk in _chunks(instances):
+                session.add_all(chunk)
+                await session.flush()
+                inserted += chunk
+        return inserted
+
+
+def _chunks(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk

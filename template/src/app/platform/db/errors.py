@@ -1,0 +1,51 @@
+"""What PostgreSQL and SQLAlchemy report, as failures the callers of the service understand.
+
+The codes are SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html. Both drivers hand them out as
+`orig.sqlstate`.
+"""
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from app.platform.db import driver
+from app.platform.errors import (
+    AppError,
+    DatabaseUnavailable,
+    IntegrityConflict,
+    PoolExhausted,
+    QueryTimeout,
+    WriteConflict,
+)
+
+_BY_SQLSTATE: dict[str, type[AppError]] = {
+    "25P03": QueryTimeout,  # idle_in_transaction_session_timeout
+    "40001": WriteConflict,  # serialization_failure
+    "40P01": WriteConflict,  # deadlock_detected
+    "55P03": WriteConflict,  # lock_not_available
+    "57014": QueryTimeout,  # query_canceled
+}
+_BY_CLASS: dict[str, type[AppError]] = {
+    "08": DatabaseUnavailable,  # connection exception
+    "23": IntegrityConflict,  # integrity constraint violation
+    "53": DatabaseUnavailable,  # insufficient resources
+    "57": DatabaseUnavailable,  # operator intervention: shutting down, starting up
+    "58": DatabaseUnavailable,  # system error outside PostgreSQL
+}
+
+
+def violates(error: IntegrityError, constraint: str) -> bool:
+    """Whether the named constraint is the one that refused the change."""
+    return driver.constraint_name(error) == constraint
+
+
+def translate(error: SQLAlchemyError) -> AppError | None:
+    """The expected failure behind a database error; `None` when it is a bug of ours."""
+    if isinstance(error, PoolTimeoutError):
+        return PoolExhausted()
+    if not isinstance(error, DBAPIError):
+        return None
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    kind = _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2])
+    if kind is None and error.connection_invalidated:
+        kind = DatabaseUnavailable
+    return kind() if kind else None

@@ -1,0 +1,64 @@
+"""One transaction that several services or DAOs share."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.platform.db.session import SessionProvider
+
+
+class SharedTransaction:
+    """Hands out the session of an open transaction: a service that is built on it works inside of that transaction.
+
+    `session` is that session, for statements of one's own.
+    """
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+        self.failure: BaseException | None = None
+        self.ended = False
+
+    @asynccontextmanager
+    async def transaction(self, *, autoflush: bool = True) -> AsyncIterator[AsyncSession]:
+        """The session; nothing is committed at the end of the block."""
+        session = self._current()
+        try:
+            with nullcontext() if autoflush else session.no_autoflush:
+                yield session
+        except BaseException as error:
+            # whoever opened a savepoint takes the step back; otherwise half of it would be committed
+            if not session.in_nested_transaction():
+                self.failure = error
+            raise
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """The session; it sees what the transaction has done so far."""
+        yield self._current()
+
+    def _current(self) -> AsyncSession:
+        if self.ended:
+            message = "the transaction has ended: its session provider is for use inside the callback only"
+            raise RuntimeError(message)
+        return self.session
+
+
+@asynccontextmanager
+async def shared_transaction(provider: SessionProvider, *, autoflush: bool = True) -> AsyncIterator[SharedTransaction]:
+    """Open a transaction to share: committed at the end of the block, rolled back when the block raises.
+
+    Inside of another shared transaction it joins that one.
+
+    Raises:
+        RuntimeError: the block caught the error of a step that failed half-way; nothing was committed.
+    """
+    async with provider.transaction(autoflush=autoflush) as session:
+        shared = SharedTransaction(session)
+        try:
+            yield shared
+        finally:
+            shared.ended = True
+        if shared.failure:
+            message = "a step of this transaction failed, and its error was caught: nothing is committed"
+            raise RuntimeError(message) from shared.failure

@@ -1,0 +1,1 @@
+"""Everything of HTTP that is not about one feature: middleware, problem documents, health, OpenAPI."""

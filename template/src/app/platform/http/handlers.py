@@ -1,0 +1,99 @@
+"""The exception handlers: what a route raises becomes a problem document."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import compile_path
+
+from app.platform.db.errors import translate
+from app.platform.errors import AppError
+from app.platform.http.errors import (
+    ClientLeft,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    UnsupportedType,
+    ValidationFailed,
+)
+from app.platform.http.problems import FieldProblem, document, problem
+from app.platform.json_errors import MAX_ERRORS, brief, more
+
+log = structlog.get_logger(__name__)
+
+# What Starlette and FastAPI raise by themselves; the standard library's phrases differ between Python versions.
+_OF_THE_FRAMEWORK = {kind.status: kind for kind in (Malformed, NotFound, MethodNotAllowed, TooLarge, UnsupportedType)}
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers for everything a route may raise; an exception without one is a bug."""
+    app.exception_handler(AppError)(_on_app_error)
+    app.exception_handler(RequestValidationError)(_on_invalid_request)
+    app.exception_handler(HTTPException)(_on_http_exception)
+    app.exception_handler(SQLAlchemyError)(_on_database_error)
+
+
+async def _on_app_error(_request: Request, error: AppError) -> Response:
+    return problem(error)
+
+
+async def _on_invalid_request(_request: Request, error: RequestValidationError) -> Response:
+    found = error.errors()
+    if any(item["type"] == "json_invalid" for item in found):
+        return problem(Malformed("The body is not valid JSON."))
+    return problem(ValidationFailed(), errors=_field_problems(found))
+
+
+def _field_problems(found: Sequence[Any]) -> list[FieldProblem]:
+    """A bounded description: the error document must not grow with what it refuses."""
+    shown = [
+        FieldProblem(
+            location=[brief(part) if isinstance(part, str) else part for part in item["loc"]],
+            message=brief(item["msg"]),
+        )
+        # the last one may be pydantic's, on errors that are not shown
+        for item in found[: MAX_ERRORS + 1]
+    ]
+    if hidden := len(found) - len(shown):
+        shown.append(FieldProblem(location=[], message=more(hidden)))
+    return shown
+
+
+async def _on_http_exception(request: Request, error: HTTPException) -> Response:
+    # FastAPI reports every failure to read a body as a 400
+    if isinstance(error.__cause__, ClientDisconnect):
+        return problem(ClientLeft())
+    kind = _OF_THE_FRAMEWORK.get(error.status_code)
+    code = kind.code if kind else f"http_{error.status_code}"
+    title = kind.title if kind else error.detail
+    headers = dict(error.headers or {})
+    if error.status_code == MethodNotAllowed.status and (methods := _methods(request)):
+        headers["Allow"] = ", ".join(methods)
+    return document(error.status_code, code, title, error.detail, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """All methods of a path (RFC 9110, section 10.2.1); Starlette names those of the first route it finds there."""
+    app: FastAPI = request.app
+    for template, item in app.openapi()["paths"].items():
+        pattern, _, _ = compile_path(template)
+        if pattern.fullmatch(request.url.path):
+            return [method.upper() for method in item]
+    return []
+
+
+async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Response:
+    expected = translate(error)
+    if expected is None:
+        raise error
+    # the first line names the constraint; those below it show the row
+    reason = str(error.__cause__ or error).splitlines()[0]
+    log.warning("database_error", code=expected.code, reason=reason)
+    return problem(expected)

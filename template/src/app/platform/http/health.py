@@ -1,0 +1,66 @@
+"""For orchestrators and monitoring: alive, ready, metrics. Without prefix, without rate limit, without log."""
+
+import asyncio
+from typing import Any, Literal
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from app.platform import metrics
+from app.platform.resources import Check, PlatformResources
+
+log = structlog.get_logger(__name__)
+router = APIRouter(tags=["operations"])
+
+
+class CheckResult(BaseModel):
+    """What a dependency answered. A failed one that is not critical leaves the service ready."""
+
+    status: Literal["ok", "failed"]
+    critical: bool
+
+
+class Readiness(BaseModel):
+    """Whether requests should be sent here."""
+
+    status: Literal["ready", "not_ready"]
+    checks: dict[str, CheckResult]
+
+
+@router.get("/livez")
+async def livez() -> dict[Literal["status"], Literal["alive"]]:
+    """Tell that the process runs and its event loop turns."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
+async def readyz(request: Request, response: Response) -> Readiness:
+    """Ask every dependency at once, each with a timeout."""
+    resources: PlatformResources[Any] = request.state.resources
+    timeout = resources.settings.http.readiness_timeout
+    async with asyncio.TaskGroup() as group:
+        tasks = {check.name: (check, group.create_task(_run(check, timeout))) for check in resources.checks}
+    checks = {
+        name: CheckResult(status="ok" if task.result() else "failed", critical=check.critical)
+        for name, (check, task) in tasks.items()
+    }
+    ready = all(result.status == "ok" for result in checks.values() if result.critical)
+    response.status_code = 200 if ready else 503
+    return Readiness(status="ready" if ready else "not_ready", checks=checks)
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def prometheus() -> Response:
+    """Show the instruments in Prometheus' text format."""
+    return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+async def _run(check: Check, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await check.ping()
+    except Exception as error:  # noqa: BLE001 (whatever a dependency raises, the answer is: not ready)
+        log.warning("readiness_check_failed", check=check.name, reason=repr(error))
+        return False
+    return True

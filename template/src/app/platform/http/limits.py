@@ -1,0 +1,40 @@
+"""Which paths have limits of their own."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+PREFIX = "/api/v1"
+"""Where the routers are served."""
+
+OPERATIONS = frozenset({"/livez", "/readyz", "/metrics"})
+"""Paths that are neither logged nor limited: orchestrators ask for them all the time."""
+
+SIGN_IN = f"{PREFIX}/auth/token"
+"""The path that has `HTTP_LOGIN_RATE_LIMIT`."""
+
+EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
+
+_MARK = "__large_body__"
+
+
+def large_body(endpoint: EndpointT) -> EndpointT:
+    """Mark a route function that accepts bodies of `HTTP_MAX_IMPORT_BYTES`; its path must be without parameters."""
+    setattr(endpoint, _MARK, True)
+    return endpoint
+
+
+def large_body_paths(routers: Iterable[APIRouter]) -> frozenset[str]:
+    """Return the full paths of the routes that are marked.
+
+    Raises:
+        ValueError: a marked route has parameters in its path.
+    """
+    routes = (route for router in routers for route in router.routes if isinstance(route, APIRoute))
+    paths = frozenset(f"{PREFIX}{route.path}" for route in routes if hasattr(route.endpoint, _MARK))
+    if with_parameters := [path for path in paths if "{" in path]:
+        message = f"large_body needs a path without parameters: {', '.join(with_parameters)}"
+        raise ValueError(message)
+    return paths

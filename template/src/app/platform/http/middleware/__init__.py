@@ -1,0 +1,1 @@
+"""One middleware class a file; `app/middleware.py` puts them in order."""

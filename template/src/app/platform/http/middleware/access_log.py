@@ -1,0 +1,46 @@
+"""One event for each request: no query strings, no headers, no bodies, which may hold secrets."""
+
+import time
+from collections.abc import Set
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.platform.http.middleware.client import client_of
+from app.platform.http.middleware.routes import route_template
+
+log = structlog.get_logger("access")
+
+
+class AccessLogMiddleware:
+    """Logs method, route, status, duration in milliseconds and client; the logger adds request and user id."""
+
+    def __init__(self, app: ASGIApp, *, exclude: Set[str] = frozenset()) -> None:
+        self._app = app
+        self._exclude = exclude
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http" or scope["path"] in self._exclude:
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_status)
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                route=route_template(scope),
+                status=status,
+                duration_ms=round((time.perf_counter() - started) * 1000, 1),
+                client=client_of(scope).address,
+            )

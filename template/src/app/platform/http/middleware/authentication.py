@@ -1,0 +1,29 @@
+"""Who is calling."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.platform import context
+from app.platform.security import read_access_token
+from app.platform.settings import AuthSettings
+
+
+class AuthenticationMiddleware:
+    """Puts the actor of a valid bearer token into the context. Refusing the others is up to the routes."""
+
+    def __init__(self, app: ASGIApp, *, settings: AuthSettings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] in {"http", "websocket"}:
+            context.actor.set(self._actor(scope))
+        await self._app(scope, receive, send)
+
+    def _actor(self, scope: Scope) -> context.Actor | None:
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                scheme, _, token = value.decode("latin-1").partition(" ")
+                if scheme.lower() == "bearer":
+                    return read_access_token(token.strip(), self._settings)
+        return None

@@ -1,0 +1,58 @@
+"""How often somebody may call."""
+
+from collections.abc import Mapping, Set
+
+from limits import RateLimitItem
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.platform.context import actor_id
+from app.platform.errors import RateLimited
+from app.platform.http.middleware.client import client_of
+from app.platform.http.problems import problem
+from app.platform.rate_limits import RateLimiter, Verdict
+
+
+class RateLimitMiddleware:
+    """Limits requests per user, else per client address; paths with a limit of their own always per address."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limit: RateLimitItem,
+        per_path: Mapping[str, RateLimitItem] | None = None,
+        exclude: Set[str] = frozenset(),
+    ) -> None:
+        self._app = app
+        self._limit = limit
+        self._per_path = per_path or {}
+        self._exclude = exclude
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http" or scope["path"] in self._exclude:
+            await self._app(scope, receive, send)
+            return
+        verdict = await self._hit(scope)
+
+        async def add_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-ratelimit-limit", b"%d" % verdict.limit),
+                    (b"x-ratelimit-remaining", b"%d" % verdict.remaining),
+                ]
+            await send(message)
+
+        if verdict.reset_after:
+            refusal = problem(RateLimited(verdict.reset_after))
+            await refusal(scope, receive, add_headers)
+        else:
+            await self._app(scope, receive, add_headers)
+
+    async def _hit(self, scope: Scope) -> Verdict:
+        limiter: RateLimiter = scope["state"]["resources"].limiter
+        if own := self._per_path.get(scope["path"]):
+            return await limiter.hit(own, f"{scope['path']}:{client_of(scope).limit_key}")
+        user = actor_id()
+        return await limiter.hit(self._limit, f"user:{user}" if user else f"address:{client_of(scope).limit_key}")

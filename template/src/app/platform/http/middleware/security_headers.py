@@ -1,0 +1,39 @@
+"""Headers that tell browsers to trust responses less."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# The documentation pages load scripts.
+_DOCS = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
+
+# The headers of the OWASP list (https://owasp.org/www-project-secure-headers/) that fit every response.
+_ALWAYS = (
+    # one year, in seconds
+    (b"strict-transport-security", b"max-age=31536000"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+)
+# An answer of the API loads nothing, and is shown in no frame.
+_API = (*_ALWAYS, (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"))
+
+
+class SecurityHeadersMiddleware:
+    """Adds the headers to each response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = _ALWAYS if scope["path"] in _DOCS else _API
+
+        async def add_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *headers]
+            await send(message)
+
+        await self._app(scope, receive, add_headers)

@@ -1,0 +1,36 @@
+"""A start that fails is reported in one line instead of a traceback."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.platform.errors import StartupError
+from app.platform.settings import ConfigError
+
+
+class StartupMessageMiddleware:
+    """Gives the server the reason of a failed start; Starlette would give it the whole traceback to log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        failed: Message = {}
+
+        async def hold_back(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                failed.update(message)
+            else:
+                await send(message)
+
+        try:
+            await self._app(scope, receive, hold_back)
+        except (ConfigError, StartupError) as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        except BaseException:
+            if failed:
+                await send(failed)
+            raise

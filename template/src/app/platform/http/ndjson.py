@@ -1,0 +1,60 @@
+"""Reading a stream of JSON documents, one a line, in bounded memory."""
+
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.platform.errors import AppError
+from app.platform.json_errors import brief
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+async def batches(
+    chunks: AsyncIterator[bytes],
+    model: type[ModelT],
+    refusal: type[AppError],
+    *,
+    size: int = 1000,
+    line_limit: int = 65_536,
+) -> AsyncIterator[list[ModelT]]:
+    """The documents in lists of `size`; holds one list and one line of at most `line_limit` bytes in memory.
+
+    Raises:
+        AppError: of the type `refusal`; a line is too long, or not a document of this model.
+    """
+    batch: list[ModelT] = []
+    number = 0
+    async for line in _lines(chunks, refusal, line_limit):
+        number += 1
+        if not line.strip():
+            continue
+        batch.append(_parse(line, number, model, refusal))
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+async def _lines(chunks: AsyncIterator[bytes], refusal: type[AppError], limit: int) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
+        if len(rest) > limit:
+            message = f"A line is longer than {limit} bytes."
+            raise refusal(message)
+    yield rest
+
+
+def _parse(line: bytes, number: int, model: type[ModelT], refusal: type[AppError]) -> ModelT:
+    try:
+        return model.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = brief(".".join(map(str, first["loc"]))) or "document"
+        message = f"Line {number}: {where}: {brief(first['msg'])}."
+        raise refusal(message) from error

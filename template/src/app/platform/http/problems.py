@@ -1,0 +1,67 @@
+"""Every failure as a problem document: RFC 9457, `application/problem+json`."""
+
+from collections.abc import Sequence
+
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from app.platform.context import request_id
+from app.platform.errors import AppError
+
+
+class FieldProblem(BaseModel):
+    """One value of the request that was refused, without the value."""
+
+    location: list[str | int] = Field(examples=[["body", "email"]])
+    message: str
+
+
+class Problem(BaseModel):
+    """What every failed request is answered with."""
+
+    type: str = Field(examples=["urn:problem:validation_error"])
+    title: str = Field(examples=["Invalid request"])
+    status: int = Field(examples=[422])
+    detail: str
+    code: str = Field(description="Stable, for programs.", examples=["validation_error"])
+    request_id: str | None = Field(description="Names this request in the logs.")
+    errors: list[FieldProblem] | None = Field(default=None, description="For invalid requests.")
+
+
+def problem(error: AppError, *, errors: Sequence[FieldProblem] | None = None, **headers: str) -> Response:
+    """The response for an expected failure."""
+    return document(error.status, error.code, error.title, error.detail, _headers(error, headers), errors)
+
+
+def internal_problem() -> Response:
+    """The response for a bug: it says nothing but where to look."""
+    return problem(AppError("The failure was logged under this request id."))
+
+
+def _headers(error: AppError, headers: dict[str, str]) -> dict[str, str]:
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
+
+
+def document(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: dict[str, str],
+    errors: Sequence[FieldProblem] | None = None,
+) -> Response:
+    """The response that carries a problem document."""
+    body = Problem(
+        type=f"urn:problem:{code}",
+        title=title,
+        status=status,
+        detail=detail,
+        code=code,
+        request_id=request_id.get(),
+        errors=list(errors) if errors else None,
+    )
+    return Response(body.model_dump_json(exclude_none=True), status, headers, "application/problem+json")

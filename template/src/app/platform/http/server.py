@@ -1,0 +1,35 @@
+"""Runs uvicorn."""
+
+import os
+import signal
+import sys
+from contextlib import nullcontext
+
+import uvicorn
+
+from app.platform import multiprocess, proxies
+from app.platform.settings import HttpSettings
+
+
+def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> None:
+    """Serve the application that `factory` makes until SIGTERM or SIGINT; requests in flight are finished.
+
+    Several workers count their metrics in files, in `metrics_directory` or in a temporary one.
+    """
+    directory = metrics_directory or os.environ.get(multiprocess.VARIABLE)
+    with multiprocess.shared_directory(directory) if http.workers > 1 else nullcontext():
+        # uvicorn repeats the signal that stopped it once it is done; by then it has done its work
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+        uvicorn.run(
+            factory,
+            factory=True,
+            host=http.host,
+            port=http.port,
+            workers=http.workers,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            forwarded_allow_ips=proxies.in_both_spellings(http.forwarded_allow_ips),
+            timeout_graceful_shutdown=http.shutdown_timeout,
+        )

@@ -1,0 +1,107 @@
+"""What orchestrators and Prometheus ask a worker: `/livez`, `/readyz` and `/metrics` on a port of its own."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import structlog
+from aiohttp import web
+from sqlalchemy import func, select
+
+from app.platform.db.session import Database
+from app.platform.errors import StartupError
+from app.platform.jobs import metrics
+from app.platform.jobs.broker import Watched
+from app.platform.jobs.models import DeadJob, JobState, OutboxMessage
+from app.platform.metrics import render
+from app.platform.settings import TaskSettings
+
+log = structlog.get_logger(__name__)
+
+CHECK_SECONDS = 2.0
+
+
+class Monitoring:
+    """Answers for one worker. `checks` raise when what they ask does not answer; `stopping` is set at its end."""
+
+    def __init__(
+        self,
+        database: Database,
+        broker: Watched,
+        checks: Mapping[str, Callable[[], Awaitable[None]]],
+        stopping: asyncio.Event,
+    ) -> None:
+        self._database = database
+        self._broker = broker
+        self._checks = checks
+        self._stopping = stopping
+
+    @asynccontextmanager
+    async def serving(self, settings: TaskSettings) -> AsyncIterator[None]:
+        """Listen on the port of the settings.
+
+        Raises:
+            StartupError: somebody else does.
+        """
+        app = web.Application()
+        app.add_routes(
+            [web.get("/livez", _livez), web.get("/readyz", self._readyz), web.get("/metrics", self._metrics)]
+        )
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=CHECK_SECONDS)
+        await runner.setup()
+        try:
+            await _listen(runner, settings)
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        async with asyncio.TaskGroup() as group:
+            tasks = {name: group.create_task(_passes(name, ping)) for name, ping in self._checks.items()}
+        checks = {name: "ok" if task.result() else "failed" for name, task in tasks.items()}
+        ready = not self._stopping.is_set() and "failed" not in checks.values()
+        status = "ready" if ready else "not_ready"
+        return web.json_response({"status": status, "checks": checks}, status=200 if ready else 503)
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        await _passes("metrics", self._refresh)
+        return web.Response(body=render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    async def _refresh(self) -> None:
+        """Look at the outbox, which is asked for only here: one query for each scrape."""
+        # one that failed waits on purpose
+        oldest = func.min(OutboxMessage.created_at).filter(OutboxMessage.attempts == 0)
+        age = func.extract("epoch", func.now() - oldest)
+        query = select(OutboxMessage.state, func.count(), age).group_by(OutboxMessage.state)
+        async with self._database.read() as session:
+            found = {state: (count, float(age or 0)) for state, count, age in await session.execute(query)}
+            metrics.DEAD_JOBS.set(await session.scalar(select(func.count()).select_from(DeadJob)) or 0)
+        for state in JobState:
+            metrics.OUTBOX_JOBS.labels(state).set(found.get(state, (0, 0.0))[0])
+        metrics.OUTBOX_OLDEST_SECONDS.set(max((age for _, age in found.values()), default=0.0))
+        metrics.QUEUE_DEPTH.set(await self._broker.depth())
+
+
+async def _listen(runner: web.AppRunner, settings: TaskSettings) -> None:
+    try:
+        await web.TCPSite(runner, settings.metrics_host, settings.metrics_port).start()
+    except OSError as error:
+        message = f"cannot listen on {settings.metrics_host}:{settings.metrics_port}: {os.strerror(error.errno or 0)}"
+        raise StartupError(message) from error
+    (host, port, *_), *_ = runner.addresses
+    log.info("worker_monitoring", host=host, port=port)
+
+
+async def _livez(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "alive"})
+
+
+async def _passes(name: str, ping: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await ping()
+    except Exception as error:  # noqa: BLE001 (whatever a dependency raises, the answer is: not ready)
+        log.warning("worker_check_failed", check=name, reason=repr(error))
+        return False
+    return True

@@ -1,0 +1,107 @@
+"""Access tokens and password hashes. Nothing here knows about users, HTTP or the database."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import time
+from base64 import urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from uuid import UUID, uuid4
+
+import jwt
+from argon2 import PasswordHasher as Argon2
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from app.platform.context import Actor
+from app.platform.settings import AuthSettings
+
+_ALGORITHM = "HS256"
+
+
+def issue_access_token(actor: Actor, settings: AuthSettings) -> str:
+    """Sign a JWT for the actor, valid for `AUTH_ACCESS_TOKEN_TTL` seconds."""
+    now = datetime.now(UTC)
+    claims = {
+        "sub": str(actor.user_id),
+        "admin": actor.is_admin,
+        "aud": settings.audience,
+        "iat": now,
+        "exp": now + timedelta(seconds=settings.access_token_ttl),
+        "jti": uuid4().hex,
+    }
+    return jwt.encode(claims, settings.secret_key.get_secret_value(), algorithm=_ALGORITHM)
+
+
+def read_access_token(token: str, settings: AuthSettings) -> Actor | None:
+    """The actor a token speaks for; `None` when it is expired, tampered with, or not ours."""
+    try:
+        actor, expires = _verify(token, settings.secret_key.get_secret_value(), settings.audience)
+    except (jwt.InvalidTokenError, ValueError):
+        return None
+    return actor if time.time() < expires else None
+
+
+@lru_cache(maxsize=4096)
+def _verify(token: str, secret: str, audience: str) -> tuple[Actor, float]:
+    """What a valid token says, and until when; remembered, because a client sends the same one many times."""
+    claims = jwt.decode(
+        token,
+        secret,
+        algorithms=[_ALGORITHM],
+        audience=audience,
+        options={"require": ["sub", "admin", "aud", "exp"]},
+    )
+    # without the claim `admin`, which is for clients: rights may have been taken away since
+    return Actor(user_id=UUID(claims["sub"])), float(claims["exp"])
+
+
+def new_opaque_token() -> str:
+    """The first refresh token of a sign-in: 256 random bits, URL-safe."""
+    return secrets.token_urlsafe(32)
+
+
+def successor_of(token: str, settings: AuthSettings) -> str:
+    """The refresh token that replaces this one: the same at each call.
+
+    So it can be given again without being stored. The label keeps its key apart from the one that signs access tokens.
+    """
+    key = hmac.digest(settings.secret_key.get_secret_value().encode(), b"successor of a refresh token", "sha256")
+    return urlsafe_b64encode(hmac.digest(key, token.encode(), "sha256")).rstrip(b"=").decode()
+
+
+def digest(token: str) -> str:
+    """What is stored of an opaque token; a plain hash is enough for 256 bits that cannot be guessed."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class PasswordHasher:
+    """argon2id on a few threads of its own: one hash takes tens of milliseconds and much memory."""
+
+    def __init__(self, settings: AuthSettings) -> None:
+        self._argon2 = Argon2(settings.argon2_time_cost, settings.argon2_memory_kib, parallelism=4)
+        self._threads = ThreadPoolExecutor(settings.hashing_threads, "hashing")
+        self._unknown_user = self._argon2.hash(secrets.token_urlsafe(16))
+
+    async def hash(self, password: str) -> str:
+        """The encoded argon2id hash of a password."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._argon2.hash, password)
+
+    async def verify(self, password: str, encoded: str | None) -> bool:
+        """Whether the password matches; `None` takes as long, so that timing does not tell who has an account."""
+        loop = asyncio.get_running_loop()
+        matches = await loop.run_in_executor(self._threads, self._matches, password, encoded or self._unknown_user)
+        return matches and encoded is not None
+
+    def _matches(self, password: str, encoded: str) -> bool:
+        try:
+            return self._argon2.verify(encoded, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def close(self) -> None:
+        """Stop the threads once they have finished what they are at."""
+        self._threads.shutdown(wait=True)

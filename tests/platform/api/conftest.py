@@ -1,0 +1,31 @@
+"""A route that takes every type, for the tests of request bodies."""
+
+from decimal import Decimal
+from typing import Annotated
+
+import pytest
+from fastapi import FastAPI
+from pydantic import Field, NaiveDatetime
+
+from tests.platform.support.everything import Converted, Everything
+
+
+class Local(Everything):
+    """With fields whose rules OpenAPI does not describe: no offset, digits of a number, keys that are numbers."""
+
+    local: NaiveDatetime | None = None
+    money: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2)] | None = None
+    counts: dict[int, int] | None = None
+    converted: Converted | None = None
+
+
+@pytest.fixture
+def received(app: FastAPI) -> list[Everything]:
+    """What the route was given."""
+    bodies: list[Everything] = []
+
+    @app.post("/received")
+    async def keep(body: Local) -> None:
+        bodies.append(body)
+
+    return bodies

@@ -1,0 +1,55 @@
+"""Reading JSON lines as they arrive."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.platform.errors import AppError
+from app.platform.http.ndjson import batches
+from app.platform.schemas import Integer, RequestModel
+
+
+class Item(RequestModel):
+    number: Integer
+
+
+class Refused(AppError):
+    pass
+
+
+async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def numbers(*parts: bytes, size: int = 1000, line_limit: int = 100) -> list[list[int]]:
+    found = batches(chunks(*parts), Item, Refused, size=size, line_limit=line_limit)
+    return [[item.number for item in batch] async for batch in found]
+
+
+async def test_lines_come_in_batches_however_they_arrive() -> None:
+    text = b'{"number": 1}\n\n{"number": 2.0}\n{"number": 3}'
+    assert await numbers(text, size=2) == [[1, 2], [3]]
+    assert await numbers(*(bytes([byte]) for byte in text), size=3) == [[1, 2, 3]]
+    assert await numbers() == []
+    assert await numbers(b"\n\n") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "detail"),
+    [
+        (b"not json", "Line 2: document: "),
+        (b'{"number": 1.5}', "Line 2: number: "),
+        (b'{"number": "1"}', "Line 2: number: "),
+        (b'{"number": 1, "colour": "green"}', "Line 2: colour: "),
+        (b"{}", "Line 2: number: "),
+    ],
+)
+async def test_line_that_is_no_document_is_named(line: bytes, detail: str) -> None:
+    with pytest.raises(Refused, match=detail):
+        await numbers(b'{"number": 1}\n', line)
+
+
+async def test_endless_line_is_refused_before_it_ends() -> None:
+    with pytest.raises(Refused, match="longer than 100 bytes"):
+        await numbers(*[b"x" * 60] * 2)

@@ -1,0 +1,61 @@
+"""Checks that fail or hang, in the answer of `/readyz`."""
+
+import asyncio
+from dataclasses import replace
+
+import httpx2 as httpx
+import pytest
+
+from app.platform.resources import Check
+from app.resources import Resources
+
+
+async def refuse() -> None:
+    message = "no"
+    raise ConnectionError(message)
+
+
+async def hang() -> None:
+    await asyncio.sleep(60)
+
+
+class Search:
+    """A resource of the service's own."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def ping(self) -> None:
+        """Raise when it does not answer."""
+
+    async def close(self) -> None:
+        """Close it."""
+        self.closed = True
+
+
+@pytest.mark.parametrize(("critical", "status", "word"), [(True, 503, "not_ready"), (False, 200, "ready")])
+async def test_failed_check_counts_when_it_is_critical(
+    client: httpx.AsyncClient, resources: Resources, critical: bool, status: int, word: str
+) -> None:
+    resources.checks.append(Check("broker", refuse, critical=critical))
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (status, word)
+    assert answer.json()["checks"]["broker"] == {"status": "failed", "critical": critical}
+    assert answer.json()["checks"]["postgresql"]["status"] == "ok"
+
+
+async def test_check_that_hangs_has_failed(client: httpx.AsyncClient, resources: Resources) -> None:
+    http = resources.settings.http.model_copy(update={"readiness_timeout": 0.05})
+    resources.settings = replace(resources.settings, http=http)
+    resources.checks = [Check("one", hang), Check("other", hang)]
+    async with asyncio.timeout(5):
+        answer = await client.get("/readyz")
+    assert {check["status"] for check in answer.json()["checks"].values()} == {"failed"}
+
+
+async def test_one_call_has_a_resource_checked_and_closed(client: httpx.AsyncClient, resources: Resources) -> None:
+    search = resources.add("search", Search(), critical=False)
+    answer = await client.get("/readyz")
+    assert answer.json()["checks"]["search"] == {"status": "ok", "critical": False}
+    await resources.stack.aclose()
+    assert search.closed

@@ -1,0 +1,152 @@
+"""Request bodies accept what the OpenAPI document announces, and refuse everything else, whatever the type."""
+
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID
+
+import httpx2 as httpx
+import pytest
+from pydantic import SecretStr
+
+from tests.platform.support.everything import Box, Branch, Circle, Colour, Converted, Everything, Level, Tree, Validated
+from tests.support.client import problem
+
+UUID_TEXT = "6c84fb90-12c4-11e1-840d-7b25c5ee775a"
+
+ACCEPTED = [
+    ("whole", 7, 7),
+    ("whole", 2.0, 2),
+    ("number", 7, 7.0),
+    ("flag", True, True),
+    ("day", "2030-01-31", date(2030, 1, 31)),
+    ("moment", "2030-01-31T12:00:00Z", datetime(2030, 1, 31, 12, tzinfo=UTC)),
+    ("moment", "2030-01-31T12:00:00+09:00", datetime(2030, 1, 31, 12, tzinfo=timezone(timedelta(hours=9)))),
+    ("local", "2030-01-31T12:00:00", datetime(2030, 1, 31, 12)),  # noqa: DTZ001 (the field asks for one)
+    ("clock", "12:30:00", time(12, 30)),
+    ("clock", "12:30:00Z", time(12, 30, tzinfo=UTC)),
+    ("duration", "P1DT2H", timedelta(days=1, hours=2)),
+    ("decimal", "10.50", Decimal("10.50")),
+    ("decimal", 10.5, Decimal("10.5")),
+    ("decimal", 10, Decimal(10)),
+    ("decimal", "-12345678901234567890.123456789", Decimal("-12345678901234567890.123456789")),
+    ("money", "0.10", Decimal("0.10")),
+    ("key", UUID_TEXT, UUID(UUID_TEXT)),
+    ("colour", "red", Colour.RED),
+    ("level", 2, Level.HIGH),
+    ("choice", "b", "b"),
+    ("secret", "s", SecretStr("s")),
+    ("raw", "ä", "ä".encode()),
+    ("labels", ["a", "b"], {"a", "b"}),
+    ("keys", [UUID_TEXT], frozenset({UUID(UUID_TEXT)})),
+    ("pair", [1, "a"], (1, "a")),
+    ("days", ["2030-01-31"], [date(2030, 1, 31)]),
+    ("holidays", {"new year": "2030-01-01"}, {"new year": date(2030, 1, 1)}),
+    ("counts", {"1": 5}, {1: 5}),
+    ("day_or_number", "2030-01-31", date(2030, 1, 31)),
+    ("day_or_number", 7, 7),
+    ("number_or_text", "7", "7"),
+    ("span", {"begins": "2030-01-31T12:00:00Z"}, {"begins": datetime(2030, 1, 31, 12, tzinfo=UTC)}),
+    ("shape", {"shape": "circle", "radius": 1}, Circle(shape="circle", radius=1.0)),
+    (
+        "shapes",
+        [{"shape": "box", "sides": [1, 2], "inside": [{"shape": "box", "sides": [3, 4]}]}],
+        [Box(shape="box", sides=(1, 2), inside=[Box(shape="box", sides=(3, 4))])],
+    ),
+    (
+        "tree",
+        {"planted": "2030-01-31", "branches": [{"tree": {"planted": "2031-01-31"}, "leaves": [1]}]},
+        Tree(planted=date(2030, 1, 31), branches=[Branch(tree=Tree(planted=date(2031, 1, 31)), leaves={1})]),
+    ),
+    (
+        "validated",
+        {"labels": ["a", "b"], "clock": "12:30:00", "pairs": [[1, "2030-01-31"]]},
+        Validated(labels=frozenset("ab"), clock=time(12, 30), pairs=[(1, date(2030, 1, 31))]),
+    ),
+    (
+        "converted",
+        {"day": "20300131", "amount": "1,50", "epoch": 0},
+        Converted.model_construct(
+            day=date(2030, 1, 31), amount=Decimal("1.50"), epoch=datetime(1970, 1, 1, tzinfo=UTC)
+        ),
+    ),
+    ("anything", {"a": [1, None, "x", 1.5]}, {"a": [1, None, "x", 1.5]}),
+]
+
+
+@pytest.mark.parametrize(("field", "sent", "expected"), ACCEPTED)
+async def test_what_json_can_write_is_read(
+    client: httpx.AsyncClient, received: list[Everything], field: str, sent: object, expected: object
+) -> None:
+    answer = await client.post("/received", json={field: sent})
+    assert answer.status_code == 200, answer.text
+    (body,) = received
+    assert getattr(body, field) == expected
+    assert type(getattr(body, field)) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("field", "sent"),
+    [
+        ("text", 7),
+        ("whole", "7"),
+        ("whole", True),
+        ("whole", 2.5),
+        ("number", "7"),
+        ("number", True),
+        ("flag", 1),
+        ("flag", "true"),
+        ("day", 0),
+        ("day", "0"),
+        ("day", "2030-02-31"),
+        ("day", "2030-01-31T00:00:00Z"),
+        ("moment", "2030-01-31T12:00:00"),
+        ("moment", "2030-01-31"),
+        ("moment", 1_700_000_000),
+        ("moment", "1700000000"),
+        ("local", "2030-01-31T12:00:00Z"),
+        ("clock", 3600),
+        ("duration", 1),
+        ("duration", "soon"),
+        ("decimal", True),
+        ("decimal", "ten"),
+        ("decimal", "NaN"),
+        ("decimal", "1e1000000"),
+        ("decimal", "1_000"),
+        ("money", "-0.01"),
+        ("money", "0.001"),
+        ("key", UUID_TEXT.replace("-", "")),
+        ("key", 7),
+        ("colour", "blue"),
+        ("level", "1"),
+        ("level", True),
+        ("choice", "c"),
+        ("secret", 7),
+        ("labels", {"a": 1}),
+        ("labels", ["a", "b", "a"]),
+        ("labels", "ab"),
+        ("labels", [1]),
+        ("keys", ["x"]),
+        ("pair", [1]),
+        ("pair", [1, "a", 2]),
+        ("days", ["2030-01-31", 1]),
+        ("holidays", {"new year": "soon"}),
+        ("day_or_number", "soon"),
+        ("day_or_number", True),
+        ("span", {"begins": "2030-01-31T12:00:00"}),
+        ("span", {"begins": "2030-01-31T12:00:00Z", "days": "1"}),
+        ("shape", {"shape": "circle", "radius": "1"}),
+        ("shape", {"shape": "circle", "radius": 1, "colour": "red"}),
+        ("shape", {"shape": "star"}),
+        ("shapes", [{"shape": "box", "sides": [1, 2], "inside": [{"shape": "box", "sides": [3, "4"]}]}]),
+        ("tree", {"planted": "2030-01-31", "branches": [{"leaves": ["1"]}]}),
+        ("validated", {"labels": ["a"], "clock": "12:30:00", "pairs": [["1", "2030-01-31"]]}),
+        ("validated", {"labels": ["a"], "pairs": [], "clock": 1}),
+        ("unknown", 1),
+    ],
+)
+async def test_what_json_schema_refuses_is_refused(
+    client: httpx.AsyncClient, received: list[Everything], field: str, sent: object
+) -> None:
+    document = problem(await client.post("/received", json={field: sent}), 422, "validation_error")
+    assert {tuple(error["location"][:2]) for error in document["errors"]} == {("body", field)}
+    assert received == []

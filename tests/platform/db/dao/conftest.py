@@ -1,0 +1,14 @@
+"""A DAO of its own for these tests."""
+
+import pytest
+
+from app.features.users.models import User
+from app.platform.db.dao.base import BaseDAO
+from app.platform.db.session import Database
+from tests.platform.db.dao.users import Users
+
+
+@pytest.fixture
+def users(database: Database) -> BaseDAO[User]:
+    """Access to the table of users."""
+    return Users(database)

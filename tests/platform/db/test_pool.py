@@ -1,0 +1,92 @@
+"""The pool: its numbers, and connections that die."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from app.platform.db import pool
+from app.platform.db.errors import translate
+from app.platform.db.session import Database
+from app.platform.errors import DatabaseUnavailable
+from app.platform.settings import PoolProfile
+from tests.support.databases import execute, settings_for
+
+URL = "postgresql://x/y"
+
+
+@pytest.mark.parametrize(
+    ("profile", "size", "overflow", "recycle"),
+    [
+        (PoolProfile.SMALL, 5, 5, 3600),
+        (PoolProfile.MEDIUM, 20, 10, 1800),
+        (PoolProfile.HIGH, 50, 20, 900),
+    ],
+)
+async def test_profile_is_what_the_engine_gets(profile: PoolProfile, size: int, overflow: int, recycle: int) -> None:
+    settings = settings_for(URL, pool_profile=profile)
+    assert pool.describe(settings) == {
+        "profile": profile,
+        "size": size,
+        "overflow": overflow,
+        "recycle": recycle,
+        "total": size + overflow,
+    }
+    database = Database(settings)
+    await database.init()
+    engine_pool = database.engine.sync_engine.pool
+    assert isinstance(engine_pool, QueuePool)
+    assert engine_pool.size() == size
+    await database.close()
+
+
+def test_each_number_can_be_set_by_itself() -> None:
+    settings = settings_for(URL, pool_profile=PoolProfile.HIGH, pool_size=7, max_overflow=0, pool_recycle=60.0)
+    assert pool.engine_arguments(settings) == {
+        "pool_size": 7,
+        "max_overflow": 0,
+        "pool_recycle": 60.0,
+        "pool_timeout": 30.0,
+    }
+
+
+async def test_external_pooler_means_no_pool_here() -> None:
+    settings = settings_for(URL, pool_profile=PoolProfile.EXTERNAL_POOLER)
+    assert pool.describe(settings) == {"profile": PoolProfile.EXTERNAL_POOLER, "pool": "external"}
+    database = Database(settings)
+    await database.init()
+    assert isinstance(database.engine.sync_engine.pool, NullPool)
+    await database.close()
+
+
+async def kill_others(url: str) -> None:
+    await execute(
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid()",
+    )
+
+
+async def test_idle_connection_that_died_is_replaced_unnoticed(migrated_url: str) -> None:
+    database = Database(settings_for(migrated_url, pool_size=2, pool_ping_idle=0.0))
+    await database.init()
+    await asyncio.gather(database.ping(), database.ping())
+    await kill_others(migrated_url)
+    await database.ping()
+    async with database.transaction() as session:
+        await session.execute(text("SELECT 1"))
+    await database.close()
+
+
+async def test_without_ping_a_dead_connection_costs_one_failure(migrated_url: str) -> None:
+    database = Database(settings_for(migrated_url, pool_pre_ping=False))
+    await database.init()
+    await database.ping()
+    await kill_others(migrated_url)
+    with pytest.raises(DBAPIError) as failed:
+        await database.ping()
+    assert isinstance(translate(failed.value), DatabaseUnavailable)
+    await database.ping()
+    await database.close()

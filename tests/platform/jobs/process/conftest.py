@@ -1,0 +1,54 @@
+"""Workers as they run in production, on a database and a queue of their own."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.platform.jobs.process.site import Site, site_of
+from tests.platform.jobs.process.workers import Worker
+from tests.support.databases import scratch_database
+
+
+@pytest.fixture
+async def site(migrated_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Site]:
+    """For tests that start their workers themselves."""
+    async with site_of(migrated_url, redis_url, tmp_path) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+async def shared(server_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """For tests that can do with workers that others use as well: those of `pair`."""
+    template = os.environ["TEST_TEMPLATE_DATABASE"]
+    async with (
+        scratch_database(server_url, template) as url,
+        site_of(url, redis_url, tmp_path_factory.mktemp("shared")) as site,
+    ):
+        yield site
+
+
+@pytest.fixture(scope="session")
+async def pair(shared: Site) -> AsyncIterator[tuple[Worker, Worker]]:
+    """Two workers, and so two relays and two schedulers."""
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(shared.worker(name, WORKER_TICKS="yes", TASKS_CONCURRENCY="4"))
+            for name in ("first", "second")
+        )
+        await first.starts()
+        await second.starts()
+        yield first, second
+
+
+@pytest.fixture
+def report(capfd: pytest.CaptureFixture[str]) -> Callable[[object], None]:
+    """Show a line in every run, also one that is spread over processes, which have nothing but standard error."""
+
+    def write(line: object) -> None:
+        with capfd.disabled():
+            os.write(2, f"\n{line}\n".encode())
+
+    return write

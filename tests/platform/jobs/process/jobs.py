@@ -1,0 +1,100 @@
+"""Jobs that only the tests have: they write down who begins them, and have their effect with the end of the job."""
+
+import asyncio
+import os
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.platform.db.session import Database
+from app.platform.jobs.attempt import attempt, finish
+from app.platform.jobs.outbox import Job
+from app.platform.jobs.registry import Handler
+from app.resources import Resources
+from app.services import Services
+
+log = structlog.get_logger(__name__)
+
+TABLES = (
+    "CREATE TABLE effects (key uuid, job text, attempt int, worker text, os_pid int, backend_pid int)",
+    "CREATE TABLE begun (LIKE effects)",
+    # what waits goes on when there is a row
+    "CREATE TABLE gate (opened timestamptz DEFAULT now())",
+)
+
+EFFECT = Job("effect", time_limit=3.0, first_delay=0.1)
+# the lease of a killed worker is over soon
+HELD = Job("held", time_limit=2.0, first_delay=0.1)
+PATIENT = Job("patient", time_limit=300.0)
+FLAKY = Job("flaky", time_limit=30.0, attempts=4, first_delay=0.1)
+DOOMED = Job("doomed", time_limit=30.0, attempts=2, first_delay=0.1)
+TICK = Job("tick", time_limit=30.0, first_delay=0.1)
+
+
+class JobServices(Services):
+    """The services, and the database that they stand on."""
+
+    def __init__(self, resources: Resources) -> None:
+        super().__init__(resources)
+        self.database = resources.database
+
+
+async def effect(services: JobServices, pause: float = 0.0) -> None:
+    await asyncio.sleep(pause)
+    async with services.database.transaction() as session:
+        await finish(session)
+        await _write(session, "effects")
+    log.info("effect_written")
+
+
+async def held(services: JobServices) -> None:
+    async with services.database.transaction() as session:
+        await _write(session, "begun")
+    while not await _is_open(services.database):  # noqa: ASYNC110 (another process opens it)
+        await asyncio.sleep(0.05)
+    await effect(services)
+
+
+async def flaky(services: JobServices, failures: int) -> None:
+    current = attempt.get()
+    if current and current.number <= failures:
+        message = f"failure {current.number}"
+        raise LookupError(message)
+    await effect(services)
+
+
+async def doomed(services: JobServices, reason: str) -> None:
+    if not await _is_open(services.database):
+        raise LookupError(reason)
+    await effect(services)
+
+
+async def _is_open(database: Database) -> bool:
+    async with database.read() as session:
+        return bool(await session.scalar(text("SELECT count(*) FROM gate")))
+
+
+async def _write(session: AsyncSession, table: str) -> None:
+    current = attempt.get()
+    assert current is not None
+    row = {
+        "key": current.key,
+        "job": current.job,
+        "attempt": current.number,
+        "worker": os.environ["WORKER_NAME"],
+        "os_pid": os.getpid(),
+    }
+    await session.execute(
+        text(f"INSERT INTO {table} VALUES (:key, :job, :attempt, :worker, :os_pid, pg_backend_pid())"), row
+    )
+
+
+HANDLERS: tuple[Handler[Services], ...] = (
+    Handler(EFFECT, effect),
+    Handler(HELD, held),
+    Handler(PATIENT, held),
+    Handler(FLAKY, flaky),
+    Handler(DOOMED, doomed),
+    Handler(TICK, effect),
+)

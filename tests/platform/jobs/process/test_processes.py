@@ -1,0 +1,130 @@
+"""What a worker looks like from outside: connections, logs, metrics, schedules, and how it fails to start."""
+
+import errno
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from app.platform.context import request_id
+from tests.platform.jobs.process.jobs import DOOMED, EFFECT, FLAKY, PATIENT
+from tests.platform.jobs.process.site import Site
+from tests.platform.jobs.process.workers import Worker, until
+
+REQUEST = "the-request-that-asked"
+OTHERS = "datname = current_database() AND pid <> pg_backend_pid()"
+
+
+@pytest.fixture
+def _in_a_request() -> Iterator[None]:
+    token = request_id.set(REQUEST)
+    yield
+    request_id.reset(token)
+
+
+async def all_are_shown(site: Site, worker: Worker) -> bool:
+    lines = (await worker.get("/metrics")).text.splitlines()
+    states = tuple(f'db_pool_connections{{state="{state}"' for state in ("idle", "checked_out"))
+    shown = sum(float(line.split()[-1]) for line in lines if line.startswith(states))
+    return shown == await site.count("pg_stat_activity", OTHERS) - 1
+
+
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+async def test_no_connection_is_shared_by_processes_and_none_is_left(site: Site, pool: str) -> None:
+    with site.worker(TASKS_POOL=pool) as worker:
+        held = await site.ask(PATIENT, 2 if pool == "prefork" else 1)
+        for key in held:
+            await site.begun(key)
+        await until(lambda: all_are_shown(site, worker), "the metrics show all connections but the one that listens")
+        keys = await site.ask(EFFECT, 250)
+        await site.open_gate()
+        await site.all_done([*held, *keys])
+        # two processes at most, so one of them has done that many
+        counts = await site.rows("SELECT count(*) FROM effects GROUP BY os_pid")
+        assert max(count for (count,) in counts) >= 100
+        has_processes_of_its_own = (worker.process.pid,) not in await site.rows("SELECT DISTINCT os_pid FROM effects")
+        assert len(counts) == (2 if has_processes_of_its_own and pool == "prefork" else 1)
+        shared = "SELECT backend_pid FROM effects GROUP BY backend_pid HAVING count(DISTINCT os_pid) > 1"
+        assert await site.rows(shared) == []
+        assert await worker.stop() == 0
+
+        async def none_is_left() -> bool:
+            return not await site.count("pg_stat_activity", OTHERS)
+
+        await until(none_is_left, "all connections are closed")
+    assert not [line for line in worker.lines if '"level":"error"' in line]
+
+
+async def test_a_schedule_is_fired_once_by_two_workers(shared: Site, pair: tuple[Worker, Worker]) -> None:
+    def slots() -> list[str]:
+        return [event["slot"] for worker in pair for event in worker.logged("schedule_fired")]
+
+    await until(lambda: len(slots()) >= 3, "the schedule is fired three times")
+    assert len(slots()) == len(set(slots()))
+
+    async def all_done() -> bool:
+        return await shared.count("effects", "job = 'tick'") >= 3
+
+    await until(all_done, "what was fired is done")
+    assert await shared.rows("SELECT key FROM effects WHERE job = 'tick' GROUP BY key HAVING count(*) > 1") == []
+
+
+@pytest.mark.usefixtures("_in_a_request")
+async def test_failures_are_tried_again_logged_and_measured(shared: Site, pair: tuple[Worker, Worker]) -> None:
+    (flaky,) = await shared.ask(FLAKY, failures=2)
+    await shared.all_done([flaky])
+    assert await shared.rows("SELECT attempt FROM effects WHERE key = :key", key=flaky) == [(3,)]
+
+    def logged(event: str) -> list[dict[str, object]]:
+        return [each for worker in pair for each in worker.logged(event) if each["job_id"] == str(flaky)]
+
+    await until(lambda: len(logged("job")) == 3, "each attempt is logged")
+    assert {each["attempt"]: each["outcome"] for each in logged("job")} == {1: "retried", 2: "retried", 3: "done"}
+    assert len(logged("job_failed")) == 2
+    events = [*logged("job"), *logged("job_failed"), *logged("effect_written")]
+    assert {(each["job"], each["request_id"]) for each in events} == {("flaky", REQUEST)}
+    texts = [(await worker.get("/metrics")).text.splitlines() for worker in pair]
+    counted = {"retried": 0.0, "done": 0.0}
+    for line in [line for text in texts for line in text if line.startswith('job_duration_seconds_count{job="flaky"')]:
+        counted[line.split('outcome="')[1].split('"')[0]] += float(line.split()[-1])
+    assert counted == {"retried": 2.0, "done": 1.0}
+
+
+@pytest.mark.usefixtures("pair")
+async def test_what_gave_up_can_be_looked_at_and_replayed(shared: Site) -> None:
+    (doomed,) = await shared.ask(DOOMED, reason="no luck")
+    await shared.all_done([doomed])
+    dead = "SELECT error, arguments, attempts FROM dead_jobs WHERE id = :key"
+    assert await shared.rows(dead, key=doomed) == [("LookupError: no luck", {"reason": "no luck"}, 2)]
+    assert f"{doomed}" in command(shared, "dead")
+    await shared.open_gate()
+    assert "1 to be tried again" in command(shared, "replay", str(doomed))
+    await shared.all_done([doomed])
+    await shared.close_gate()
+    assert await shared.count("effects", "key = :key", key=doomed) == 1
+
+
+def command(site: Site, *arguments: str) -> str:
+    """What `python -m app jobs` prints."""
+    jobs = [sys.executable, "-m", "app", "jobs", *arguments]
+    variables = site.environment("nobody", LOG_LEVEL="WARNING")
+    return subprocess.run(jobs, env=variables, capture_output=True, text=True, check=True).stdout
+
+
+async def test_worker_that_cannot_start_says_why_in_one_line(site: Site) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for variables, reason in (
+            ({"TASKS_METRICS_PORT": port}, f"cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}"),
+            ({"REDIS_URL": ""}, "REDIS_URL: "),
+        ):
+            with site.worker(**variables) as worker:
+                assert await worker.ended() == 1
+                said = [line for line in worker.lines if not line.startswith("{")]
+                assert len(said) == 1, said
+                assert reason in said[0]

@@ -1,0 +1,46 @@
+"""`python -m app worker`, with the jobs of the tests beside those of the service.
+
+Processes that the worker starts get the same jobs and services from it.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from pkgutil import resolve_name
+from typing import Any
+
+import structlog
+
+from app import __main__ as program
+from app.jobs import JOBS
+from app.platform.jobs.broker import Handover
+from app.platform.jobs.registry import Registry, Schedule
+from tests.platform.jobs.process.jobs import HANDLERS, TICK, JobServices
+
+log = structlog.get_logger(__name__)
+
+TICKING = timedelta(seconds=2)
+
+
+def hang_in_push(moment: str) -> None:
+    """Have the relay never come back from the broker, `before` or `after` the broker was told."""
+    broker: Any = resolve_name("app.platform.resources:Broker")
+    push = broker.push
+
+    async def hang(self: Any, handovers: Sequence[Handover]) -> None:
+        if moment == "after":
+            await push(self, handovers)
+        log.info("push_hangs", jobs=len(handovers))
+        await asyncio.Event().wait()
+
+    broker.push = hang
+
+
+ticks = (Schedule(TICK, every=TICKING),) if "WORKER_TICKS" in os.environ else ()
+vars(program).update(JOBS=Registry(*JOBS, *HANDLERS), SCHEDULES=ticks, Services=JobServices)
+if "WORKER_HANGS" in os.environ:
+    hang_in_push(os.environ["WORKER_HANGS"])
+
+if __name__ == "__main__":
+    program.main()

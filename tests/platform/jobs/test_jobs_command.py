@@ -1,0 +1,157 @@
+"""`python -m app jobs …` and `python -m app worker`."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+import pytest
+
+from app import __main__ as cli
+from app.platform import logging
+from app.platform.db.session import Database
+from app.platform.settings import Environment, LogSettings
+from tests.platform.jobs.rows import bury, graveyard
+from tests.support.databases import settings_for
+from tests.support.outbox import outbox
+from tests.support.server import SECRET
+
+Run = Callable[..., None]
+ResultT = TypeVar("ResultT")
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, migrated_url: str) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith(("TASKS_", "REDIS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("DATABASE_URL", migrated_url)
+    monkeypatch.setenv("AUTH_SECRET_KEY", SECRET)
+    monkeypatch.setenv("LOG_LEVEL", "WARNING")
+    yield
+    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command, as from a shell."""
+
+    def call(*arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["app", *arguments])
+        cli.main()
+
+    return call
+
+
+def on(url: str, work: Callable[[Database], Awaitable[ResultT]]) -> ResultT:
+    """Do something with a database, in an event loop of its own."""
+
+    async def opened() -> ResultT:
+        database = Database(settings_for(url))
+        await database.init()
+        result = await work(database)
+        await database.close()
+        return result
+
+    return asyncio.run(opened())
+
+
+def bury_two(url: str) -> tuple[UUID, UUID]:
+    """The ids of one job that died long ago, and of one that died just now."""
+
+    async def work(database: Database) -> tuple[UUID, UUID]:
+        return await bury(database, "old", timedelta(days=3)), await bury(database, "new")
+
+    return on(url, work)
+
+
+def test_jobs_are_listed_replayed_and_purged(run: Run, capsys: pytest.CaptureFixture[str], migrated_url: str) -> None:
+    old, new = bury_two(migrated_url)
+    run("jobs", "dead")
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [str(old), str(new)]
+    run("jobs", "replay", str(new))
+    assert capsys.readouterr().out == "1 to be tried again\n"
+    assert [row.id for row in on(migrated_url, outbox)] == [new]
+    run("jobs", "waiting")
+    assert capsys.readouterr().out.startswith("new waiting 1, since ")
+    run("jobs", "purge")
+    assert capsys.readouterr().out == "1 deleted\n"
+    assert on(migrated_url, graveyard) == []
+
+
+def test_age_is_given_in_days(run: Run, capsys: pytest.CaptureFixture[str], migrated_url: str) -> None:
+    _, new = bury_two(migrated_url)
+    run("jobs", "purge", "--older-than", "3.5")
+    run("jobs", "purge", "--older-than", "2.5")
+    assert capsys.readouterr().out == "0 deleted\n1 deleted\n"
+    assert [row.id for row in on(migrated_url, graveyard)] == [new]
+
+
+def test_unknown_id_is_one_line_and_a_failure(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    unknown = uuid4()
+    with pytest.raises(SystemExit) as exited:
+        run("jobs", "replay", str(unknown))
+    assert exited.value.code == f"python -m app: no dead job has the id {unknown}; nothing was changed"
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("bury",), "invalid choice: 'bury'"),
+        (("purge", "everything"), "invalid UUID value: 'everything'"),
+        (("purge", "--older-than", "long"), "invalid"),
+        (("purge", "--older-than", "nan"), "expected 0 to 36500, not nan"),
+        (("purge", "--older-than", "1e99"), "expected 0 to 36500, not 1e99"),
+        (("purge", "--older-than", "-1"), "expected 0 to 36500, not -1"),
+    ],
+)
+def test_malformed_command_says_what_is_wrong(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], problem: str
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        run("jobs", *arguments)
+    assert exited.value.code == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_help_says_what_can_be_done(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        run("jobs", "--help")
+    assert exited.value.code == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in shown[-4:]] == ["waiting", "dead", "replay", "purge"]
+
+
+def test_worker_without_a_broker_is_one_line_and_a_failure(run: Run) -> None:
+    with pytest.raises(SystemExit) as exited:
+        run("worker")
+    assert exited.value.code == "python -m app: jobs need a broker: set REDIS_URL, or TASKS_BROKER_URL"
+
+
+def test_worker_with_another_kind_of_broker_is_one_line_and_a_failure(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TASKS_BROKER_URL", "sqs://ada:hunter2@queue")
+    with pytest.raises(SystemExit) as exited:
+        run("worker")
+    assert str(exited.value.code).startswith("python -m app: TASKS_BROKER_URL: expected redis:// or rediss://")
+    assert "hunter2" not in str(exited.value.code)
+
+
+@pytest.mark.parametrize("command", [("jobs", "waiting"), ("jobs", "replay"), ("worker",)])
+def test_unreachable_database_is_one_line_and_a_failure(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:hunter2@127.0.0.1:1/shop")
+    with pytest.raises(SystemExit) as exited:
+        run(*command)
+    line = str(exited.value.code)
+    assert line.startswith("python -m app: cannot connect to PostgreSQL at postgresql+")
+    assert "\n" not in line
+    assert "hunter2" not in line
+    assert capfd.readouterr() == ("", "")

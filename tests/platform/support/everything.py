@@ -1,0 +1,128 @@
+"""A request model with every type that JSON can carry: the service's own models may have only text and numbers."""
+
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum, IntEnum
+from typing import Annotated, Any, Literal, NotRequired
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, WithJsonSchema, field_validator, model_validator
+from typing_extensions import TypedDict
+
+from app.platform.schemas import RequestModel, Text
+
+# pydantic announces any text
+DECIMAL = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[+-]?[0-9]+(\.[0-9]+)?$"}]}
+
+
+class Colour(Enum):
+    """An enumeration of text."""
+
+    RED = "red"
+    GREEN = "green"
+
+
+class Level(IntEnum):
+    """An enumeration of numbers."""
+
+    LOW = 1
+    HIGH = 2
+
+
+class Span(TypedDict):
+    """A part that is no model."""
+
+    begins: datetime
+    days: NotRequired[int]
+
+
+class Circle(RequestModel):
+    """One of two shapes."""
+
+    shape: Literal["circle"]
+    radius: float = Field(gt=0)
+
+
+class Box(RequestModel):
+    """The other one."""
+
+    shape: Literal["box"]
+    sides: tuple[int, int]
+    inside: list["Box"] = Field(default=[])
+
+
+Shape = Annotated[Circle | Box, Field(discriminator="shape")]
+
+
+class Tree(RequestModel):
+    """A model that holds one that holds it."""
+
+    planted: date
+    branches: list["Branch"] = Field(default=[])
+
+
+class Branch(RequestModel):
+    """The other half of it."""
+
+    tree: Tree | None = None
+    leaves: set[int] = Field(default=set())
+
+
+class Validated(RequestModel):
+    """A model whose own validators see the values first, as Python objects."""
+
+    labels: frozenset[Text]
+    clock: time
+    pairs: list[tuple[int, date]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _copy(cls, fields: Any) -> Any:
+        return dict(fields) if isinstance(fields, dict) else fields
+
+    @field_validator("labels", "pairs", mode="before")
+    @classmethod
+    def _reverse(cls, items: Any) -> Any:
+        return items[::-1] if isinstance(items, list) else items
+
+
+class Converted(RequestModel):
+    """A model whose own validators and settings make more of the text than JSON Schema says."""
+
+    day: Annotated[date, BeforeValidator(date.fromisoformat)]
+    amount: Annotated[Decimal, BeforeValidator(lambda text: Decimal(text.replace(",", ".")))]
+    epoch: Annotated[datetime, Field(strict=False)]
+
+
+class Everything(RequestModel):
+    """A field of each type; all of them are optional, so that a test can send one at a time."""
+
+    text: Text | None = None
+    whole: int | None = None
+    number: float | None = None
+    flag: bool | None = None
+    day: date | None = None
+    moment: datetime | None = None
+    clock: time | None = None
+    duration: timedelta | None = None
+    decimal: Annotated[Decimal, WithJsonSchema(DECIMAL)] | None = None
+    key: UUID | None = None
+    colour: Colour | None = None
+    level: Level | None = None
+    choice: Literal["a", "b"] | None = None
+    secret: SecretStr | None = None
+    raw: bytes | None = None
+    link: HttpUrl | None = None
+    labels: set[Text] | None = None
+    keys: frozenset[UUID] | None = None
+    pair: tuple[int, Text] | None = None
+    days: list[date] | None = None
+    holidays: dict[str, date] | None = None
+    day_or_number: date | int | None = None
+    number_or_text: int | Text | None = None
+    span: Span | None = None
+    shape: Shape | None = None
+    shapes: list[Shape] | None = None
+    tree: Tree | None = None
+    validated: Validated | None = None
+    anything: object = None

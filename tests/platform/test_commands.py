@@ -1,0 +1,122 @@
+"""`python -m app …`."""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select, text, update
+
+from app import __main__ as cli
+from app.features.users.models import User
+from app.platform.auth.models import RefreshToken
+from app.platform.db.session import Database
+from app.platform.idempotency import IdempotencyKey
+from tests.support.databases import execute, settings_for
+from tests.support.server import SECRET
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, migrated_url: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", migrated_url)
+    monkeypatch.setenv("AUTH_SECRET_KEY", SECRET)
+    monkeypatch.setenv("AUTH_ARGON2_MEMORY_KIB", "64")
+    monkeypatch.setenv("LOG_LEVEL", "WARNING")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["app", *arguments])
+    cli.main()
+
+
+def query(url: str, statement: Any) -> Any:
+    async def ask() -> Any:
+        database = Database(settings_for(url))
+        await database.init()
+        async with database.transaction() as session:
+            answer = (await session.execute(statement)).scalars().all()
+        await database.close()
+        return answer
+
+    return asyncio.run(ask())
+
+
+def add(url: str, *rows: object) -> None:
+    async def write() -> None:
+        database = Database(settings_for(url))
+        await database.init()
+        async with database.transaction() as session:
+            session.add_all(rows)
+        await database.close()
+
+    asyncio.run(write())
+
+
+def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        run(monkeypatch, "--help")
+    assert exited.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("api", "migrate", "openapi", "prune", "grant-admin"))
+
+
+def test_missing_setting_is_one_line_and_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AUTH_SECRET_KEY")
+    with pytest.raises(SystemExit) as exited:
+        run(monkeypatch, "openapi")
+    assert str(exited.value.code).startswith("python -m app: AUTH_SECRET_KEY: Field required")
+    assert capsys.readouterr().out == ""
+
+
+def test_openapi_prints_the_document(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run(monkeypatch, "openapi")
+    assert "/api/v1/users" in json.loads(capsys.readouterr().out)["paths"]
+
+
+def test_migrate_applies_what_is_missing(monkeypatch: pytest.MonkeyPatch, migrated_url: str) -> None:
+    before = set(query(migrated_url, text("SELECT version_num FROM alembic_version")))
+    asyncio.run(execute(migrated_url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public"))
+    run(monkeypatch, "migrate")
+    assert set(query(migrated_url, text("SELECT version_num FROM alembic_version"))) == before
+
+
+def test_admin_is_granted(monkeypatch: pytest.MonkeyPatch, migrated_url: str) -> None:
+    add(migrated_url, User(email="ada@example.com", password_hash="x"))
+    run(monkeypatch, "grant-admin", "ADA@example.com")
+    assert query(migrated_url, select(User.is_admin)) == [True]
+
+
+def test_admin_is_not_granted_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit) as exited:
+        run(monkeypatch, "grant-admin", "nobody@example.com")
+    assert exited.value.code == "python -m app: User not found."
+
+
+def test_prune_deletes_what_nobody_needs_any_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], migrated_url: str
+) -> None:
+    now = datetime.now(UTC)
+
+    def token(name: str, expires: timedelta) -> RefreshToken:
+        return RefreshToken(user_id=uuid4(), family_id=uuid4(), token_digest=name, expires_at=now + expires)
+
+    add(
+        migrated_url,
+        token("expired", timedelta(minutes=-1)),
+        token("valid", timedelta(minutes=1)),
+        IdempotencyKey(user_id=uuid4(), key="old", request_digest="x"),
+        IdempotencyKey(user_id=uuid4(), key="new", request_digest="x"),
+    )
+    old = update(IdempotencyKey).where(IdempotencyKey.key == "old").values(created_at=now - timedelta(days=2))
+    query(migrated_url, old.returning(IdempotencyKey.key))
+    run(monkeypatch, "prune")
+    assert capsys.readouterr().out == "1 refresh tokens, 1 idempotency keys\n"
+    assert query(migrated_url, select(RefreshToken.token_digest)) == ["valid"]
+    assert query(migrated_url, select(IdempotencyKey.key)) == ["new"]

@@ -1,0 +1,109 @@
+"""Counting, in memory and on a real Redis-protocol server."""
+
+import socket
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+import structlog
+from limits import parse
+
+from app.platform.rate_limits import MAX_KEYS, MemoryCounters, RateLimiter
+
+LIMIT = parse("3/minute")
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def limiter(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[RateLimiter]:
+    limiter = RateLimiter(redis_url if request.param == "redis" else None)
+    yield limiter
+    await limiter.close()
+
+
+@pytest.fixture
+def unreachable_redis() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"redis://127.0.0.1:{free.getsockname()[1]}/0"
+
+
+async def test_limit_is_reached_and_says_when_to_come_back(limiter: RateLimiter) -> None:
+    key = uuid4().hex
+    verdicts = [await limiter.hit(LIMIT, key) for _ in range(5)]
+    assert [verdict.remaining for verdict in verdicts] == [2, 1, 0, 0, 0]
+    assert [verdict.reset_after > 0 for verdict in verdicts] == [False, False, False, True, True]
+    assert verdicts[-1].reset_after <= 60
+    assert (await limiter.hit(LIMIT, uuid4().hex)).remaining == 2
+
+
+async def test_sign_of_life(limiter: RateLimiter) -> None:
+    await limiter.ping()
+
+
+async def test_processes_share_their_counts_in_redis(redis_url: str) -> None:
+    one, other = RateLimiter(redis_url), RateLimiter(redis_url)
+    key = uuid4().hex
+    assert (await one.hit(LIMIT, key)).remaining == 2
+    assert (await other.hit(LIMIT, key)).remaining == 1
+    await one.close()
+    await other.close()
+
+
+async def test_without_redis_each_process_counts_by_itself(unreachable_redis: str) -> None:
+    limiter = RateLimiter(unreachable_redis)
+    with structlog.testing.capture_logs() as logs:
+        verdicts = [await limiter.hit(LIMIT, "ada") for _ in range(4)]
+    assert [verdict.reset_after > 0 for verdict in verdicts] == [False, False, False, True]
+    assert {log["event"] for log in logs} == {"rate_limit_fallback"}
+    with pytest.raises(ConnectionError):
+        await limiter.ping()
+    await limiter.close()
+
+
+def test_memory_forgets_when_the_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("app.platform.rate_limits.time.monotonic", lambda: now)
+    counters = MemoryCounters()
+    assert [counters.increment("a", 10) for _ in range(3)] == [1, 2, 3]
+    assert counters.seconds_left("a") == 10
+    assert counters.seconds_left("unknown") == 0
+    now = 1009.0
+    assert counters.increment("a", 10) == 4
+    now = 1010.0
+    assert counters.increment("a", 10) == 1
+    for number in range(100):
+        counters.increment(f"key-{number}", 10)
+    now = 1100.0
+    counters.increment("b", 10)
+    assert counters.seconds_left("key-1") == 0
+    assert len(vars(counters)["_counts"]) == 1
+
+
+def test_memory_is_bounded_and_a_flood_of_keys_sets_nobody_free() -> None:
+    counters = MemoryCounters()
+    assert [counters.increment("guesser", 60) for _ in range(21)][-1] == 21
+    with structlog.testing.capture_logs() as logs:
+        sizes = []
+        for number in range(2 * MAX_KEYS):
+            assert counters.increment(f"flood-{number}", 60) == 1
+            sizes.append(len(vars(counters)["_counts"]))
+    assert max(sizes) == MAX_KEYS
+    assert counters.increment("guesser", 60) == 22
+    assert counters.increment("newcomer", 60) == 1
+    assert [(log["event"], log["log_level"]) for log in logs] == [("rate_limit_keys_forgotten", "warning")] * 2
+
+
+def test_memory_is_bounded_when_all_keys_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.platform.rate_limits.MAX_KEYS", 100)
+    counters = MemoryCounters()
+    for number in range(250):
+        for _ in range(1 + number % 7):
+            counters.increment(f"key-{number}", 60)
+        assert len(vars(counters)["_counts"]) <= 100
+
+
+async def test_long_keys_are_counted_under_short_ones() -> None:
+    limiter = RateLimiter()
+    long = "x" * 100_000
+    assert [(await limiter.hit(LIMIT, key)).remaining for key in (long, long, f"{long}y")] == [2, 1, 2]
+    assert max(map(len, vars(vars(limiter)["_memory"])["_counts"])) < 300

@@ -1,0 +1,107 @@
+"""What can be done with users. Each method is one unit of work."""
+
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy.exc import IntegrityError
+
+from app.features.users.dao import UserDAO
+from app.features.users.errors import EmailTaken, UserNotFound
+from app.features.users.models import User
+from app.features.users.schemas import UserCreate, UserRead, UserUpdate
+from app.platform.context import Actor
+from app.platform.db import errors
+from app.platform.db.pagination import Page, PageRequest
+from app.platform.db.session import SessionProvider
+from app.platform.security import PasswordHasher
+
+
+class UserService:
+    """Users: registration, sign-in, profile, administration."""
+
+    def __init__(self, database: SessionProvider, hasher: PasswordHasher) -> None:
+        self._users = UserDAO(database)
+        self._hasher = hasher
+
+    async def create(self, data: UserCreate) -> UserRead:
+        """Register a user.
+
+        Raises:
+            EmailTaken: somebody has this address already.
+        """
+        user = User(
+            email=data.email,
+            password_hash=await self._hasher.hash(data.password.get_secret_value()),
+            full_name=data.full_name,
+        )
+        try:
+            await self._users.insert_instances([user])
+        except IntegrityError as error:
+            if errors.violates(error, "uq_users_email"):
+                raise EmailTaken from error
+            raise
+        return UserRead.model_validate(user)
+
+    async def authenticate(self, email: str, password: str) -> Actor | None:
+        """The active user with this address and password."""
+        user = await self._users.find_by_email(email)
+        matches = await self._hasher.verify(password, user.password_hash if user else None)
+        return Actor(user.id, user.is_admin) if user and matches and user.is_active else None
+
+    async def active_actor(self, user_id: UUID) -> Actor | None:
+        """The user as an actor, with the rights of now; `None` when there is no such active user."""
+        is_admin = await self._users.is_admin(user_id)
+        return None if is_admin is None else Actor(user_id, is_admin)
+
+    async def find(self, user_id: UUID) -> UserRead | None:
+        """One user, `None` when there is none with this id."""
+        user = await self._users.find(user_id)
+        return UserRead.model_validate(user) if user else None
+
+    async def get(self, user_id: UUID) -> UserRead:
+        """One user.
+
+        Raises:
+            UserNotFound: there is none with this id.
+        """
+        user = await self.find(user_id)
+        if user is None:
+            raise UserNotFound
+        return user
+
+    async def page(self, request: PageRequest) -> Page[UserRead]:
+        """One page of all users, newest first."""
+        page = await self._users.page(request)
+        return Page([UserRead.model_validate(user) for user in page.items], page.next_cursor)
+
+    async def update(self, user_id: UUID, data: UserUpdate) -> UserRead:
+        """Change the fields that were given.
+
+        Raises:
+            UserNotFound: there is none with this id.
+        """
+        values = data.model_dump(exclude_unset=True)
+        if not values:
+            return await self.get(user_id)
+        user = await self._users.update(User.id == user_id, **values)
+        if user is None:
+            raise UserNotFound
+        return UserRead.model_validate(user)
+
+    async def delete(self, user_id: UUID) -> None:
+        """Mark a user as deleted.
+
+        Raises:
+            UserNotFound: there is none with this id.
+        """
+        if not await self._users.update(User.id == user_id, deleted_at=func.now()):
+            raise UserNotFound
+
+    async def grant_admin(self, email: str) -> None:
+        """Make the user with this address an administrator.
+
+        Raises:
+            UserNotFound: nobody has this address.
+        """
+        if not await self._users.update(User.email == email.lower(), is_admin=True):
+            raise UserNotFound

@@ -1,0 +1,119 @@
+"""What can be done with orders. Each method is one unit of work."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.features.orders.errors import OrderNotFound, OrderNotPayable
+from app.features.orders.models import Order, OrderLine, OrderStatus
+from app.features.orders.repository import OrderRepository
+from app.features.orders.rows import line_rows, order_row
+from app.features.orders.schemas import OrderCreate, OrderRead, OrderSummary
+from app.platform.db.pagination import Page, PageRequest
+from app.platform.db.session import SessionProvider
+from app.platform.idempotency import Claim, claim_key, keep_answer
+
+# Runs in the transaction in which an order is paid, with the owner's and the order's id.
+OnPaid = Callable[[AsyncSession, UUID, UUID], Awaitable[None]]
+
+
+class OrderService:
+    """Orders of one user at a time: `owner` is the user whose orders exist for a call."""
+
+    def __init__(self, database: SessionProvider, on_paid: OnPaid | None = None) -> None:
+        self._database = database
+        self._on_paid = on_paid
+
+    async def create(self, owner: UUID, data: OrderCreate, claim: Claim | None = None) -> OrderRead:
+        """Place an order; with a claim, only once.
+
+        Raises:
+            IdempotencyKeyReused: the claim's key came before with another order.
+        """
+        async with self._database.transaction() as session:
+            if answer := await claim_key(session, claim, OrderRead):
+                return answer
+            order = await self._place(session, owner, data)
+            await keep_answer(session, claim, order)
+            return order
+
+    async def get(self, owner: UUID, order_id: UUID) -> OrderRead:
+        """One order with its lines.
+
+        Raises:
+            OrderNotFound: the owner has none with this id.
+        """
+        async with self._database.read() as session:
+            order = await OrderRepository(session).find(owner, order_id)
+        if order is None:
+            raise OrderNotFound
+        return OrderRead.model_validate(order)
+
+    async def page(self, owner: UUID, request: PageRequest, status: OrderStatus | None = None) -> Page[OrderRead]:
+        """One page of orders, newest first, of one status or of all."""
+        async with self._database.read() as session:
+            page = await OrderRepository(session).page_of(owner, request, status)
+        return Page([OrderRead.model_validate(order) for order in page.items], page.next_cursor)
+
+    async def summary(self, owner: UUID) -> OrderSummary:
+        """How many orders there are, and what they cost, by status."""
+        async with self._database.read() as session:
+            return OrderSummary.of(await OrderRepository(session).summary(owner))
+
+    async def pay(self, owner: UUID, order_id: UUID) -> OrderRead:
+        """Pay a pending order; of two at once, one wins.
+
+        Raises:
+            OrderNotFound: the owner has none with this id.
+            OrderNotPayable: it was paid or cancelled before.
+        """
+        return await self._settle(owner, order_id, OrderStatus.PAID)
+
+    async def cancel(self, owner: UUID, order_id: UUID) -> OrderRead:
+        """Cancel a pending order.
+
+        Raises:
+            OrderNotFound: the owner has none with this id.
+            OrderNotPayable: it was paid or cancelled before.
+        """
+        return await self._settle(owner, order_id, OrderStatus.CANCELLED)
+
+    async def import_all(self, owner: UUID, batches: AsyncIterator[Sequence[OrderCreate]]) -> int:
+        """Store all orders or none, one batch in memory at a time, and return how many there were."""
+        imported = 0
+        async with self._database.transaction() as session:
+            orders = OrderRepository(session)
+            async for batch in batches:
+                if not batch:
+                    # SQLAlchemy takes an empty list for one row of defaults
+                    continue
+                keyed = [(uuid4(), data) for data in batch]
+                await orders.insert_rows(
+                    [order_row(key, owner, data) for key, data in keyed],
+                    [row for key, data in keyed for row in line_rows(key, data)],
+                )
+                imported += len(batch)
+        return imported
+
+    async def _settle(self, owner: UUID, order_id: UUID, status: OrderStatus) -> OrderRead:
+        async with self._database.transaction() as session:
+            orders = OrderRepository(session)
+            order = await orders.lock(owner, order_id)
+            if order is None:
+                raise OrderNotFound
+            if order.status != OrderStatus.PENDING:
+                raise OrderNotPayable
+            await orders.update(order, status=status)
+            if status is OrderStatus.PAID and self._on_paid:
+                await self._on_paid(session, owner, order_id)
+        return OrderRead.model_validate(order)
+
+    @staticmethod
+    async def _place(session: AsyncSession, owner: UUID, data: OrderCreate) -> OrderRead:
+        key = uuid4()
+        order = Order(
+            **order_row(key, owner, data),
+            lines=[OrderLine(**row) for row in line_rows(key, data)],
+        )
+        return OrderRead.model_validate(await OrderRepository(session).add(order))

@@ -1,0 +1,40 @@
+"""Waiting for PostgreSQL's notifications, with asyncpg."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import NullPool
+
+from app.platform.errors import DatabaseUnavailable
+
+
+@asynccontextmanager
+async def listening(engine: AsyncEngine, channel: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
+    """Yield what waits for a notification, so many seconds at most; it raises when the connection is lost.
+
+    The connection belongs to the listener, not to the pool. Behind an external pooler notifications do not arrive, so
+    there it only waits.
+    """
+    if isinstance(engine.pool, NullPool):
+        yield asyncio.sleep
+        return
+    notified = asyncio.Event()
+
+    async def wait(seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await notified.wait()
+        notified.clear()
+        if driver.is_closed():
+            raise DatabaseUnavailable
+
+    async with engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        driver: Any = raw.driver_connection
+        await connection.run_sync(lambda sync: sync.detach())
+        driver.add_termination_listener(lambda *_: notified.set())
+        await driver.add_listener(channel, lambda *_: notified.set())
+        yield wait
