@@ -26,7 +26,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"(README|CONTRIBUTING)\.md|docs/(architecture|template|adr/0002-.*)\.md",
         r"pyproject\.toml",
         r"src/app/security\.py|src/app/middleware/security_headers\.py",
-        r"dev/template/\w+\.py",
+        r"dev/(template/)?\w+\.py",
         r"tests/(middleware|process)/test_\w+\.py|tests/support/server\.py",
     ),
 }

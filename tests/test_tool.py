@@ -37,7 +37,7 @@ def test_check_tells_what_a_newer_release_asks_for(project: Path, template: Path
     assert not run("git", "status", "--porcelain", cwd=project)
     assert printed.startswith(f"update available: {HERE} → {THERE}\n")
     assert "Water the plants." in printed
-    assert "'small (5 connections, 10 at most)', and means 'small (7 connections, 8 at most)'" in printed
+    assert "'small (5 connections, 10 at most)', and now means 'small (7 connections, 8 at most)'" in printed
     assert "db_driver: asyncpg is no longer a choice; an update falls back to asyncpg_next" in printed
     assert "colour: a new question, 'Which?'; an update takes blue" in printed
 
@@ -167,7 +167,7 @@ def test_update_works_in_a_part_of_a_repository(born: Path, template: Path, tmp_
 
 
 def test_diff_shows_what_the_owner_changed_in_the_templates_files(project: Path) -> None:
-    assert tool(project, "diff") == (0, "All files of the template are as it renders them.\n")
+    assert tool(project, "diff") == (0, "This project has not changed any file of the template.\n")
     owner.edit(project)
     _, printed = tool(project, "diff")
     changed = {line.split()[2].removeprefix("template/") for line in printed.splitlines() if line.startswith("diff ")}

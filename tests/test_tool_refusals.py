@@ -66,13 +66,11 @@ def test_answers_that_do_not_exist(project: Path, answer: str, said: str) -> Non
 
 
 def test_no_answer_at_all(project: Path) -> None:
-    assert "Say which answer" in refused(project, "switch")
+    assert "Name the answer to change" in refused(project, "switch")
 
 
 def test_a_downgrade(project: Path) -> None:
-    assert f"v0.1.0 is older than {HERE}, and there is no way back but git's" in refused(
-        project, "update", "--to=v0.1.0"
-    )
+    assert f"v0.1.0 is older than {HERE}; to go back, use git" in refused(project, "update", "--to=v0.1.0")
 
 
 def test_a_release_that_does_not_exist(project: Path) -> None:
@@ -104,7 +102,7 @@ def test_a_machine_without_git(project: Path, tmp_path: Path) -> None:
 
 def test_a_project_without_a_commit(project: Path) -> None:
     shutil.rmtree(project / ".git")
-    assert "There is no commit of this project to come back to" in refused(project, "update")
+    assert "This project has no commit to go back to" in refused(project, "update")
 
 
 def test_a_folder_that_is_no_project(project: Path) -> None:
@@ -115,6 +113,5 @@ def test_a_folder_that_is_no_project(project: Path) -> None:
 
 def test_a_template_that_cannot_be_reached(project: Path) -> None:
     future.move_to(project, Path("/nowhere/template"))
-    assert "The template cannot be had from /nowhere/template (_src_path in .copier-answers.yml)" in refused(
-        project, "check"
-    )
+    message = "Cannot clone the template from /nowhere/template (_src_path in .copier-answers.yml)"
+    assert message in refused(project, "check")

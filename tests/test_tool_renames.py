@@ -59,7 +59,7 @@ def test_a_renamed_file_gets_the_change(update: Update) -> None:
     moved.write_text(f"{moved.read_text()}\n\nOURS = 1\n")
     status, printed = update.run()
     assert status == 0, printed
-    assert "under their new names:\n  src/app/auth/models.py → src/app/auth/tables.py\n" in printed
+    assert "into files that you renamed:\n  src/app/auth/models.py → src/app/auth/tables.py\n" in printed
     assert future.ADDED in update.text("src/app/auth/tables.py")
     assert "OURS = 1" in update.text("src/app/auth/tables.py")
     assert not (update.root / FILE).exists()
@@ -98,7 +98,7 @@ def test_the_change_of_a_deleted_file_is_left_out_and_kept(update: Update) -> No
     assert f"+{future.ADDED}" in update.text(f"left-out/{FILE}.diff")
     assert not (update.root / FILE).exists()
     rendering.commit(update.root)
-    assert "left-out/ still holds changes of the template that found no place (1)" in tool(update.root, "check")[1]
+    assert "left-out/ still holds changes of the template that could not be merged (1)" in tool(update.root, "check")[1]
 
 
 def test_the_change_of_a_file_that_was_split_is_left_out_and_kept(update: Update) -> None:
@@ -167,7 +167,7 @@ def test_a_renamed_file_that_the_release_moves_is_pointed_out(update: Update, te
     update.release = future.release(template, tmp_path / "future", move)
     status, printed = update.run()
     assert status == 1
-    assert f"look at what is new:\n  {FILE} → src/app/auth/tables.py\n" in printed
+    assert f"the template's new files:\n  {FILE} → src/app/auth/tables.py\n" in printed
 
 
 def test_an_answer_that_a_migration_moves_is_not_lost_under_a_new_name(
@@ -197,7 +197,7 @@ def test_nothing_is_begun_when_what_is_left_out_has_no_place(update: Update) -> 
     (update.root / "left-out").write_text("ours\n")
     status, printed = update.run()
     assert status == 1
-    assert "are written to left-out/. Make room for it." in printed
+    assert "are written to left-out/, but there is a file of that name" in printed
     assert not run("git", "status", "--porcelain", cwd=update.root)
 
 
@@ -206,7 +206,7 @@ def test_a_folder_that_is_gone_as_a_whole_is_no_news(update: Update) -> None:
     shutil.rmtree(update.root / FOLDER)
     status, printed = update.run()
     assert status == 0, printed
-    assert f"of which you kept nothing; left out:\n  {FILE}\n  src/app/auth/service.py\n" in printed
+    assert f"all of the template's files in their folders:\n  {FILE}\n  src/app/auth/service.py\n" in printed
     assert not (update.root / "left-out").exists()
 
 

@@ -28,7 +28,7 @@ def test_switch_puts_edits_aside_and_back(project: Path) -> None:
     rendering.commit(project)
     assert "kept-edits/ still holds your changes of removed files (2)" in tool(project, "check")[1]
     printed = run("make", "template-switch", "data_access=repository", cwd=project)
-    assert "Edits put back into their files:" in printed
+    assert "Your edits, merged back into files that returned:" in printed
     assert owner.contents(project) == before
 
 

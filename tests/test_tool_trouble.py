@@ -67,8 +67,8 @@ def test_a_killed_update_is_named_by_the_next_one(project: Path, hanging: subpro
     hanging.communicate()
     status, printed = tool(project, "update")
     assert status == 1
-    assert f"an earlier run did not finish merging {HERE} → {THERE}, and something is not committed" in printed
-    assert f"If that is what it left, do not commit it: {UNDO}. If it is yours, commit or stash it." in printed
+    assert f"an earlier run did not finish merging {HERE} → {THERE}, and there are uncommitted changes" in printed
+    assert f"If they are from that run, undo it: {UNDO}. If they are yours, commit or stash them." in printed
     undo(project)
     (project / "ours.txt").write_text("ours\n")
     rendering.commit(project)
@@ -90,7 +90,7 @@ def test_an_interrupted_update_says_how_to_go_back(
     printed, _ = hanging.communicate(timeout=60)
     assert hanging.returncode != 0
     assert "Traceback" not in printed
-    assert "Broken off" in printed
+    assert "Stopped half-way" in printed
     assert UNDO in printed
     undo(project)
 
