@@ -1,4 +1,4 @@
-"""`make template-check`, `-update`, `-switch` and `-diff` in a project: what they do, and what they say."""
+"""`make template-check`, `-update`, `-switch` and `-diff` in a project: their effects and their messages."""
 
 import shutil
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_check_tells_what_a_newer_release_asks_for(project: Path, template: Path
 
 
 def test_check_through_make(project: Path) -> None:
-    """As the owner types it: uv brings Copier, the project's environment is not needed."""
+    """uv provides Copier, so the command needs no environment of the project."""
     assert run("make", "template-check", cwd=project).startswith("up to date")
 
 
@@ -51,7 +51,7 @@ def test_check_through_make(project: Path) -> None:
 
 
 def touch_security(template: Path) -> None:
-    """A release that changes a file which is the same in all variants."""
+    """Change a file that is the same in all variants."""
     file = template / "template/src/app/security.py"
     file.write_text(file.read_text().replace('"""', '"""Of the future. ', 1))
 
@@ -102,7 +102,7 @@ def test_update_puts_edits_aside_when_a_release_removes_their_file(
 
 
 def test_update_moves_edits_with_their_file(project: Path, template: Path, tmp_path: Path) -> None:
-    """A rename that a migration knows of merges, and there is nothing left to port."""
+    """A migration renames the file, so the edits are merged and nothing is left to port."""
 
     def rename(root: Path) -> None:
         (root / "template/src/app/api/ndjson.py").rename(root / "template/src/app/api/lines.py")

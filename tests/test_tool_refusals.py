@@ -1,4 +1,4 @@
-"""What `make template-update` and its like refuse: with a sentence, and with nothing changed on disk."""
+"""The `make template-…` commands refuse what they cannot do with a sentence, and change nothing on disk."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.variants import plain_variants
 
 
 def refused(project: Path, *arguments: str, **variables: str) -> str:
-    """Run the tool, see that it fails and changes nothing, and return what it said: sentences, no traceback."""
+    """Run the tool, check that it fails without a traceback and changes nothing, and return its message."""
     before = state(project)
     status, printed = tool(project, *arguments, **variables)
     assert status == 1, printed
@@ -24,7 +24,7 @@ def refused(project: Path, *arguments: str, **variables: str) -> str:
 
 
 def state(project: Path) -> dict[str, str]:
-    """Everything but what Python and git keep for themselves: caches, and the index with its times."""
+    """Return the state of all files except Python's caches and git's index, which holds times."""
     return {
         path: what
         for path, what in fingerprint(project).items()
@@ -42,7 +42,7 @@ def test_changes_that_are_not_committed(project: Path, command: tuple[str, ...])
 
 
 def test_files_that_git_ignores(project: Path) -> None:
-    """They would be removed or overwritten, and no commit could give them back."""
+    """Ignored files would be removed or overwritten, and no commit could restore them."""
     run("git", "rm", "--quiet", "--cached", ".env.example", cwd=project)
     with (project / ".gitignore").open("a") as file:
         file.write(".env.*\n/src/app/orders/dao.py\n")
