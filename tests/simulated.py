@@ -69,7 +69,7 @@ class Template:
         migration: str = "",
         manifest: Mapping[str, Any] | None = None,
     ) -> None:
-        """Publish a version: what is new in the template, the text of its migration, what is new in copier.yml."""
+        """Release a version with new files of the template, the text of its migration, and additions to copier.yml."""
         put(self.root / "template", files)
         self.manifest.update(manifest or {})
         if migration:

@@ -27,7 +27,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"pyproject\.toml",
         r"src/app/security\.py|src/app/middleware/security_headers\.py",
         r"dev/(template/)?\w+\.py",
-        r"tests/(middleware|process)/test_\w+\.py|tests/support/server\.py",
+        r"tests/(dev|middleware|process)/test_\w+\.py|tests/support/server\.py",
     ),
 }
 

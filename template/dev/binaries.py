@@ -15,7 +15,7 @@ from dev.identity import Identity
 DEBIAN_ROOT = Path("/usr/lib/postgresql")
 EMBEDDED_BIN = Path("pginstall/bin")
 VERSION_SECONDS = 20.0
-# initdb looks for these beside itself.
+# initdb starts postgres from its own directory, so both must be there.
 PROGRAMS = ("initdb", "postgres")
 
 
