@@ -1,1 +1,1 @@
-"""How fast the services are, side by side with the usual tutorial: `python -m benchmarks --help`."""
+"""Compares the speed of the services with that of the usual tutorial: `python -m benchmarks --help`."""

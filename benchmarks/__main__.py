@@ -1,7 +1,7 @@
-"""Measures the variants that differ in structure side by side with the usual tutorial, in one go on one PostgreSQL.
+"""Measures each structural variant and the usual tutorial, in one run on one PostgreSQL.
 
-The services run in production settings with everything on. Only the ratios count, and only as far as they are further
-from 1.00 than those of the tutorial's twin, which is the same program.
+The services run with production settings and everything enabled. Only ratios are meaningful, and only those further
+from 1.00 than the ratio of the tutorial's twin, which is the same program as the tutorial.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="starts of each app (5; take 8 for less than 15 %%)")
-    parser.add_argument("--connections", type=int, default=16, help="clients at a time (16)")
+    parser.add_argument("--connections", type=int, default=16, help="concurrent clients (16)")
     parser.add_argument("--seconds", type=float, default=10.0, help="the longest a measurement may take (10)")
     answers = [answer for offered in apps.STRUCTURES.values() for answer in offered]
     only = "only services with these answers, such as psycopg dao; those with a queue if it is named, such as celery"
@@ -41,7 +41,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def build(options: argparse.Namespace, place: Path) -> list[App]:
-    """Render and install everything that is measured."""
+    """Render and install all apps."""
     template = rendering.snapshot(place / "template")
     trees = {"": template}
     if options.compare:
@@ -64,7 +64,7 @@ def build(options: argparse.Namespace, place: Path) -> list[App]:
 
 
 async def measure(options: argparse.Namespace, place: Path, server_url: str, cores: Cores) -> int:
-    """Do everything and print the table; the exit status is 1 when a request failed."""
+    """Run the whole benchmark and print the tables; return 1 if a request failed."""
     say("Rendering and installing")
     found = build(options, place)
     say("Migrating and filling the databases")
@@ -94,12 +94,12 @@ async def measure(options: argparse.Namespace, place: Path, server_url: str, cor
 
 
 def say(what: str) -> None:
-    """Tell how far it is."""
+    """Report progress."""
     sys.stderr.write(f"{what} ...\n")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command line; leaves nothing behind, however it ends."""
+    """Run the command line, and clean up however it ends."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if arguments[:1] == ["jobs"]:
         return command.main(arguments[1:])

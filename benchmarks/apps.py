@@ -1,4 +1,4 @@
-"""What is measured: the tutorial, its twin, and structural variants of the template with their whole stack on."""
+"""The apps to measure: the tutorial, its twin, and structural variants of the template with everything enabled."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -12,11 +12,11 @@ from benchmarks.server import Cores, Program, Server, free_port, serving
 from tests import rendering, variants
 from tests.shell import environment, run
 
-# Production settings, but for a rate limit that the load does not reach.
+# Production settings, with a rate limit that the load does not reach.
 SETTINGS = {"ENVIRONMENT": "production", "AUTH_SECRET_KEY": "benchmark" * 8, "HTTP_RATE_LIMIT": "1000000000/minute"}
 PROFILE = "small"
 DRIVER, QUEUE, NO_QUEUE = "db_driver", "task_queue", "none"
-# the questions whose answers choose what is measured
+# the questions that tell the variants apart
 STRUCTURES = {question: variants.choices()[question] for question in variants.STRUCTURAL}
 
 
@@ -37,13 +37,13 @@ class App:
 
     @property
     def database(self) -> str:
-        """The name of its database."""
+        """The name of the app's database."""
         return "bench_" + "".join(letter if letter.isalnum() else "_" for letter in self.name)
 
     def serving(self, server_url: str, cores: Cores) -> AbstractAsyncContextManager[Server]:
-        """Run it on its database of this PostgreSQL."""
+        """Run the app on its database of this PostgreSQL."""
         port = free_port()
-        # a service adds the driver itself
+        # a service adds the driver to the URL itself
         scheme = "postgresql" if self.is_service else f"postgresql+{self.driver}"
         url = urlsplit(server_url)._replace(scheme=scheme, path=self.database).geturl()
         values = {name: value.format(port=port) for name, value in self.env.items()}
@@ -57,9 +57,9 @@ class App:
 
 
 def structures(template: Path, only: Collection[str] = ()) -> list[dict[str, str]]:
-    """The structures of a tree that have the named answers.
+    """Return the structures of a tree that have the named answers.
 
-    Those with a queue only if a queue is named: no request that is measured asks for a job.
+    Structures with a queue are included only if a queue is named, because no measured request enqueues a job.
     """
     offered = variants.choices_in(yaml.safe_load((template / "copier.yml").read_text()))
     named = {question: set(only).intersection(answers) for question, answers in STRUCTURES.items()}
@@ -76,7 +76,7 @@ def structures(template: Path, only: Collection[str] = ()) -> list[dict[str, str
 
 
 def service(template: Path, place: Path, structure: Mapping[str, str], label: str = "") -> App:
-    """Render a structure and install what it locks; the label tells the trees apart."""
+    """Render a structure and install its locked dependencies; the label tells the trees apart."""
     name = " ".join([*structure.values(), label]).strip()
     root = rendering.render(template, place / name.replace(" ", "-"), {**structure, "pool_profile": PROFILE})
     # uv leaves its locks in the temporary directory
@@ -87,7 +87,7 @@ def service(template: Path, place: Path, structure: Mapping[str, str], label: st
         command=[str(root / ".venv/bin/python"), "-m", "app", "api"],
         cwd=root,
         driver=structure[DRIVER],
-        # jobs have tables of their own; they need no broker here, since no request asks for a job
+        # jobs have tables of their own; no broker is needed, because no measured request enqueues a job
         schema=f"{label} with jobs" if has_queue else label,
         is_service=True,
         env={**SETTINGS, "HTTP_PORT": "{port}"},
@@ -95,7 +95,7 @@ def service(template: Path, place: Path, structure: Mapping[str, str], label: st
 
 
 def tutorial(name: str, template: Path, driver: str, environment_of: App, schema: str) -> App:
-    """The tutorial in the environment of a service that has the driver."""
+    """Return the tutorial, to be run in the environment of a service that has the driver."""
     server = ["-m", "uvicorn", "benchmarks.tutorial:app", "--port", "{port}", "--no-access-log", "--log-level=warning"]
     return App(
         name,

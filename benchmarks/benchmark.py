@@ -1,4 +1,4 @@
-"""Rounds of measurements: each of them starts every app anew."""
+"""Rounds of measurements; each round restarts every app."""
 
 import asyncio
 import gc
@@ -24,7 +24,7 @@ Results = dict[Endpoint, dict[str, list[Sample]]]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The apps on one PostgreSQL, whose databases are prepared, and how hard to ask them."""
+    """The apps, the PostgreSQL with their prepared databases, and the load to apply."""
 
     apps: list[App]
     people: Mapping[str, People]
@@ -34,7 +34,7 @@ class Benchmark:
     seconds: float
 
     async def round(self, number: int) -> Results:
-        """Start everything, and measure it in turns so short that what loads the machine meets everybody alike."""
+        """Start all apps and measure them in short turns, so that other load on the machine affects all alike."""
         first = number % len(self.apps)
         order = self.apps[first:] + self.apps[:first]
         samples: Results = {endpoint: {app.name: [] for app in order} for endpoint in ENDPOINTS}
@@ -48,7 +48,7 @@ class Benchmark:
         return samples
 
     async def round_trips(self) -> dict[Endpoint, dict[str, float]]:
-        """Count what one request says to the database in the steady state, one request at a time."""
+        """Count the database round trips of a request in the steady state, sending one request at a time."""
         counted: dict[Endpoint, dict[str, float]] = defaultdict(dict)
         target = urlsplit(self.server_url)
         for app in self.apps:
@@ -78,12 +78,12 @@ class Benchmark:
         return Sample(outcome, None if before is None or after is None else after - before, warm_up)
 
     async def _count(self, proxy: RoundTrips, server: Server, request: bytes) -> float:
-        # twice: statements are prepared after some repetitions
+        # count the second time: statements are prepared after some repetitions
         for _ in range(2):
             before = proxy.count
             done = await load(server.port, request, SEQUENTIAL_REQUESTS, connections=1, seconds=self.seconds)
             if done.failed:
                 raise ServerError(f"{request.splitlines()[0].decode()} failed, with one request at a time")
-            # some apps commit after they have answered
+            # some apps commit after they respond
             await asyncio.sleep(SETTLING_SECONDS)
         return (proxy.count - before) / max(1, len(done.latencies))

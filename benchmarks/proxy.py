@@ -1,4 +1,4 @@
-"""A TCP proxy in front of PostgreSQL that counts round trips: how often the client speaks and waits for an answer."""
+"""A TCP proxy in front of PostgreSQL that counts round trips: how often the client sends and waits for a response."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 
 class RoundTrips:
-    """Counts over all connections; what a client sends in several pieces before the server speaks counts once."""
+    """Counts round trips of all connections; several packets before the server responds count once."""
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -21,7 +21,7 @@ class RoundTrips:
         try:
             yield self
         finally:
-            # without waiting for connections that somebody keeps open
+            # without waiting for connections that are still open
             server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

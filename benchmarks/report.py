@@ -1,4 +1,4 @@
-"""One plain table: absolute numbers, and what they are of the tutorial's in the same turn."""
+"""Prints a plain table: absolute numbers, and their ratio to the tutorial's in the same turn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from benchmarks.load import Outcome
 
 @dataclass(frozen=True)
 class Sample:
-    """One turn of one app; that of a warm-up counts for failures only."""
+    """One turn of one app; a warm-up turn counts for failures only."""
 
     outcome: Outcome
     cpu_seconds: float | None
@@ -18,17 +18,17 @@ class Sample:
 
     @property
     def per_second(self) -> float:
-        """Requests that were answered, per second."""
+        """Responses per second."""
         return len(self.outcome.latencies) / self.outcome.seconds
 
     @property
     def cpu_us(self) -> float:
-        """Microseconds of the server's processor per answer; not a number where the system does not tell."""
+        """Microseconds of the server's CPU time per response; NaN where the system does not report it."""
         return (self.cpu_seconds or float("nan")) / max(1, len(self.outcome.latencies)) * 1e6
 
 
 def table(title: str, results: Mapping[str, list[Sample]], trips: Mapping[str, float], baseline: str) -> str:
-    """The rows of one endpoint."""
+    """Return the table of one endpoint."""
     width = max(map(len, results))
     reference = _measured(results[baseline])
     lines = [

@@ -1,4 +1,4 @@
-"""Server processes: started on a core of their own where the system lets us choose, and stopped by their ids."""
+"""Starts server processes, on a core of their own where the system allows it, and stops them."""
 
 import asyncio
 import os
@@ -16,19 +16,19 @@ STOP_SECONDS = 20.0
 
 
 class ServerError(Exception):
-    """A server did not start, or did not answer as it should."""
+    """A server did not start, or gave a wrong response."""
 
 
 @dataclass(frozen=True)
 class Cores:
-    """Where servers run, and where everything else does; empty where they cannot be told apart."""
+    """The cores for servers and those for everything else; empty if the system cannot pin processes."""
 
     server: frozenset[int] = frozenset()
     others: frozenset[int] = frozenset()
 
     @classmethod
     def choose(cls) -> "Cores":
-        """The first of our cores for the servers, the rest for PostgreSQL and the client."""
+        """Choose the first available core for servers, and the rest for PostgreSQL and the client."""
         if not hasattr(os, "sched_setaffinity"):
             return cls()
         first, *rest = sorted(os.sched_getaffinity(0))
@@ -42,7 +42,7 @@ class Cores:
 
 @contextmanager
 def pinned(cores: frozenset[int]) -> Iterator[None]:
-    """Run the block, and what it starts, on these cores."""
+    """Run the block, and the processes it starts, on these cores."""
     if not cores:
         yield
         return
@@ -56,7 +56,7 @@ def pinned(cores: frozenset[int]) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Program:
-    """How to start a process, and where to keep what it complains of; with `talks`, all that it prints."""
+    """How to start a process, and the log for its standard error; with `talks`, also for its standard output."""
 
     command: Sequence[str]
     cwd: Path
@@ -65,7 +65,7 @@ class Program:
     talks: bool = False
 
     def last_words(self) -> str:
-        """The end of what it complained of."""
+        """Return the end of the log."""
         return self.log.read_text(errors="replace")[-2000:]
 
 
@@ -77,7 +77,7 @@ class Server:
     port: int
 
     def cpu_seconds(self) -> float | None:
-        """The processor time it has used so far, where the system tells."""
+        """Return the CPU time used so far; None where the system does not report it."""
         try:
             threads = [path.read_text() for path in Path(f"/proc/{self.pid}/task").glob("*/schedstat")]
         except OSError:
@@ -87,10 +87,10 @@ class Server:
 
 @asynccontextmanager
 async def serving(program: Program, port: int, probe: str, cores: frozenset[int]) -> AsyncIterator[Server]:
-    """Keep a server up, which listens on the port and answers the probe.
+    """Run a server that listens on the port, once it responds to the probe.
 
     Raises:
-        ServerError: it ended, or did not answer in time.
+        ServerError: the server ended, or did not respond in time.
     """
     async with running(program, cores) as process:
         if not await _becomes_ready(process, port, probe):
@@ -101,17 +101,17 @@ async def serving(program: Program, port: int, probe: str, cores: frozenset[int]
 
 @asynccontextmanager
 async def running(program: Program, cores: frozenset[int]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Keep a process up."""
+    """Run a process until the end of the block."""
     with program.log.open("wb") as log, pinned(cores):
         process = await asyncio.create_subprocess_exec(
             *program.command,
             cwd=program.cwd,
             env=program.env,
             stdin=subprocess.DEVNULL,
-            # of a server it is the access log, which nobody reads
+            # a server prints its access log, which nobody reads
             stdout=log if program.talks else subprocess.DEVNULL,
             stderr=log,
-            # Ctrl-C is for us; we stop the process
+            # Ctrl-C must reach the benchmark only, which then stops the process
             start_new_session=True,
         )
     try:
@@ -121,7 +121,7 @@ async def running(program: Program, cores: frozenset[int]) -> AsyncIterator[asyn
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on at this moment."""
+    """Return a TCP port that is free at this moment."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

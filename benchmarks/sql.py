@@ -1,4 +1,4 @@
-"""Runs SQL statements one by one: `python -m benchmarks.sql URL STATEMENT…`, in an environment that has asyncpg."""
+"""Runs SQL statements one by one: `python -m benchmarks.sql URL STATEMENT…`, in an environment with asyncpg."""
 
 import asyncio
 import sys
@@ -7,7 +7,7 @@ import asyncpg
 
 
 async def main(url: str, *statements: str) -> None:
-    """Run the statements, each in a transaction of its own unless it cannot run in one."""
+    """Run the statements, each in its own transaction unless it cannot run in one."""
     connection = await asyncpg.connect(url)
     try:
         for statement in statements:

@@ -1,6 +1,6 @@
-"""The service as tutorials write it, to measure against: FastAPI, SQLAlchemy 2 async, a `yield` dependency.
+"""The baseline: the service as tutorials write it, with FastAPI, SQLAlchemy 2 async and a `yield` dependency.
 
-No middleware, no authentication, no log. It uses the services' own tables and runs in their environment, so
+It has no middleware, no authentication and no log. It uses the services' tables and runs in their environment, so
 `DATABASE_URL` names the driver.
 """
 
@@ -110,7 +110,7 @@ class OrderRead(BaseModel):
 
 
 async def get_session() -> AsyncIterator[AsyncSession]:
-    """The session of a request, committed after its response."""
+    """Yield the session of a request, and commit it after the response."""
     async with sessions() as session:
         try:
             yield session

@@ -1,4 +1,4 @@
-"""The data all databases begin with, and the requests that are measured."""
+"""The initial data of all databases, and the measured requests."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,8 +12,8 @@ from benchmarks.server import Cores, Server, ServerError
 from tests.shell import environment, run
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of users that live for some minutes
-# One reads and the other one writes, so that what is read stays as it is.
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of users in a temporary database
+# Two users, so that the orders that the reader lists do not grow while the writer adds orders.
 READER, WRITER = "reader@example.com", "writer@example.com"
 LINES = [
     {"sku": "TEA-250", "quantity": 2, "unit_price_cents": 499},
@@ -29,7 +29,7 @@ SEED = (
     'user3@example.com', 'user4@example.com')""",
     """INSERT INTO order_lines (order_id, position, sku, quantity, unit_price_cents)
     SELECT id, n, 'TEA-' || n, n, 499 FROM orders, generate_series(1, 2) n""",
-    # nothing should start to work in the background
+    # vacuuming in the background would disturb the measurements
     *(f"ALTER TABLE {table} SET (autovacuum_enabled = false)" for table in ("users", "orders", "order_lines")),
     "ANALYZE",
 )
@@ -49,7 +49,7 @@ People = tuple[Person, Person]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A request that is measured, and how many of them at a time: a third of a second of the tutorial."""
+    """A measured request, and the number of requests in a turn: a third of a second's work for the tutorial."""
 
     title: str
     requests: int
@@ -80,7 +80,7 @@ ENDPOINTS = (
 
 
 async def prepare(apps: list[App], template: Path, server_url: str, cores: Cores) -> dict[str, People]:
-    """Make one database for each app, all with the same rows; return the people of each schema."""
+    """Create a database for each app, all with the same rows; return the people of each schema."""
     return {
         schema: await _prepare([app for app in apps if app.schema == schema], _Sql(apps, template, server_url), cores)
         for schema in dict.fromkeys(app.schema for app in apps)
@@ -89,7 +89,7 @@ async def prepare(apps: list[App], template: Path, server_url: str, cores: Cores
 
 @dataclass(frozen=True)
 class _Sql:
-    """Runs statements on a server, in the environment of an app that has asyncpg."""
+    """Runs statements on a server, in the environment of an app with asyncpg."""
 
     apps: list[App]
     template: Path
@@ -104,7 +104,7 @@ class _Sql:
 
 
 async def _prepare(apps: list[App], sql: _Sql, cores: Cores) -> People:
-    """Fill a database by means of a service, whose API registers reader and writer, and copy it for the others."""
+    """Fill the database of a service, whose API registers reader and writer, and copy it for the other apps."""
     first = next(app for app in apps if app.is_service)
     sql.run("app", f"CREATE DATABASE {first.database}")
     env = environment(DATABASE_URL=sql.url(first.database))
@@ -118,7 +118,7 @@ async def _prepare(apps: list[App], sql: _Sql, cores: Cores) -> People:
 
 
 async def requests(app: App, server: Server, reader: Person, writer: Person) -> dict[Endpoint, bytes]:
-    """The bytes to send for each endpoint; a service is asked for tokens first."""
+    """Return the bytes to send for each endpoint; sign in first if the app is a service."""
     if app.is_service:
         reader, writer = [
             await _sign_in(server, email, person) for email, person in ((READER, reader), (WRITER, writer))

@@ -1,4 +1,4 @@
-"""Git, as far as the steps need it: bytes in, bytes out."""
+"""Runs git, with bytes as input and output."""
 
 import subprocess
 import tempfile
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hooks.errors import MigrationError
 
-# the same words as Copier's own merges
+# the labels that Copier uses in conflict markers
 LABELS = ("before updating", "last update", "after updating")
 _CANNOT_MERGE = 255
 
@@ -15,7 +15,7 @@ def git(*arguments: str, cwd: Path, given: bytes = b"") -> bytes:
     """Run git and return what it printed.
 
     Raises:
-        MigrationError: git refused; the message is its last line.
+        MigrationError: git failed; the message holds the last line that git printed.
     """
     done = subprocess.run(["git", *arguments], cwd=cwd, input=given, capture_output=True, check=False)
     if done.returncode != 0:
@@ -25,7 +25,7 @@ def git(*arguments: str, cwd: Path, given: bytes = b"") -> bytes:
 
 
 def merge_file(base: bytes, mine: bytes, new: bytes) -> tuple[bytes, bool] | None:
-    """Merge by lines; return the result and whether it holds conflict markers, or nothing where git sees no lines."""
+    """Merge by lines; return the result and whether it has conflict markers, or None if git cannot merge by lines."""
     with tempfile.TemporaryDirectory(prefix="migration-merge-") as directory:
         names = []
         for label, content in zip(LABELS, (mine, base, new), strict=True):

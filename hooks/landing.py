@@ -1,4 +1,4 @@
-"""Puts the result of the steps into the project's working tree and, where the owner must decide, into git's index."""
+"""Writes the result of the steps into the project's working tree, and conflicts into git's index."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from hooks.update import Update
 
 
 def land(update: Update) -> None:
-    """Merge and write every path that a step touched. Nothing is staged, as after Copier's own work."""
+    """Merge and write every path that a step touched. Nothing is staged; Copier stages nothing either."""
     outcomes = {path: merge(*_versions(update, path)) for path in sorted(update.touched)}
     for path in list(outcomes):
         _bring_home(update, outcomes, path)
@@ -37,7 +37,7 @@ def _versions(update: Update, path: str) -> tuple[File | None, File | None, File
 
 
 def _bring_home(update: Update, outcomes: dict[str, Outcome], path: str) -> None:
-    """Put back what a step moved to where the new version has nothing: nobody would look for it there."""
+    """Move a file back if a step moved it to a path that the new version lacks: the owner would not look there."""
     mine = update.mine.get(path)
     if mine is None or not _is_stranded(update, path, mine):
         return
@@ -58,7 +58,7 @@ def _is_stranded(update: Update, path: str, mine: File) -> bool:
 
 
 def _remove(update: Update, path: str) -> None:
-    """Remove what git or the template can give back, and directories that this leaves empty."""
+    """Remove a file that git or the template can restore, and the directories that become empty."""
     place, new = update.project / path, update.new.get(path)
     Path(f"{place}.rej").unlink(missing_ok=True)
     known = path in update.head or (new and place.is_file() and place.read_bytes() == new.content)
@@ -74,7 +74,7 @@ def _remove(update: Update, path: str) -> None:
 def _write(place: Path, file: File) -> None:
     Path(f"{place}.rej").unlink(missing_ok=True)
     place.parent.mkdir(parents=True, exist_ok=True)
-    # never through a link, wherever it points
+    # replace a symbolic link; writing through it would change its target
     if place.is_symlink() or file.mode == LINK:
         place.unlink(missing_ok=True)
     if file.mode == LINK:
@@ -83,7 +83,7 @@ def _write(place: Path, file: File) -> None:
     if not place.is_file() or place.read_bytes() != file.content:
         place.write_bytes(file.content)
     mode = place.stat().st_mode & 0o7777
-    # executable for whoever may read it
+    # executable for everybody who may read the file
     place.chmod(mode | (mode & 0o444) >> 2 if file.mode == EXECUTABLE else mode & ~0o111)
 
 
@@ -96,7 +96,7 @@ def _report(update: Update, path: str, outcome: Outcome) -> None:
 
 
 def _mark(update: Update, outcomes: dict[str, Outcome]) -> None:
-    """Record conflicts in the index as a merge would, and take back those that Copier recorded too early."""
+    """Record conflicts in the index as `git merge` does, and clear the conflicts of Copier's that are resolved."""
     listed = git("ls-files", "--unmerged", "-z", cwd=update.project).decode(errors="surrogateescape").split("\0")
     unmerged = {line.partition("\t")[2] for line in listed}
     prefix = git("rev-parse", "--show-prefix", cwd=update.project).decode(errors="surrogateescape").strip("\n")

@@ -1,4 +1,4 @@
-"""The three-way merge of one path: every result is a function of what the three trees hold there."""
+"""The three-way merge of one path; the result depends only on the three versions of the file."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,17 @@ from hooks.trees import LINK, File
 
 @dataclass(frozen=True)
 class Outcome:
-    """What shall lie at a path (nothing: no file), and whether the owner must decide."""
+    """The file to write at a path (None for no file), and whether the owner must resolve a conflict."""
 
     file: File | None
     conflict: bool = False
 
 
 def merge(base: File | None, mine: File | None, new: File | None) -> Outcome:
-    """Merge the last update, what the owner has, and the new version.
+    """Merge the file of the last update, the owner's file, and the file of the new version.
 
-    What the owner deleted stays deleted; what only one side changed is as that side has it; what the template dropped
-    goes, unless the owner edited it.
+    A file that the owner deleted stays deleted. If only one side changed a file, that side wins. A file that the
+    template dropped is removed, unless the owner edited it.
     """
     if mine is None:
         return Outcome(new if base is None else None)
@@ -32,7 +32,7 @@ def merge(base: File | None, mine: File | None, new: File | None) -> Outcome:
 
 
 def _merge_lines(base: File | None, mine: File, new: File) -> Outcome:
-    # what cannot be merged by lines stays as the owner has it; git holds the other two
+    # a file that cannot be merged by lines stays as the owner has it; git's index holds the other two versions
     undecided = Outcome(mine, conflict=True)
     if LINK in {mine.mode, new.mode}:
         return undecided

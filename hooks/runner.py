@@ -1,8 +1,8 @@
 """Finds the migrations of an update and runs them.
 
-Copier calls once for each release between the two versions, and for each stage. The call for the newest of them does
-the work of all: answers are edited one release after the other, and files are merged once, by the steps of all
-releases together. So what one release moved, a later one can move again.
+Copier calls this once for each release between the two versions, and for each stage. Only the call for the newest
+release does anything, and it does the work of all releases: the steps run one release after the other, and files are
+merged once at the end. So a later release can move again what an earlier one moved.
 """
 
 import importlib
@@ -24,7 +24,7 @@ _NAME = re.compile(r"v(\d+)_(\d+)_(\d+)")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run with Copier's environment, in the project's directory; return the exit status."""
+    """Run the migrations of Copier's environment on the current directory; return the exit status."""
     try:
         if len(arguments) != 1:
             raise MigrationError("give the path of the answers file, as the entries in copier.yml do")
@@ -58,7 +58,7 @@ def _run(environment: Mapping[str, str], answers_file: str) -> None:
 
 
 def _pending(since: Version, until: Version) -> list[Version]:
-    """The releases with a migration after one version and up to another, oldest first."""
+    """Return the releases with a migration after `since` and up to `until`, oldest first."""
     names = (path.stem for path in (TEMPLATE / "hooks" / "migrations").glob("v*.py"))
     versions = [Version(".".join(found.groups())) for name in names if (found := _NAME.fullmatch(name))]
     return sorted(version for version in versions if since < version <= until)

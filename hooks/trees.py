@@ -1,4 +1,4 @@
-"""Trees: the files of a project by their path in it, as a release renders them or as the project's git has them."""
+"""Trees: the files of a project by path, as a release renders them or as the project's git has them."""
 
 import os
 import tempfile
@@ -16,7 +16,7 @@ REGULAR, EXECUTABLE, LINK = "100644", "100755", "120000"
 
 @dataclass(frozen=True)
 class File:
-    """A file of a tree: git's mode, the path it had before any step, and how to get its content."""
+    """A file of a tree: git's mode, the path before any step, and how to read the content."""
 
     mode: str
     origin: str
@@ -24,15 +24,15 @@ class File:
 
     @cached_property
     def content(self) -> bytes:
-        """What is in it; of a symbolic link, where it points."""
+        """The bytes of the file, or the target of a symbolic link."""
         return self.read()
 
     def holding(self, content: bytes) -> "File":
-        """The same file with another content."""
+        """Return the same file with another content."""
         return replace(self, read=lambda: content)
 
     def same(self, other: "File | None") -> bool:
-        """Whether the other one would look the same in the same place."""
+        """Return whether both files have the same mode and content."""
         return other is not None and self.mode == other.mode and self.content == other.content
 
 
@@ -40,12 +40,12 @@ Tree = dict[str, File]
 
 
 def below(tree: Tree, place: str) -> list[str]:
-    """The paths of the file or the directory of that name."""
+    """Return the path of a file, or the paths of all files below a directory."""
     return [path for path in tree if path == place or path.startswith(f"{place}/")]
 
 
 def committed(project: Path) -> Tree:
-    """What HEAD holds of the project, which may be a part of its repository; contents are read when asked for."""
+    """Return the project's files in HEAD; their contents are read on demand. The repository may be larger."""
     tree = {}
     for line in git("ls-tree", "-r", "-z", "HEAD", cwd=project).decode(errors="surrogateescape").split("\0"):
         entry, _, path = line.partition("\t")
@@ -55,17 +55,17 @@ def committed(project: Path) -> Tree:
 
 
 def rendered(template: Path, version: str, answers: Mapping[str, Any]) -> Tree:
-    """What a version of the template makes of these answers.
+    """Render a version of the template with these answers, and return its files.
 
     Raises:
-        MigrationError: it cannot be rendered with them.
+        MigrationError: the version cannot be rendered with these answers.
     """
     import copier  # noqa: PLC0415 - takes most of the time of a stage that renders nothing
 
     with tempfile.TemporaryDirectory(prefix="migration-render-", ignore_cleanup_errors=True) as directory:
         target, settings = Path(directory, "project"), Path(directory, "settings.yml")
         settings.write_text("{}\n")
-        # a developer's own defaults are no answers of the project
+        # the developer's own defaults must not become answers of the project
         os.environ["COPIER_SETTINGS_PATH"] = str(settings)
         given = {name: answer for name, answer in answers.items() if not name.startswith("_")}
         try:

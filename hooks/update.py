@@ -17,9 +17,8 @@ from hooks.trees import Tree, committed, rendered
 class Update:
     """A project between two versions of the template.
 
-    Steps on files change `base` and `mine` as if the release's change had always been there; `hooks/landing.py` then
-    merges every path they touched with `new`. So a step needs to know nothing of what Copier has done, can be
-    repeated, and works on what the steps before it left.
+    Steps apply a release's changes to `base` and `mine` alike; `hooks/landing.py` then merges every touched path with
+    `new`. So a step does not depend on what Copier has done, can be repeated, and builds on the steps before it.
     """
 
     project: Path
@@ -28,39 +27,39 @@ class Update:
     version_to: str
     answers_file: str = ".copier-answers.yml"
     touched: set[str] = field(default_factory=set)
-    # why edits may have to stay where they are, by the path they are at
+    # the reason to report if a file has to stay at its old path, by that path
     reasons: dict[str, str] = field(default_factory=dict)
-    # the moved directory that a file of the owner's own went along with, by its new path
+    # the moved directory that a file of the owner's own belongs to, by the file's new path
     follows: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def head(self) -> Tree:
-        """What the owner has committed; no step changes it."""
+        """The files that the owner has committed; no step changes them."""
         return committed(self.project)
 
     @cached_property
     def mine(self) -> Tree:
-        """What the owner has, for the steps to change."""
+        """The owner's files, which the steps change."""
         return dict(self.head)
 
     @cached_property
     def base(self) -> Tree:
-        """What the last update rendered, for the steps to change."""
+        """The files that the last update rendered, which the steps change."""
         if self.answers_file not in self.head:
             raise MigrationError(f"{self.answers_file} is not in the last commit of the project")
         return rendered(self.template, self.version_from, _answers(self.head[self.answers_file].content))
 
     @cached_property
     def new(self) -> Tree:
-        """What the new version renders; no step changes it."""
+        """The files that the new version renders; no step changes them."""
         return rendered(self.template, self.version_to, self.answers)
 
     @property
     def answers(self) -> dict[str, Any]:
-        """The answers as they are now.
+        """The current answers.
 
         Raises:
-            MigrationError: there are none.
+            MigrationError: there is no valid answers file.
         """
         path = self.project / self.answers_file
         if not path.is_file():
@@ -68,18 +67,18 @@ class Update:
         return _answers(path.read_bytes())
 
     def write_answers(self, answers: Mapping[str, Any]) -> None:
-        """Write them for Copier to read next; it will then write the file anew."""
+        """Write the answers for Copier to read next; Copier then rewrites the file."""
         text = yaml.safe_dump(dict(answers), allow_unicode=True, sort_keys=False)
         (self.project / self.answers_file).write_text(text, encoding="utf-8")
 
     def touch(self, *paths: str, reason: str = "") -> None:
-        """Have paths merged in the end."""
+        """Mark paths to be merged at the end."""
         self.touched.update(paths)
         if reason:
             self.reasons.update(dict.fromkeys(paths, reason))
 
     def say(self, line: str) -> None:
-        """Tell the owner something, in one line."""
+        """Print one line for the owner."""
         sys.stdout.write(f"   {line}\n")
         sys.stdout.flush()
 

@@ -1,1 +1,1 @@
-"""The template's own tests; what a rendered service is tested with lies in template/tests."""
+"""The template's own tests; the tests of a rendered service are in template/tests."""

@@ -1,4 +1,4 @@
-"""The few lines of HTTP that are needed to talk to a running service."""
+"""A minimal HTTP client for a running service."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     content_type: str
@@ -19,14 +19,14 @@ class Answer:
     request_id: str = ""
 
     def json(self) -> Any:
-        """The body, which is JSON."""
+        """Return the parsed JSON body."""
         return json.loads(self.text)
 
 
 def call(method: str, url: str, *, body: Any = None, form: dict[str, str] | None = None, token: str = "") -> Answer:
-    """Send one request, with a JSON body or a form, and return the answer, whatever its status.
+    """Send one request, with a JSON body or a form, and return the response, whatever its status.
 
-    Not by urllib, which would ask a proxy of the environment and raise for half of the statuses.
+    urllib is not used, because it obeys the environment's proxy settings and raises for error statuses.
     """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     payload = None

@@ -1,4 +1,4 @@
-"""One snapshot of the template, one PostgreSQL and one Redis-protocol server for the whole run."""
+"""Provides one snapshot of the template, one PostgreSQL and one Redis-protocol server for the whole test run."""
 
 import os
 import shutil
@@ -18,9 +18,9 @@ from tests.project import Project
 from tests.variants import ROOT, Variant
 
 _stack = ExitStack()
-# Files whose tests build on each other, for each variant.
+# Files whose tests build on each other within a variant.
 STEP_BY_STEP = ("test_variants_run.py", "test_drills.py")
-# Lines of the table that tells where the time of a run went.
+# The number of tests to list in the summary of durations.
 LONGEST = 25
 
 
@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make everything once, in the process that hands out the tests; the others inherit its environment."""
+    """Set everything up once, in the controlling process; the workers inherit its environment."""
     name = config.getoption("--variant")
     if name and name not in variants.matrix()["all"]:
         raise pytest.UsageError(str(_complaint(name)))
@@ -45,11 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class OneVariantOneProcess(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist is untyped
-    """Hands out the steps with a project together and first, since they are most of the work; all other tests singly.
+    """Schedules the steps of a variant together and first, since they take most of the time; other tests one by one.
 
-    The run of a variant and its drill are two projects, so they may be worked on at the same time.
+    The run of a variant and its drill are two projects, so they can run at the same time.
 
-    pytest-xdist's own groups (`xdist_group`) are silently ignored by 3.8.0 on pytest 9.2.
+    pytest-xdist 3.8.0 on pytest 9.2 silently ignores its own groups (`xdist_group`).
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -63,7 +63,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say where the time went; not asserted, since machines differ and two tests run at a time."""
+    """Report the durations; they are not asserted, since machines differ and two tests run at a time."""
     terminalreporter.section("where the time went")
     spent = _seconds_by_test(terminalreporter)
     for name, seconds in sorted(spent.items(), key=lambda item: -sum(item[1]))[:LONGEST]:
@@ -78,7 +78,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def _seconds_by_test(reporter: pytest.TerminalReporter) -> dict[str, list[float]]:
-    """The seconds of each run of a test function, with what its fixtures took."""
+    """Return the seconds of each run of a test function, including its fixtures."""
     spent: dict[str, dict[str, float]] = {}
     for report in (each for reports in reporter.stats.values() for each in reports):
         if isinstance(report, pytest.TestReport):
@@ -101,7 +101,7 @@ def _complaint(name: str) -> str:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A directory that a server without our rights may pass through; removed even when some of it is not ours."""
+    """Yield a temporary directory that a server without our rights may enter; ignore errors when removing it."""
     place = Path(tempfile.mkdtemp(prefix="template-tests-")).resolve()
     place.chmod(0o755)
     try:
@@ -111,8 +111,8 @@ def _scratch() -> Iterator[Path]:
 
 
 def _start_servers() -> None:
-    """Start what is not given; the launcher is the one every service has."""
-    # last, because `tests` and not `template/tests` is our package
+    """Start the servers that the environment does not name, with the services' own launcher."""
+    # append, because `tests` must remain this repository's package, not `template/tests`
     sys.path.append(str(ROOT / "template"))
     from dev.postgres import postgres  # noqa: PLC0415 - importable only now
     from dev.redis import redis  # noqa: PLC0415
@@ -124,7 +124,7 @@ def _start_servers() -> None:
 
 @pytest.fixture(scope="session")
 def place() -> Path:
-    """The directory of this run."""
+    """The directory of this test run."""
     return Path(os.environ[rendering.PLACE])
 
 
@@ -136,7 +136,7 @@ def template(place: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def rendered(place: Path, template: Path) -> Callable[[Variant], Path]:
-    """Renders each variant once in a run, whoever asks. Nobody may write to the result."""
+    """Renders each variant once per test run. The result is read-only by convention."""
 
     def get(variant: Variant) -> Path:
         target = place / "rendered" / variant.id
@@ -147,7 +147,7 @@ def rendered(place: Path, template: Path) -> Callable[[Variant], Path]:
             try:
                 draft.rename(target)
             except OSError:
-                # another test process was quicker, with the same bytes
+                # another test process has rendered the same bytes first
                 shutil.rmtree(draft)
         return target
 
@@ -156,7 +156,7 @@ def rendered(place: Path, template: Path) -> Callable[[Variant], Path]:
 
 @pytest.fixture(scope="session")
 def worked_on(place: Path, rendered: Callable[[Variant], Path]) -> Callable[[Variant], Path]:
-    """Makes each variant with an owner's edits, once in a process. Nobody may write to the result."""
+    """Copies each variant and applies an owner's edits, once per process. The result is read-only by convention."""
 
     def get(variant: Variant) -> Path:
         target = place / f"worked-on-{os.getpid()}" / variant.id
@@ -169,7 +169,7 @@ def worked_on(place: Path, rendered: Callable[[Variant], Path]) -> Callable[[Var
 
 @pytest.fixture(scope="session")
 def running_project(place: Path, rendered: Callable[[Variant], Path]) -> Callable[[Variant, bool], Project]:
-    """Makes the project that some tests in one process share; with an owner's edits in it if wanted."""
+    """Makes the project that tests in one process share, optionally with an owner's edits."""
     made: dict[tuple[Variant, bool], Project] = {}
 
     def get(variant: Variant, worked_on: bool) -> Project:
@@ -186,7 +186,7 @@ def running_project(place: Path, rendered: Callable[[Variant], Path]) -> Callabl
 
 @pytest.fixture(scope="session")
 def born(rendered: Callable[[Variant], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project at the newest release, committed. Nobody may write to it."""
+    """A project at the newest release, committed; read-only by convention."""
     return life.newborn(rendered(variants.plain_variants()[0]), tmp_path_factory.mktemp("born") / "service")
 
 

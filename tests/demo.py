@@ -1,4 +1,4 @@
-"""`make demo`: renders the default service, sets it up, runs it, and shows what it answers."""
+"""`make demo`: renders the default service, sets it up, runs it, and shows its responses."""
 
 import json
 import sys
@@ -12,20 +12,20 @@ from tests.project import Project, Service
 from tests.shell import CommandError
 from tests.variants import ROOT
 
-# What a command that was ended by SIGTERM reports: make itself, or a shell about it.
+# The exit status of a command ended by SIGTERM: of make itself, or as a shell reports it.
 ENDED_BY_SIGTERM = {-15, 143, 0}
 METRICS = ("http_request_duration_seconds_count", "db_pool_connections")
 
 
 class Talk:
-    """A conversation with the service, printed as it goes."""
+    """A series of requests to the service, each printed with its response."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._token = ""
 
     def show(self, title: str, expected: int, method: str, path: str, **what: Any) -> Answer:
-        """Send one request, print it and its answer; complain when it is not the one expected."""
+        """Send one request, print it and the response; raise CommandError if the status is not the expected one."""
         sent = what.get("body", what.get("form"))
         print(f"\n  {title}\n  > {method} {path}" + (f"  {json.dumps(_discreet(sent))}" if sent else ""))
         answer = call(method, self._url + path, token=self._token, **what)
@@ -42,7 +42,7 @@ class Talk:
         self._token = self.show("Sign in", 200, "POST", "/api/v1/auth/token", form=form).json()["access_token"]
 
     def metrics(self) -> None:
-        """Print some lines of what Prometheus would read."""
+        """Print some lines of the Prometheus metrics."""
         text = call("GET", f"{self._url}/metrics").text
         print("\n  A few metrics\n  > GET /metrics")
         print(_indented("\n".join([line for line in text.splitlines() if line.startswith(METRICS)][:8])))
@@ -64,10 +64,10 @@ def converse(service: Service) -> None:
 
 
 def demonstrate(template: Path, place: Path) -> None:
-    """Go all the way from the template to a service that has answered and is stopped.
+    """Render a service, set it up, run it, use it and stop it.
 
     Raises:
-        CommandError: something did not go as it should.
+        CommandError: a step failed.
     """
     print("1. Rendering a service: copier copy --defaults", flush=True)
     project = Project(rendering.render(template, place / "my-service", {}))
@@ -86,10 +86,10 @@ def demonstrate(template: Path, place: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Show everything; the exit status tells whether it worked. Another template may be named, for the tests."""
+    """Run the demo and return the exit status. Tests name another template as the argument."""
     with tempfile.TemporaryDirectory(prefix="demo-", ignore_cleanup_errors=True) as name:
         place = Path(name).resolve()
-        # the embedded PostgreSQL may not run as root, and its user must be able to pass through
+        # the embedded PostgreSQL cannot run as root, and its user must be able to enter the directory
         place.chmod(0o755)
         try:
             template = Path(arguments[0]) if arguments else rendering.snapshot(place / "template")
@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _discreet(body: Any) -> Any:
-    """The body with everything secret cut short."""
+    """Return the body without its secrets."""
     if not isinstance(body, dict):
         return body
     return {name: "..." if name.endswith(("password", "_token")) else value for name, value in body.items()}

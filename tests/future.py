@@ -1,4 +1,4 @@
-"""Releases that may come."""
+"""Makes future releases of the template."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +41,7 @@ def downgrade() -> None:
 
 
 def platform_revision(template: Path) -> None:
-    """The change of a release that adds a column to a table of the template."""
+    """Add a column to a table of the template, with its revision."""
     revisions = template / "template/migrations/platform"
     head = "platform_" + max(path.name for path in revisions.glob("*.py")).partition("_")[0]
     (revisions / "9999_device.py").write_text(MIGRATION.format(head=head))
@@ -49,14 +49,14 @@ def platform_revision(template: Path) -> None:
 
 
 def migration(template: Path, module: str) -> None:
-    """Add a migration to a release: the text of its module, and its entry in copier.yml."""
+    """Add a migration to a release: its module, and its entry in copier.yml."""
     (template / f"hooks/migrations/v{VERSION.replace('.', '_')}.py").write_text(module)
     entry = yaml.safe_dump({"_migrations": [simulated.entry(VERSION)]})
     owner.replace(template / "copier.yml", "# 2. Questions", f"{entry}\n# 2. Questions")
 
 
 def release(template: Path, target: Path, *changes: Callable[[Path], None]) -> Path:
-    """A clone of the template that has one more release, which makes these changes."""
+    """Clone the template and add a release with these changes."""
     run("git", "clone", "--quiet", str(template), str(target), cwd=template)
     for change in changes:
         change(target)
@@ -65,7 +65,7 @@ def release(template: Path, target: Path, *changes: Callable[[Path], None]) -> P
 
 
 def move_to(project: Path, template: Path, repository: Path | None = None) -> None:
-    """Make the project take its updates from another place, as when a template is moved; and commit."""
+    """Let the project take its updates from another template, as after a move of the template; and commit."""
     answers = project / ".copier-answers.yml"
     lines = answers.read_text().splitlines()
     answers.write_text("".join(f"_src_path: {template}\n" if x.startswith("_src_path:") else f"{x}\n" for x in lines))

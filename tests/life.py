@@ -1,4 +1,4 @@
-"""Updates and switches of a project, as its owner does them."""
+"""Updates a project and switches its answers, as its owner does."""
 
 import shutil
 import sys
@@ -14,13 +14,13 @@ from tests.variants import Variant, choices
 
 Rendered = Callable[[Variant], Path]
 
-# The releases at both ends: of the working tree, and one that may come.
+# The release of the working tree, and a future one.
 HERE = f"v{version_of_tree()}"
 THERE = f"v{future.VERSION}"
 
 
 def born(template: Path, target: Path, release: Release | None, variant: Variant) -> Path:
-    """Render a release, the working tree if none is named, and commit it."""
+    """Render a release, by default the working tree, and commit it."""
     ref = release.tag if release else "HEAD"
     project = rendering.render(template, target, dict(variant.answers), ref=ref)
     rendering.commit(project)
@@ -28,18 +28,18 @@ def born(template: Path, target: Path, release: Release | None, variant: Variant
 
 
 def newborn(rendered: Path, target: Path) -> Path:
-    """Copy what the working tree renders, and commit it."""
+    """Copy a rendered project, and commit it."""
     return rendering.commit(Path(shutil.copytree(rendered, target)))
 
 
 def answers_of(project: Path) -> Variant:
-    """The variant that a project says it is."""
+    """Return the variant that a project's answers file names."""
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text())
     return Variant(tuple((name, answers[name]) for name in choices()))
 
 
 def update(project: Path, *arguments: str) -> None:
-    """Update to the newest release, or by more arguments; without trust, and without being asked anything.
+    """Update to the newest release, or as the arguments say; without trust and without questions.
 
     Raises:
         CommandError: Copier refused.
@@ -50,7 +50,7 @@ def update(project: Path, *arguments: str) -> None:
 
 
 def switch(project: Path, **answers: str) -> None:
-    """Change answers at the same release.
+    """Change answers without changing the release.
 
     Raises:
         CommandError: Copier refused.
@@ -60,12 +60,12 @@ def switch(project: Path, **answers: str) -> None:
 
 
 def differences(project: Path, expected: Path) -> list[str]:
-    """The paths at which a project is not byte for byte what another one is."""
+    """Return the paths at which two projects differ in a byte."""
     mine, other = owner.contents(project), dict(rendering.rendered_files(expected))
     return sorted(path for path in mine.keys() | other.keys() if mine.get(path) != other.get(path))
 
 
 def tool(project: Path, *arguments: str, **variables: str) -> tuple[int, str]:
-    """Run a project's `dev.template` on the Copier of this test run; its exit status, and all that it printed."""
+    """Run a project's `dev.template` with the Copier of this test run; return the exit status and the output."""
     done = attempt(sys.executable, "-m", "dev.template", *arguments, cwd=project, env=environment(**variables))
     return done.returncode, done.stdout

@@ -1,4 +1,4 @@
-"""A rendered project that is used as its owner would: by its Makefile."""
+"""Uses a rendered project as its owner does: by its Makefile."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from typing import Any
 from tests import client
 from tests.shell import CommandError, environment, run
 
-# Of the generated Makefile. Two services are tested at a time, on the two cores there are.
+# A variable of the generated Makefile: two services are tested at a time, on two cores.
 ONE_WORKER = "PYTEST_WORKERS=1"
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -23,27 +23,27 @@ LOG_TAIL = 40
 
 
 class Project:
-    """The project's directory and what can be done in it."""
+    """A project's directory, and the commands of its Makefile."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        # mypy reads no file whose size and time, in whole seconds, are those of its cache, and another project of this
-        # run may have one of the same size from the same second
+        # mypy skips a file whose size and time, in whole seconds, match its cache; the same file of another project may
+        # have the same size and be from the same second
         moment = 1_000_000_000 + zlib.crc32(str(root).encode()) % 500_000_000
         for path in root.rglob("*.py"):
             os.utime(path, (moment, moment))
 
     def make(self, *targets: str, **variables: str) -> str:
-        """Run targets of the project's Makefile to a good end; return what they printed.
+        """Run targets of the project's Makefile; return their output, or raise CommandError if they fail.
 
-        All projects of a test process share mypy's cache: most of the time of a first run goes into libraries.
+        All projects of a test process share mypy's cache, because a first run spends most of its time on libraries.
         """
         cache = self.root.parents[1] / f"mypy-{os.getpid()}"
         return run("make", *targets, cwd=self.root, env=environment(MYPY_CACHE_DIR=str(cache), **variables))
 
     @contextmanager
     def serving(self, **variables: str) -> Iterator["Service"]:
-        """Keep `make run` up on a free port."""
+        """Run `make run` on a free port until the end of the block."""
         service = Service(self.root, variables)
         try:
             service.wait_until_ready()
@@ -53,7 +53,7 @@ class Project:
 
 
 class Service:
-    """A service that `make run` started in a session of its own."""
+    """A service that `make run` started in its own session."""
 
     def __init__(self, root: Path, variables: dict[str, str]) -> None:
         port, worker_port = free_port(), free_port()
@@ -73,10 +73,10 @@ class Service:
             )
 
     def wait_until_ready(self) -> None:
-        """Wait until the service says that requests may come.
+        """Wait until the service is ready for requests.
 
         Raises:
-            CommandError: it ended or took too long; the message shows the end of its log.
+            CommandError: the service ended or took too long; the message shows the end of its log.
         """
 
         def answers() -> bool:
@@ -91,20 +91,20 @@ class Service:
             raise CommandError(f"make run did not get ready in {START_SECONDS:.0f} s\n{self.log()}")
 
     def log(self) -> str:
-        """The end of what was printed."""
+        """Return the end of the service's output."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-LOG_TAIL:])
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """The log's events of that name; needs LOG_JSON=true."""
+        """Return the log's events of that name; needs LOG_JSON=true."""
         return [event for event in self.all_events() if event.get("event") == name]
 
     def all_events(self) -> list[dict[str, Any]]:
-        """All events in the log, of all that runs; needs LOG_JSON=true."""
+        """Return all events in the log, of all processes; needs LOG_JSON=true."""
         lines = self._log.read_text(errors="replace").splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("\n")]
 
     def stop(self) -> int:
-        """Do what an orchestrator does, SIGTERM to the service itself; return how `make run` ended."""
+        """Send SIGTERM to the service, as an orchestrator does; return the exit status of `make run`."""
         servers = [pid for pid, command in processes_of(self._root).items() if "-m app api" in command]
         if len(servers) != 1:
             raise CommandError(f"one process should serve, not {len(servers)}\n{processes_of(self._root)}")
@@ -112,7 +112,7 @@ class Service:
         return self._wait()
 
     def terminate(self) -> int:
-        """End `make run` and all it started by SIGTERM; return how it ended."""
+        """Send SIGTERM to `make run` and all its processes; return the exit status of `make run`."""
         os.killpg(self._process.pid, signal.SIGTERM)
         return self._wait()
 
@@ -123,12 +123,12 @@ class Service:
             raise CommandError(f"the service did not stop in {STOP_SECONDS:.0f} s\n{self.log()}") from None
 
     def left_behind(self) -> dict[int, str]:
-        """The processes that still work for this project, after a moment of patience."""
+        """Return the project's processes that are still running after ten seconds at most."""
         wait_for(lambda: not processes_of(self._root), 10)
         return processes_of(self._root)
 
     def kill(self) -> None:
-        """Leave nothing running, however the test went."""
+        """End all processes of the project, whatever the test's result."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)
             wait_for(lambda: self._process.poll() is not None, STOP_SECONDS)
@@ -138,7 +138,7 @@ class Service:
 
 
 def processes_of(root: Path) -> dict[int, str]:
-    """The processes whose command line names a directory: its Python, its PostgreSQL."""
+    """Return the processes whose command line names a directory: its Python, its PostgreSQL."""
     return {pid: command for pid, command in _processes() if f"{root}/" in command}
 
 
@@ -154,7 +154,7 @@ def _processes() -> Iterator[tuple[int, str]]:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
-    """Ask again and again; False when time is up."""
+    """Check the condition repeatedly until it is true; return False when the time is up."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -164,7 +164,7 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on at this moment."""
+    """Return a TCP port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

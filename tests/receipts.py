@@ -1,4 +1,4 @@
-"""Somebody outside who takes what the sample of jobs sends."""
+"""An external HTTP server that receives the receipts of the sample jobs."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def receiving() -> Iterator[tuple[str, list[tuple[dict[str, Any], Message]]]]:
-    """The URL of somebody who takes what is posted, and what was."""
+    """Run a server that accepts posts; yield its URL and the list of received bodies and headers."""
     taken: list[tuple[dict[str, Any], Message]] = []
 
     class Receiver(BaseHTTPRequestHandler):
@@ -21,7 +21,7 @@ def receiving() -> Iterator[tuple[str, list[tuple[dict[str, Any], Message]]]]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Do not log requests."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
         thread = Thread(target=server.serve_forever)

@@ -1,4 +1,4 @@
-"""`make release VERSION=x.y.z`: looks whether this commit may be that release, and tags it."""
+"""`make release VERSION=x.y.z`: checks that this commit can be that release, and tags it."""
 
 import re
 import sys
@@ -9,22 +9,22 @@ from tests.releases import CHANGELOG, HistoryError, git, order, past_releases, t
 from tests.shell import CommandError, run
 from tests.variants import ROOT
 
-# what a release must not break: the projects there are
+# the suites about existing projects, which a release must not break
 SUITES = ("updates", "switches", "tool", "tool_switches", "tool_refusals")
 
 NOTES = re.compile(r"^### For existing projects\n+(?!#)\S", re.MULTILINE)
 
 
 class ReleaseError(Exception):
-    """This cannot be released; the message says what to do first."""
+    """The commit cannot be released; the message says what to do first."""
 
 
 def check(version: str, root: Path = ROOT) -> None:
-    """Look at the tree, the tags and the changelog.
+    """Check the working tree, the tags and the changelog.
 
     Raises:
-        ReleaseError: something speaks against it.
-        HistoryError: the history does not tell what was released before.
+        ReleaseError: a check failed.
+        HistoryError: the past releases are not known from the history.
     """
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         raise ReleaseError(f"say which version: make release VERSION=1.2.3, not {version!r}")
@@ -49,7 +49,7 @@ def suites(root: Path = ROOT) -> None:
     """Run the suites about updates.
 
     Raises:
-        CommandError: they are not green.
+        CommandError: a test failed.
     """
     run(
         sys.executable,
@@ -64,12 +64,12 @@ def suites(root: Path = ROOT) -> None:
 
 
 def release(version: str, root: Path = ROOT, prove: Callable[[Path], None] = suites) -> str:
-    """Check, prove, tag; return what to do next.
+    """Check, run the suites, and tag; return what to do next.
 
     Raises:
-        ReleaseError: something speaks against it.
-        HistoryError: the history does not tell what was released before.
-        CommandError: the proof failed.
+        ReleaseError: a check failed.
+        HistoryError: the past releases are not known from the history.
+        CommandError: a suite failed.
     """
     check(version, root)
     prove(root)
@@ -78,7 +78,7 @@ def release(version: str, root: Path = ROOT, prove: Callable[[Path], None] = sui
 
 
 def main(arguments: list[str]) -> int:
-    """Release, and say how it went; the exit status tells whether it did."""
+    """Release, print the result, and return the exit status."""
     try:
         print(release(arguments[0] if arguments else ""))
     except (ReleaseError, HistoryError, CommandError) as error:

@@ -1,4 +1,4 @@
-"""The releases in this repository's history, found by the changelog's headings: tags need not have been fetched."""
+"""Finds releases in this repository's history by the changelog's headings, because tags may not be fetched."""
 
 import os
 import re
@@ -19,27 +19,27 @@ HEADING = re.compile(rf"^## (\d+\.\d+\.\d+|{UNRELEASED})\b", re.MULTILINE)
 
 
 class HistoryError(Exception):
-    """The history does not tell what was released; the message says what to do."""
+    """The releases are not known from the history; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """A version, and the last commit whose changelog begins with it."""
+    """A version, and the last commit whose changelog has it as the first heading."""
 
     version: str
     commit: str
 
     @property
     def tag(self) -> str:
-        """The name of the tag it has, or would have."""
+        """The name of the release's tag, which may not exist."""
         return f"v{self.version}"
 
 
 def top_heading(changelog: str) -> str:
-    """The first heading: a version, or `Unreleased`.
+    """Return the first heading: a version, or `Unreleased`.
 
     Raises:
-        HistoryError: there is none.
+        HistoryError: there is no such heading.
     """
     found = HEADING.search(changelog)
     if not found:
@@ -48,15 +48,15 @@ def top_heading(changelog: str) -> str:
 
 
 def order(version: str) -> tuple[int, ...]:
-    """What sorts versions."""
+    """Return the sort key of a version."""
     return tuple(int(part) for part in version.split("."))
 
 
 def past_releases(root: Path = ROOT) -> tuple[Release, ...]:
-    """The releases before the one that the working tree is on its way to, oldest first.
+    """Return the releases before the working tree's, oldest first.
 
     Raises:
-        HistoryError: the history was cut off.
+        HistoryError: the clone is shallow.
     """
     if git("rev-parse", "--is-shallow-repository", cwd=root).strip() == "true":
         missing = "the releases that updates start from are missing"
@@ -68,12 +68,12 @@ def past_releases(root: Path = ROOT) -> tuple[Release, ...]:
 
 
 def offered(release: Release, root: Path = ROOT) -> Choices:
-    """The answers that a release let choose from."""
+    """Return the choices that a release offered."""
     return choices_in(yaml.safe_load(git("show", f"{release.commit}:copier.yml", cwd=root)))
 
 
 def _headings(root: Path) -> Iterator[tuple[str, str]]:
-    """The top heading at each commit of the main line, oldest first, with the commit."""
+    """Yield the top heading and the commit, for each commit of the main line, oldest first."""
     line = ("rev-list", "--first-parent", "--reverse", "HEAD")
     changed = set(git(*line, "--", CHANGELOG, cwd=root).split())
     heading = UNRELEASED
@@ -84,13 +84,13 @@ def _headings(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _tagged(version: str, root: Path) -> str:
-    """The commit that the tag of a version names; empty where it was not fetched."""
+    """Return the commit of a version's tag; empty if the tag was not fetched."""
     commit = "%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)"
     return git("for-each-ref", f"--format={commit}", f"refs/tags/v{version}", cwd=root).strip()
 
 
 def version_of_tree(root: Path = ROOT) -> str:
-    """The version that the working tree would be released as: the top heading, else the next minor one."""
+    """Return the version that the working tree would be released as: the top heading, else the next minor version."""
     current = top_heading((root / CHANGELOG).read_text())
     if current != UNRELEASED:
         return current
@@ -100,10 +100,10 @@ def version_of_tree(root: Path = ROOT) -> str:
 
 
 def scratch(target: Path, root: Path = ROOT) -> Path:
-    """Make a clone in which every release is tagged, and the working tree is the newest of them, at HEAD.
+    """Make a clone with a tag for each release; the working tree is the newest release, at HEAD.
 
     Raises:
-        HistoryError: the history was cut off.
+        HistoryError: the clone is shallow.
     """
     releases = past_releases(root)
     git("clone", "--quiet", "--no-tags", str(root), str(target), cwd=root)
@@ -118,13 +118,13 @@ def scratch(target: Path, root: Path = ROOT) -> Path:
 
 
 def release_all(template: Path, version: str) -> None:
-    """Commit everything a scratch clone holds and tag it as a release."""
+    """Commit everything in a scratch clone and tag it as a release."""
     commit(template, version)
     run("git", "tag", f"v{version}", cwd=template)
 
 
 def git(*arguments: str, cwd: Path) -> str:
-    """Ask git about this repository, with the developer's own settings: it may belong to somebody else here."""
+    """Run git on this repository with the developer's own settings, such as `safe.directory`."""
     try:
         return run("git", *arguments, cwd=cwd, env=os.environ)
     except CommandError as error:

@@ -1,4 +1,4 @@
-"""Renders the template as it is in the working tree, and reads what came out."""
+"""Renders the template from the working tree, and reads the result."""
 
 import hashlib
 import os
@@ -12,19 +12,19 @@ from pathlib import Path
 from tests.shell import CommandError, attempt, environment, run
 from tests.variants import ROOT
 
-# names the directory of a test run, which its first process makes and removes
+# the variable for the directory of a test run, which the controlling process creates and removes
 PLACE = "TEMPLATE_TESTS_PLACE"
 SETTINGS = Path(__file__).with_name("copier-settings.yml")
 
 
 def working_files(root: Path = ROOT) -> list[Path]:
-    """The files git has or would add, relative to the repository; asked with the developer's own settings of git."""
+    """Return the files that git has or would add, relative to the repository, with the developer's own git settings."""
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=root, env=os.environ)
     return sorted(path for name in listed.split("\0") if name and (root / (path := Path(name))).is_file())
 
 
 def snapshot(target: Path, root: Path = ROOT) -> Path:
-    """Commit a copy of the working tree to a new repository: a clean template without tags, however ours looks."""
+    """Commit a copy of the working tree to a new repository, a clean template without tags."""
     for path in working_files(root):
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / path, target / path)
@@ -32,7 +32,7 @@ def snapshot(target: Path, root: Path = ROOT) -> Path:
 
 
 def commit(repository: Path, message: str = "as it is") -> Path:
-    """Commit everything there is; never to a repository that only happens to be around the folder."""
+    """Commit everything; create a repository if the folder has none, even inside another repository."""
     if not (repository / ".git").exists():
         run("git", "init", "--quiet", "--initial-branch=main", cwd=repository)
     run("git", "add", "--all", cwd=repository)
@@ -41,7 +41,7 @@ def commit(repository: Path, message: str = "as it is") -> Path:
 
 
 def copier(*arguments: str, cwd: Path, behind: Sequence[str] = (), **variables: str) -> tuple[int, str]:
-    """Run Copier's command line, behind another command if need be; return its exit status and what it printed."""
+    """Run Copier's command line, with a prefix if one is given; return the exit status and the output."""
     command = [*behind, sys.executable, "-m", "copier", *arguments]
     start = time.monotonic()
     done = attempt(*command, cwd=cwd, env=environment(COPIER_SETTINGS_PATH=str(SETTINGS), **variables))
@@ -50,14 +50,14 @@ def copier(*arguments: str, cwd: Path, behind: Sequence[str] = (), **variables: 
 
 
 def _note(command: str, seconds: float) -> None:
-    """Keep how long Copier took, for the summary of a test run; from several processes, a line at a time."""
+    """Record how long Copier took, for the summary of the test run; one line per call, as several processes write."""
     if place := os.environ.get(PLACE):
         with Path(place, "durations").open("a") as file:
             file.write(f"{command} {seconds}\n")
 
 
 def durations(place: Path) -> dict[str, list[float]]:
-    """How many seconds each run of Copier took, by its subcommand."""
+    """Return the seconds that each run of Copier took, by subcommand."""
     noted: dict[str, list[float]] = {}
     for line in (place / "durations").read_text().splitlines() if (place / "durations").exists() else []:
         command, seconds = line.split()
@@ -66,7 +66,7 @@ def durations(place: Path) -> dict[str, list[float]]:
 
 
 def render(template: Path, target: Path, answers: Mapping[str, str], ref: str = "HEAD", **variables: str) -> Path:
-    """Render as a user does: through the command line, untrusted, without being asked anything.
+    """Render as a user does: through the command line, without trust and without questions.
 
     Raises:
         CommandError: Copier refused.
@@ -81,12 +81,12 @@ def render(template: Path, target: Path, answers: Mapping[str, str], ref: str = 
 
 
 def rendered_files(project: Path) -> dict[str, bytes]:
-    """Every file of a freshly rendered project by its path."""
+    """Return the content of every file of a freshly rendered project by path."""
     return {str(path.relative_to(project)): path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()}
 
 
 def fingerprint(project: Path) -> dict[str, str]:
-    """Every path of a project with its content and permissions, in a form that is short to compare."""
+    """Return a short description of the content and permissions of every path of a project, for comparisons."""
     return {str(path.relative_to(project)): _describe(path) for path in sorted(project.rglob("*"))}
 
 

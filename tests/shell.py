@@ -1,4 +1,4 @@
-"""Runs commands as a newcomer's shell would: nothing of this test run shines through."""
+"""Runs commands as a newcomer's shell would, without the environment of this test run."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uv
 
-# What the caller's shell, make, pytest or a service of the caller's own may have set.
+# Variables that the caller's shell, make, pytest or services may have set.
 _FOREIGN = re.compile(
     r"^(MAKE|MFLAGS|PYTEST|PYTHON|COPIER_|COV_|COVERAGE|VIRTUAL_ENV|UV_PROJECT|UV_PYTHON$|GIT_(DIR|WORK|INDEX)"
     r"|DATABASE_|REDIS_URL|DB_|HTTP_(?!PROXY)|AUTH_|LOG_|ENVIRONMENT$|PROMETHEUS_|PG|DEV_(POSTGRES|WORKER)|TASKS_|PAYMENTS_)"
@@ -26,13 +26,13 @@ _IDENTITY = {
 
 
 class CommandError(AssertionError):
-    """A command did not end well; the message shows what it printed."""
+    """A command failed; the message shows its output."""
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of a command: ours without what is foreign, with the uv of requirements.txt first in PATH.
+    """Return the environment of a command: ours without foreign variables, with the uv of requirements.txt in PATH.
 
-    Only uv: were all of .venv/bin in PATH, a service could use tools that its own pyproject.toml does not name.
+    PATH gets uv only: with all of .venv/bin, a service could use tools that its own pyproject.toml does not name.
     """
     kept = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
     own = str(Path(sys.executable).parent)
@@ -42,23 +42,23 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def _tools() -> Path:
-    """A directory that holds uv and nothing else."""
+    """Return a directory that holds nothing but uv."""
     directory = Path(sys.prefix) / "tools"
     link = directory / "uv"
     if not link.is_symlink():
         directory.mkdir(exist_ok=True)
         fresh = directory / f"uv.{os.getpid()}"
         fresh.symlink_to(uv.find_uv_bin())
-        # in one step, since another test process may do the same
+        # atomically, since another test process may do the same
         fresh.rename(link)
     return directory
 
 
 def run(*command: str, cwd: Path, seconds: float = 1500, env: Mapping[str, str] | None = None) -> str:
-    """Run to a good end and return what was printed, on both streams.
+    """Run a command and return its output, of both streams.
 
     Raises:
-        CommandError: it ended otherwise, or took too long.
+        CommandError: the command failed, or took too long.
     """
     done = attempt(*command, cwd=cwd, seconds=seconds, env=env)
     if done.returncode != 0:
@@ -69,10 +69,10 @@ def run(*command: str, cwd: Path, seconds: float = 1500, env: Mapping[str, str] 
 def attempt(
     *command: str, cwd: Path, seconds: float = 120, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run to whatever end; both streams are in `stdout`.
+    """Run a command, whatever its exit status; both streams are in `stdout`.
 
     Raises:
-        CommandError: it took too long; it is ended, with all it started.
+        CommandError: the command took too long, and was killed with all its processes.
     """
     process = subprocess.Popen(
         command,

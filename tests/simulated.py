@@ -1,4 +1,4 @@
-"""Simulated releases: a small template with this repository's hooks, and a project whose owner edits it and updates."""
+"""Simulated releases: a small template with this repository's hooks, and a project that its owner edits and updates."""
 
 import shutil
 import sys
@@ -21,26 +21,26 @@ Content = str | bytes | None
 
 
 def edited(text: str, *numbers: int, who: str = "mine") -> str:
-    """The text with some of its lines changed."""
+    """Return the text with some of its lines changed."""
     for number in numbers:
         text = text.replace(f"line {number}\n", f"line {number}, {who}\n")
     return text
 
 
 def module(version: str) -> str:
-    """The file of a release's migration."""
+    """Return the file name of a release's migration."""
     return f"v{version.replace('.', '_')}.py"
 
 
 def entry(version: str) -> dict[str, Any]:
-    """What copier.yml says about a release with a migration."""
+    """Return the entry in copier.yml of a release's migration."""
     script = "{{ _copier_conf.src_path }}/hooks/migrate.py"
     command = ["{{ _copier_python }}", script, "{{ _copier_conf.answers_file }}"]
     return {"version": version, "command": command, "when": "{{ true }}"}
 
 
 def put(root: Path, files: Mapping[str, Content]) -> None:
-    """Write files; those without content are removed."""
+    """Write files; remove those whose content is None."""
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def put(root: Path, files: Mapping[str, Content]) -> None:
 
 @dataclass
 class Template:
-    """A template with few files, release by release."""
+    """A template with few files, to which releases are added."""
 
     root: Path
     manifest: dict[str, Any] = field(default_factory=lambda: {"_subdirectory": "template"})
@@ -69,7 +69,7 @@ class Template:
         migration: str = "",
         manifest: Mapping[str, Any] | None = None,
     ) -> None:
-        """Publish a version: what is new in the template, the text of its migration, what is new in copier.yml."""
+        """Release a version with new files of the template, the text of its migration, and additions to copier.yml."""
         put(self.root / "template", files)
         self.manifest.update(manifest or {})
         if migration:
@@ -79,7 +79,7 @@ class Template:
         release_all(self.root, version)
 
     def project(self, root: Path, *arguments: str, repository: Path | None = None) -> "Project":
-        """Render the newest version and commit it, maybe as a part of a larger repository."""
+        """Render the newest version and commit it, optionally as a part of a larger repository."""
         _copier("copy", "--defaults", "--trust", *arguments, str(self.root), str(root), cwd=self.root)
         commit(repository or root)
         return Project(root, self.root)
@@ -87,23 +87,23 @@ class Template:
 
 @dataclass
 class Project:
-    """A project made of a simulated template."""
+    """A project made from a simulated template."""
 
     root: Path
     template: Path
     answers: str = ANSWERS
 
     def owner(self, files: Mapping[str, Content]) -> None:
-        """Commit what the owner writes and removes."""
+        """Write or remove files as the owner, and commit."""
         put(self.root, files)
         commit(self.root)
 
     def version(self) -> str:
-        """The version of the template that it was last updated to."""
+        """Return the version of the template that the project was last updated to."""
         return str(yaml.safe_load(self.text(self.answers))["_commit"])
 
     def update(self, *arguments: str, **variables: str) -> str:
-        """Update to the newest version; running its migration once more must change nothing."""
+        """Update to the newest version; check that a second run of its migration changes nothing."""
         since = self.version()
         printed = _copier("update", "--trust", "--defaults", *arguments, cwd=self.root, **variables)
         migration = self.template / "hooks/migrations" / module(self.version()[1:])
@@ -116,35 +116,35 @@ class Project:
         return printed
 
     def hook(self, **variables: str) -> tuple[int, str]:
-        """Run the migrations by hand; return the exit status and what was printed."""
+        """Run the migrations by hand; return the exit status and the output."""
         command = [sys.executable, str(self.template / "hooks/migrate.py"), self.answers]
         done = attempt(*command, cwd=self.root, env=environment(COPIER_SETTINGS_PATH=str(SETTINGS), **variables))
         return done.returncode, done.stdout
 
     def state(self) -> dict[str, str]:
-        """Every file, and what git's index says."""
+        """Return a description of every file, and of git's index."""
         files = {path: what for path, what in fingerprint(self.root).items() if path.split("/")[0] != ".git"}
         return {**files, "index": run("git", "ls-files", "--stage", cwd=self.root)}
 
     def text(self, path: str) -> str:
-        """What is in a file."""
+        """Return the text of a file."""
         return (self.root / path).read_text()
 
     def has(self, path: str) -> bool:
-        """Whether there is something at a path."""
+        """Return whether a path exists."""
         return (self.root / path).exists()
 
     def unmerged(self) -> list[str]:
-        """The paths that git shows as conflicts."""
+        """Return the paths that git shows as conflicts."""
         return run("git", "diff", "--name-only", "--diff-filter=U", "--relative", cwd=self.root).split()
 
     def stage(self, number: int, path: str) -> str:
-        """What the index has of a path in conflict: 1 last update, 2 the owner's, 3 the new version's."""
+        """Return a stage of a path in conflict: 1 is the last update's file, 2 the owner's, 3 the new version's."""
         return run("git", "show", f":{number}:./{path}", cwd=self.root)
 
 
 def versions(since: str, until: str) -> dict[str, str]:
-    """What Copier tells a migration of the newest release."""
+    """Return the variables that Copier sets for a migration of the newest release."""
     given = {"FROM": since, "TO": until, "PEP440_FROM": since[1:], "PEP440_TO": until[1:], "CURRENT": until[1:]}
     return {f"VERSION_{name}": version for name, version in given.items()}
 

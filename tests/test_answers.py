@@ -1,4 +1,4 @@
-"""Illegal answers are refused, and leave nothing behind; all others are kept as they were given."""
+"""Invalid answers are refused and leave no files; valid answers are rendered exactly as given."""
 
 import ast
 import re
@@ -62,9 +62,9 @@ ILLEGAL = [
 
 
 def refusal(template: Path, place: Path, **answers: str) -> str:
-    """Give illegal answers on the command line; return the sentence they are refused with.
+    """Give invalid answers on the command line; return the sentence of the refusal.
 
-    Copier 9.19 prints a traceback of its own above the sentence, whatever a template does; none of its frames is ours.
+    Copier 9.19 always prints a traceback above the sentence; none of its frames is from this repository.
     """
     target = place / "service"
     data = [part for question, answer in answers.items() for part in ("--data", f"{question}={answer}")]
@@ -93,7 +93,7 @@ def test_an_illegal_choice_is_refused(template: Path, tmp_path: Path, question: 
 
 
 def test_no_direct_dependency_can_be_the_slug(template: Path, tmp_path: Path, rendered: Rendered) -> None:
-    """A project that is called like something it installs cannot be locked."""
+    """uv cannot lock a project with the name of one of its dependencies."""
     names = installed([each for each in plain_variants() if each["task_queue"] == "none"], rendered)
     reserved = set(manifest()["reserved_slugs"]["default"])
     assert names <= reserved, f"add to reserved_slugs in copier.yml: {sorted(names - reserved)}"
@@ -101,14 +101,14 @@ def test_no_direct_dependency_can_be_the_slug(template: Path, tmp_path: Path, re
 
 
 def installed(variants: Iterable[Variant], rendered: Rendered) -> set[str]:
-    """The names of what services install by themselves."""
+    """Return the names of the services' direct dependencies."""
     said = [tomllib.loads((rendered(variant) / "pyproject.toml").read_text()) for variant in variants]
     wanted = [line for each in said for line in [*each["project"]["dependencies"], *each["dependency-groups"]["dev"]]]
     return {re.split(r"[^A-Za-z0-9-]", requirement)[0].lower() for requirement in wanted}
 
 
 def reserved_for_jobs() -> set[str]:
-    """The slugs that a service with a queue cannot have; others may have had them before there was the question."""
+    """Return the slugs that only a service with a queue cannot have."""
     (listed,) = re.findall(r"project_slug in (\[[^]]+\])", manifest()["task_queue"]["validator"])
     return set(ast.literal_eval(listed))
 
@@ -161,7 +161,7 @@ def test_a_tricky_answer_is_kept(template: Path, tmp_path: Path, rendered: Rende
     application = arguments_of(root / "src/app/main.py", "FastAPI")
     assert application["title"] == str(kept["project_name"])
     assert application["description"] == str(kept["description"])
-    # what no answer has touched is checked in test_render.py
+    # test_render.py checks files that do not depend on these answers
     usual = rendered_files(rendered(plain_variants()[0]))
     touched = [path for path, text in rendered_files(root).items() if path.endswith(".py") and text != usual[path]]
     assert touched
@@ -170,7 +170,7 @@ def test_a_tricky_answer_is_kept(template: Path, tmp_path: Path, rendered: Rende
 
 
 def arguments_of(path: Path, function: str) -> dict[str, object]:
-    """The literal keyword arguments of the only call of a function in a file."""
+    """Return the literal keyword arguments of the only call of a function in a file."""
     calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     (call,) = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == function]
     return {each.arg: each.value.value for each in call.keywords if each.arg and isinstance(each.value, ast.Constant)}
@@ -194,7 +194,7 @@ ODD_NAMES = [
 
 @pytest.mark.parametrize("name", [name for name in ODD_NAMES if name[0].isalnum()])
 def test_a_slug_derived_from_an_odd_name_is_legal(template: Path, tmp_path: Path, name: str) -> None:
-    """An illegal one would be refused, though nobody has chosen it."""
+    """An invalid default would be refused although the user did not choose it."""
     command = ["copy", "--defaults", "--pretend", "--data", f"project_name={name}"]
     status, printed = copier(*command, str(template), str(tmp_path / "service"), cwd=tmp_path)
     assert status == 0, printed

@@ -1,4 +1,4 @@
-"""`make bench` in its smallest form: every program it measures starts and answers. No number is looked at."""
+"""`make bench` with the smallest load: every measured program starts and responds. The numbers are not checked."""
 
 import re
 import sys
@@ -15,7 +15,7 @@ SMALLEST = ("--rounds", "1", "--seconds", "0.05", "--connections", "2")
 
 
 def test_services_with_and_without_a_queue_are_measured_and_nothing_is_left(place: Path) -> None:
-    """Both, because their schemas differ."""
+    """Services with and without a queue are measured, because their schemas differ."""
     scratch = place / "benchmark"
     scratch.mkdir()
     command = [sys.executable, "-m", "benchmarks", *SMALLEST, "--only", "asyncpg", "dao", "none", "arq"]
@@ -47,7 +47,7 @@ def test_a_structure_is_chosen_by_its_answers() -> None:
 
 
 def test_another_tree_is_measured_with_the_answers_it_offers(tmp_path: Path) -> None:
-    """A release that does not ask for a queue is one without."""
+    """A release without the question counts as a service without a queue."""
     other = snapshot(tmp_path / "other")
     manifest = (other / "copier.yml").read_text()
     shortened = re.sub(r"^task_queue:\n(?:[ \n].*\n|\n)*", "", manifest, flags=re.MULTILINE)

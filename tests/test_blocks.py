@@ -1,4 +1,4 @@
-"""Lines that a release moves to another file, through Copier's command line: edits in them arrive, all others stay."""
+"""Lines that a release moves to another file, through Copier's command line: edits move with their lines only."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ SECOND = "# hosts\n" + "".join(f"host {number}\n" for number in range(1, 6))
 SOURCE = LINES.replace("line 10\n", f"line 10\n{BLOCK}")
 TWO = SOURCE.replace("line 15\n", f"line 15\n{SECOND}")
 TARGET = "".join(f"other {number}\n" for number in range(1, 11))
-# the new version has changes of its own: one in each file, and one in the block
+# the new version has changes too: one in each file, and one in the block
 NEW_SOURCE = edited(LINES, 20, who="newer")
 NEW_BLOCK = BLOCK.replace("limit 8\n", "limit 8, newer\n")
 NEW_TARGET = TARGET.replace("other 2\n", "other 2, newer\n").replace("other 5\n", f"other 5\n{NEW_BLOCK}")
 
-# what is in the way, or nothing; each is a pair of files of its own
+# one pair of files for each situation
 PAIRS = ("edited", "untouched", "conflict", "existing", "absent", "twice", "own", "deleted", "nowhere", "moved")
 WITH_TARGET = ("existing", "deleted")
 STEPS = f"""
@@ -71,7 +71,7 @@ def _mine() -> dict[str, Content]:
 
 
 def test_edits_in_the_block_arrive_and_all_others_stay(updated: Updated) -> None:
-    """Two blocks, to the same file."""
+    """Two blocks move to the same file."""
     expected = (NEW_TARGET + SECOND).replace("limit 3\n", "limit 3, mine\n").replace("host 3\n", "host 3, mine\n")
     assert updated.project.text("edited/target") == expected
     assert updated.project.text("edited/source") == edited(NEW_SOURCE, 2)
@@ -98,7 +98,7 @@ def test_a_target_that_was_there_keeps_its_own_edits(updated: Updated) -> None:
 
 
 def test_a_conflict_is_in_the_target_only(updated: Updated) -> None:
-    """Copier left one in the source."""
+    """Copier itself leaves a conflict in the source, which the migration clears."""
     assert updated.project.text("conflict/source") == edited(NEW_SOURCE, 2)
     text = updated.project.text("conflict/target")
     assert "<<<<<<< before updating\nlimit 8, mine\n=======\nlimit 8, newer\n>>>>>>> after updating\n" in text

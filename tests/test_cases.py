@@ -1,4 +1,4 @@
-"""Nothing is left out of a service's suite that does not run in another one."""
+"""A service's test suite leaves out only tests that run in another service's suite."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`make demo` shows a working service, or fails and says why; either way nothing keeps running."""
+"""`make demo` shows a working service, or fails and says why; either way it leaves no process running."""
 
 import shutil
 import sys

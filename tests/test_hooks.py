@@ -1,4 +1,4 @@
-"""The rules of hooks/: what runs in somebody else's project stays small, offline and callable."""
+"""The rules of hooks/: code that runs in other people's projects stays small and offline, and Copier calls it."""
 
 import ast
 from pathlib import Path
@@ -16,7 +16,7 @@ ALLOWED = (set(stdlib_module_names) - NETWORK) | {"copier", "hooks", "packaging"
 
 
 def parsed(path: Path) -> ast.Module:
-    """As the oldest Python does that Copier runs on."""
+    """Parse a file with the grammar of the oldest Python that Copier supports."""
     return ast.parse((ROOT / path).read_text(), feature_version=(3, 10))
 
 
@@ -32,7 +32,7 @@ def test_runs_on_copiers_own_interpreter_and_offline(path: Path) -> None:
 
 
 def length(function: ast.FunctionDef) -> int:
-    """Lines without head and docstring."""
+    """Return the number of lines without signature and docstring."""
     start = function.body[1 if ast.get_docstring(function) and len(function.body) > 1 else 0]
     return (function.end_lineno or 0) - start.lineno + 1
 
@@ -44,7 +44,7 @@ def test_files_and_functions_are_short() -> None:
 
 
 def test_every_migration_is_called_in_its_release() -> None:
-    """A module without an entry would never run, and would keep those of older releases from running."""
+    """A module without an entry would never run, and would keep the modules of older releases from running."""
     entries = manifest().get("_migrations", [])
     assert entries == [entry(migration["version"]) for migration in entries]
     modules = [path.name for path in HOOKS if path.parent.name == "migrations" and path.name != "__init__.py"]

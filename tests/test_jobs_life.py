@@ -1,4 +1,4 @@
-"""Jobs come and go on a living project: with the owner's edits, their revision, and rows in the database."""
+"""Switches jobs on and off in an existing project with an owner's edits, a revision and rows in the database."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ ADD_USER = """
 INSERT INTO users (id, email, password_hash, is_active, is_admin, phone)
 VALUES (gen_random_uuid(), 'ada@example.com', 'x', true, false, '1')
 """
-# what a request just asked for, and what the broker of before was told
+# one job that a request has just enqueued, and one that was handed over to the previous broker
 ADD_JOBS = """
 INSERT INTO outbox_messages (id, job, arguments, state)
 SELECT gen_random_uuid(), 'cancel_unpaid_orders', '{}', unnest(ARRAY['waiting', 'handed_over'])
@@ -46,7 +46,7 @@ asyncio.run(main())
 
 
 def sql(project: Project, statement: str) -> str:
-    """Run a statement on the development database, as a script of the owner would."""
+    """Run a statement on the development database, as an owner's script does."""
     uv = ("uv", "run", "--no-sync")
     launcher = (*uv, "python", "-m", "dev.services", "run", "--", *uv, "python", "-c", SCRIPT, statement)
     return run(*launcher, cwd=project.root).partition("answer: ")[2].strip()
@@ -59,7 +59,7 @@ def switch(project: Project, *answers: str) -> None:
 
 
 def settle(project: Project, *heads: str) -> None:
-    """What the owner does after a switch; the database is what the migrations and the models say, and has its rows."""
+    """Do what the owner does after a switch; check the database against migrations and models, and its rows."""
     project.make("setup", "migrate")
     assert set(alembic(project, "heads").splitlines()) == {*OWNERS, *heads}
     assert revisions(project) == {head.split()[0] for head in (*OWNERS, *heads)}
@@ -70,7 +70,7 @@ def settle(project: Project, *heads: str) -> None:
 
 
 def revisions(project: Project) -> set[str]:
-    """What the development database has."""
+    """Return the revisions of the development database."""
     return {line.split()[0] for line in alembic(project, "current").splitlines()}
 
 
@@ -83,14 +83,14 @@ def have_jobs_done(project: Project) -> None:
 
 
 def done_jobs(service: Service) -> float:
-    """What the worker's metrics count."""
+    """Return the number of finished jobs in the worker's metrics."""
     line = 'job_duration_seconds_count{job="cancel_unpaid_orders",outcome="done"} '
     metrics = client.call("GET", f"{service.worker_url}/metrics").text
     return sum(float(each.removeprefix(line)) for each in metrics.splitlines() if each.startswith(line))
 
 
 def assert_refused(project: Project, reason: str) -> None:
-    """The switch to none is refused, and nothing has changed, in the project or in its database."""
+    """Check that the switch to none is refused and changes neither the project nor its database."""
     before = run("git", "status", "--porcelain", cwd=project.root)
     with pytest.raises(CommandError, match=reason):
         switch(project, "task_queue=none")
@@ -101,13 +101,13 @@ def assert_refused(project: Project, reason: str) -> None:
 def test_jobs_come_and_go(place: Path, rendered: Rendered, worked_on: Rendered) -> None:
     start = plain_variants()[0].but(db_driver="asyncpg", data_access="dao", task_queue="none")
     end = start.but(db_driver="psycopg")
-    # not below pytest's own directories: PostgreSQL may run as somebody who must not enter them
+    # not below pytest's own directories: PostgreSQL may run as a user who may not enter them
     project = Project(life.newborn(rendered(start), place / "jobs-life" / start.id))
     owner.work_on(project.root)
     project.make("setup", "migrate")
     commit(project.root, "Set up")
     sql(project, ADD_USER)
-    # the broker comes, another one comes, and at once another driver
+    # add a queue, then change the queue and the driver together
     for changed in (["task_queue=arq"], ["task_queue=celery", "db_driver=psycopg"]):
         switch(project, *changed)
         settle(project, JOBS)
@@ -118,6 +118,6 @@ def test_jobs_come_and_go(place: Path, rendered: Rendered, worked_on: Rendered) 
     assert_refused(project, "commit or stash your changes first")
     (project.root / "notes.txt").unlink()
     switch(project, "task_queue=none")
-    # which `make setup` made
+    # `make setup` made the lock file
     assert life.differences(project.root, worked_on(end)) == ["uv.lock"]
     settle(project)

@@ -1,4 +1,4 @@
-"""Migrations as a release has them, through Copier's command line: answers, errors, and a move in the real template."""
+"""Migrations of a release, through Copier's command line: answers, errors, and a move in the real template."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ ANSWERED = {
     "queue": question("arq", "arq", "rq", "celery"),
     "style": question("dao", "dao", "repo"),
 }
-# each answer but the defaults needs a step
+# each answer other than a default needs a step
 ASKED_NOW = {
     "pool": None,
     "pool_profile": question("small", "small", "large"),
@@ -77,7 +77,7 @@ def test_answers_are_kept_or_the_owner_is_told(options: tuple[str, ...], answere
 
 
 def test_files_move_under_a_renamed_question(answered: tuple[Template, Project]) -> None:
-    """The old version is rendered with the old answers, the new one with the new."""
+    """The old version is rendered with the old answers, the new version with the new answers."""
     template, project = answered
     project.owner({"big.txt": edited(LINES, 2)})
     put(template.root / "template", {"big.txt": None, "large.txt": LINES})
@@ -89,7 +89,7 @@ def test_files_move_under_a_renamed_question(answered: tuple[Template, Project])
     assert not project.has("big.txt")
 
 
-# errors: one line, an exit status, and nothing done
+# errors: one line, an exit status, and no changes
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ EDIT = ('{"status": "alive"}', '{"status": "alive"}  # mine')
 
 
 def rename_ops(template: Path) -> None:
-    """Release 0.9.1: a file is called otherwise, and the file that imports it says so."""
+    """Make release 0.9.1, which renames a file and changes its import in another file."""
     api = template / "template/src/app/api"
     (api / "ops.py").rename(api / "health.py")
     router = api / "router.py"
@@ -180,6 +180,6 @@ def test_a_file_of_the_real_template_moves(tmp_path: Path) -> None:
     assert EDIT[1] in project.text(new)
     assert not project.has(old)
     assert not project.unmerged()
-    # all else is as if rendered afresh
+    # all other files are as freshly rendered
     state = {path: what for path, what in project.state().items() if path not in {"index", new}}
     assert state == {path: what for path, what in fingerprint(fresh).items() if path != new}

@@ -1,4 +1,4 @@
-"""Files that a release moves, through Copier's command line: the owner's edits come along, and nothing is lost."""
+"""Files that a release moves, through Copier's command line: the owner's edits move along, and nothing is lost."""
 
 import os
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MOVE = """
     def after(update):
         move(update, "old.txt", "new.txt")
 """
-# what the release changes in what it moves
+# the release's own change of the file that it moves
 NEWER = edited(LINES, 20, who="newer")
 
 
@@ -31,7 +31,7 @@ def move(template: Template, migration: str = MOVE) -> None:
 
 
 def test_without_a_migration_the_edit_is_lost(template: Template, tmp_path: Path) -> None:
-    """Why there is a library: Copier says nothing about it."""
+    """The reason for hooks/: Copier loses the edit without a word."""
     project = template.project(tmp_path / "project")
     project.owner({"old.txt": edited(LINES, 2)})
     move(template, migration="")
@@ -41,7 +41,7 @@ def test_without_a_migration_the_edit_is_lost(template: Template, tmp_path: Path
     assert not project.unmerged()
 
 
-# one update of a project in which everything has happened
+# one update of a project with all kinds of edits
 
 NAMES = ("edited", "untouched", "conflict", "deleted", "occupied", "mode", "link", "bytes", "image", "logo", "icon")
 LATIN = LINES.encode().replace(b"line 10", b"line \xe9")
@@ -207,7 +207,7 @@ def test_old_answers_without_the_file_get_it_afresh(updated: Updated) -> None:
 
 
 def test_a_part_of_a_larger_repository_and_a_template_from_afar(template: Template, tmp_path: Path) -> None:
-    """Copier hands out a work tree of its mirror then, and no clone; the answers file may have another name as well."""
+    """For a remote template Copier provides a work tree of its mirror, not a clone; the answers file is renamed too."""
     options = ["--answers-file=.answers.service.yml"]
     project = template.project(tmp_path / "mono/services/one", *options, repository=tmp_path / "mono")
     project.answers = ".answers.service.yml"

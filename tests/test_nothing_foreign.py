@@ -1,4 +1,4 @@
-"""What must not be committed: lock files, places of ours, versions that float."""
+"""Lock files, local paths and floating versions must not be committed."""
 
 import re
 
@@ -9,7 +9,7 @@ from tests.variants import ROOT
 
 
 def test_no_lock_file() -> None:
-    """They record where packages were downloaded from."""
+    """Lock files record where packages were downloaded from."""
     locks = {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "package-lock.json", "yarn.lock", "pnpm-lock.yaml"}
     assert not [path for path in working_files() if path.name in locks]
 

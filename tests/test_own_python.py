@@ -1,4 +1,4 @@
-"""This repository's own Python is as clean as what it renders."""
+"""This repository's own Python passes the same checks as the rendered code."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_is_clean(command: str, tmp_path: Path) -> None:
 
 
 def test_a_commit_is_checked_by_the_same_command(tmp_path: Path) -> None:
-    """And not by other releases of the tools: what a hook downloads would not be what `make lint` runs."""
+    """A hook that downloads its tools could run other releases of them than `make lint` does."""
     settings = ROOT / ".pre-commit-config.yaml"
     run(sys.executable, "-m", "pre_commit", "validate-config", str(settings), cwd=tmp_path)
     repositories = yaml.safe_load(settings.read_text())["repos"]

@@ -1,4 +1,4 @@
-"""The pipelines a service may have: valid, harmless, and nothing but targets of its Makefile."""
+"""The CI pipelines of services are valid, harmless, and run nothing but targets of the Makefile."""
 
 import os
 import re
@@ -63,7 +63,7 @@ def gitlab(rendered: Rendered) -> Document:
 
 
 def commands(value: Any) -> Iterator[str]:
-    """Everything a shell is given, in whichever dialect."""
+    """Yield all shell commands, in the syntax of any CI provider."""
     if isinstance(value, list):
         for each in value:
             yield from commands(each)
@@ -97,7 +97,7 @@ def test_they_call_targets_that_exist(provider: str, pipelines: dict[str, Docume
 
 
 def test_they_do_nothing_that_make_does_not(pipelines: dict[str, Document]) -> None:
-    """What is red there must be red on the owner's machine; the issue about a release is all that is GitHub's own."""
+    """A failure in CI must fail on the owner's machine too; only GitHub's issue about a new release is an exception."""
     single = [command for command in commands(list(pipelines.values())) if "\n" not in command.strip()]
     assert len(single) >= 7
     assert not [command for command in single if not re.fullmatch(ONLY_MAKE, command)]
@@ -139,7 +139,7 @@ def test_gitlab_gives_the_servers_that_the_tests_ask_for(gitlab: Document) -> No
 
 
 def assert_is_owner(variables: Document, netloc: str) -> None:
-    """POSTGRES_USER is a superuser, so that the tests may create databases."""
+    """Check that the user is POSTGRES_USER, a superuser, so that the tests can create databases."""
     assert netloc.startswith(f"{variables['POSTGRES_USER']}:{variables['POSTGRES_PASSWORD']}@")
 
 

@@ -1,4 +1,4 @@
-"""The README's promises about questions and commands are true."""
+"""The README is correct about questions, commands and files."""
 
 import re
 
@@ -13,7 +13,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def rows() -> dict[str, str]:
-    """The rows of the first table whose first cells are names in code: the questions."""
+    """Return the rows of the table of questions: the first table whose first cells are names in code."""
     tables = re.findall(r"(?:^\|.*\|\n)+", README, re.MULTILINE)
     named = [re.findall(r"^(\| *`([a-z_]+)` *\|.*)$", table, re.MULTILINE) for table in tables]
     return {name: row for row, name in next((found for found in named if found), [])}
@@ -33,7 +33,7 @@ def test_the_options_table_names_every_answer_and_the_default(name: str) -> None
 
 
 def test_commands_exist() -> None:
-    """Of this repository or of the service, which the README shows as well."""
+    """The README shows commands of this repository and of the service."""
     known = targets(ROOT / "Makefile") | targets(ROOT / "template/Makefile.jinja")
     called = re.findall(r"(?:^\s*(?:\$ )?|`)make ([a-z -]+)(?![a-z_-]*=)", README, re.MULTILINE)
     named = {word for line in called for word in line.split() if not word.startswith("-")}
@@ -53,7 +53,7 @@ def test_the_numbers_of_variants_are_those_of_the_suites() -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "AGENTS.md"])
 def test_no_other_sentence_counts_variants(name: str) -> None:
-    """What is counted in one place only cannot contradict itself."""
+    """A number that stands in one place only cannot contradict another one."""
     text = re.sub(r"^- \*\*Proved\*\*:.*\n(?:  .*\n)*", "", (ROOT / name).read_text(), flags=re.MULTILINE)
     assert not re.findall(r"\b\d+ (?:\w+ )?(?:variants|structures|combinations)\b", text)
 
@@ -65,7 +65,7 @@ def test_the_oldest_copier_is_the_one_that_copier_yml_asks_for() -> None:
 
 
 def test_files_exist() -> None:
-    """Those of this repository that are linked to, and those of the service that are named by their paths."""
+    """The README links to files of this repository, and names files of the service by their paths."""
     assert not [path for path in re.findall(r"\]\((?!https?:)([^)#]+)\)", README) if not (ROOT / path).exists()]
     template = {str(plain(path.relative_to(ROOT / "template"))) for path in (ROOT / "template").rglob("*")}
     named = set(re.findall(r"`((?:src|docs)/[\w./-]+)`", README))

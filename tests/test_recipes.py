@@ -1,4 +1,4 @@
-"""What tests/recipes.py understands, and that it refuses the rest instead of passing over it."""
+"""tests/recipes.py follows the instructions it knows, and refuses all others instead of ignoring them."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ PYTHON = 'one = 1\nlast = "x, y"\n    last = 3\nlast = 3\n'
 
 
 def follow(project: Path, *lines: str, without: str = "") -> str:
-    """What the recipe makes of a file."""
+    """Follow a recipe and return the resulting file."""
     (project / "a.py").write_text(PYTHON)
     (project / "page.md").write_text("\n".join(["# Page", "", "## Do", "", *lines, "", "## Other", "", "In `a`, b."]))
     perform(project, "page.md", "Do", without=[without] if without else [])

@@ -1,4 +1,4 @@
-"""What was released is found in the history, with and without tags; and nothing half-ready is tagged."""
+"""Releases are found in the history, with and without tags; `make release` refuses an unfinished release."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ DONE = "## {} - 2030-01-01\n\n### For existing projects\n\nNothing to do.\n\n"
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Two releases, 1.0.0 mended after its heading, and a third one that is ready."""
+    """Release 1.0.0 with a later fix under the same heading, and 1.1.0, ready to be released."""
     for text in ("## 1.0.0\n", "## 1.0.0\n", "## Unreleased\n\n## 1.0.0\n", "## 1.1.0\n\n## 1.0.0\n"):
         write(tmp_path, text)
     write(tmp_path, f"{DONE.format('1.2.0')}## 1.1.0\n\n## 1.0.0\n")
@@ -34,7 +34,7 @@ def commits(root: Path) -> list[str]:
 
 
 def proved(_root: Path) -> None:
-    """All is green."""
+    """Stand in for suites that pass."""
 
 
 def test_a_release_is_the_last_commit_under_its_heading(repository: Path) -> None:

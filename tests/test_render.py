@@ -1,6 +1,6 @@
-"""Every variant, rendered: complete, clean, and nothing of what was not chosen.
+"""Each rendered variant is complete, clean, and free of the answers that were not chosen.
 
-Not each combination with an answer that only adds files: tests/variants.py says which ones, and why that is enough.
+Not every combination with additive answers is rendered; tests/variants.py explains why that is enough.
 """
 
 import ast
@@ -37,19 +37,19 @@ MEDIAN_LINES = 80
 MOST_LINES = 250
 MOST_LINES_OF_A_FUNCTION = 25
 
-# Jinja is written with a space after its delimiter; GitHub's ${{ }} and braces of f-strings are not meant.
+# Jinja delimiters, which are followed by a space; not GitHub's ${{ }} or the braces of f-strings.
 LEFTOVER = re.compile(r"(?<!\$)\{[{%#]-? [a-z_]|[a-z_)\]\"'] -?[%#]\}")
 
-# The questions whose answers are the names of libraries.
+# The questions whose answers are names of libraries.
 LIBRARIES = ("db_driver", "task_queue")
 ONLY_FOR_JOBS = {"aiohttp", "stamina"}
 
 every_variant = pytest.mark.parametrize("variant", rendered_variants(), ids=lambda variant: variant.id)
 
-# enough for what reads Python: test_additive_answers_only_add_files_that_are_no_python
+# enough for tests that read Python, because of test_additive_answers_only_add_files_that_are_no_python
 every_code = pytest.mark.parametrize("variant", bare_variants(), ids=lambda variant: variant.id)
 
-# enough for how it was rendered: each answer is there, beside each answer to each other question
+# enough for tests of the rendering itself: every pair of answers occurs
 every_structure = pytest.mark.parametrize("variant", structural_variants(), ids=lambda variant: variant.id)
 
 
@@ -59,13 +59,13 @@ def python_files(root: Path, *parts: str) -> list[Path]:
 
 @cache
 def parsed(content: bytes) -> ast.Module:
-    """The Python of a file; most are the same in most variants."""
+    """Parse Python; cached, because most files are the same in most variants."""
     return ast.parse(content)
 
 
 @cache
 def parse(suffix: str, content: bytes) -> None:
-    """Read a file as what it is."""
+    """Parse a file according to its suffix."""
     if suffix == ".toml":
         tomllib.loads(content.decode())
     elif suffix in {".yml", ".yaml"}:
@@ -76,7 +76,7 @@ def parse(suffix: str, content: bytes) -> None:
 
 @cache
 def leftover(content: bytes) -> str:
-    """The Jinja in a file; most are the same in most variants."""
+    """Return leftover Jinja; cached, because most files are the same in most variants."""
     found = LEFTOVER.search(content.decode())
     return found[0] if found else ""
 
@@ -117,7 +117,7 @@ def test_the_answers_file_is_complete(variant: Variant, rendered: Rendered) -> N
 
 @every_variant
 def test_all_files_of_the_answers_are_there_and_no_others(variant: Variant, rendered: Rendered, template: Path) -> None:
-    """Said by copier.yml alone, and compared with the whole tree: a path that matched too much would show here."""
+    """Only copier.yml excludes files; compare with the whole tree, to find patterns that exclude too much."""
     excluded = [
         path.removeprefix("/")
         for (question, owners), paths in exclusions().items()
@@ -152,7 +152,7 @@ def test_other_libraries_are_not_mentioned(question: str, variant: Variant, rend
 
 @every_code
 def test_the_queue_library_is_known_to_one_file(variant: Variant, rendered: Rendered) -> None:
-    """Not even to a test: what holds of jobs holds with either."""
+    """Only the queue's own file and manifests name a queue library; even tests are the same for all queues."""
     root = rendered(variant)
     queues = set(choices()["task_queue"]) - {"none"}
     importing = {str(path.relative_to(root)): imports(path) & queues for path in python_files(root)}
@@ -169,12 +169,12 @@ def test_what_only_jobs_need_is_not_installed_without_them(variant: Variant, ren
 
 
 def names_in(path: Path) -> set[str]:
-    """The words of a file, whatever they are parts of."""
+    """Return the words of a file, also as parts of identifiers."""
     return set(re.findall(r"[a-z0-9]+", path.read_text().lower()))
 
 
 def imports(path: Path) -> set[str]:
-    """The top-level packages that a file imports."""
+    """Return the top-level packages that a file imports."""
     nodes = list(ast.walk(parsed(path.read_bytes())))
     plain_imports = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     from_imports = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
@@ -184,7 +184,7 @@ def imports(path: Path) -> set[str]:
 @every_code
 @pytest.mark.parametrize("command", ["check --output-format=concise", "format --check"])
 def test_ruff_finds_nothing(variant: Variant, command: str, rendered: Rendered) -> None:
-    """With the configuration that the service itself has."""
+    """ruff uses the service's own configuration."""
     run(sys.executable, "-m", "ruff", *command.split(), "--no-cache", cwd=rendered(variant))
 
 
@@ -209,7 +209,7 @@ def test_functions_are_small(variant: Variant, rendered: Rendered) -> None:
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """The lines from the first to the last statement; a long docstring or signature is no fault."""
+    """Return the number of lines from the first to the last statement, without signature and docstring."""
     body = function.body[1:] if ast.get_docstring(function) else function.body
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
@@ -218,7 +218,7 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def test_trust_and_pytest_copie_change_nothing(
     variant: Variant, rendered: Rendered, template: Path, copie: Any
 ) -> None:
-    """What `copier copy` gives without trust is what its Python interface gives with it."""
+    """`copier copy` without trust renders the same as Copier's Python interface with trust."""
     result = copie.copy(dict(variant.answers), template_dir=template)
     assert result.exit_code == 0, result.exception
     assert result.answers.keys() == questions().keys()
@@ -237,7 +237,7 @@ def test_rendering_is_the_same_later_elsewhere_and_in_another_order(
 
 
 def isolation() -> tuple[str, ...]:
-    """A command prefix that takes the network away, where the system allows it."""
+    """Return a command prefix that disables the network, if the system allows it."""
     for prefix in (("unshare", "--net"), ("unshare", "--map-root-user", "--net")):
         try:
             if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0:

@@ -1,4 +1,4 @@
-"""A release renders what the one before it did, but for what is recorded here: a new question changes no service."""
+"""A release renders the same files as the one before it, except the changes listed here: a new question adds none."""
 
 import re
 from pathlib import Path
@@ -10,8 +10,8 @@ from tests.releases import offered, past_releases
 from tests.rendering import render, rendered_files
 from tests.variants import Choices, Variant, all_variants, choices, questions, structural_variants
 
-# What each release renders otherwise on purpose, for answers that the one before it knew as well: patterns for whole
-# paths, the answers file aside. They are written with the change, and told under "For existing projects".
+# The intended differences of each release from the one before it, for answers that both know: patterns for whole paths,
+# without the answers file. Add a pattern together with the change, and mention it under "For existing projects".
 CHANGES: dict[str, tuple[str, ...]] = {
     "v0.3.0": (),
     "v0.3.1": (
@@ -26,8 +26,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"(README|CONTRIBUTING)\.md|docs/(architecture|template|adr/0002-.*)\.md",
         r"pyproject\.toml",
         r"src/app/security\.py|src/app/middleware/security_headers\.py",
-        r"dev/template/\w+\.py",
-        r"tests/(middleware|process)/test_\w+\.py|tests/support/server\.py",
+        r"dev/(template/)?\w+\.py",
+        r"tests/(dev|middleware|process)/test_\w+\.py|tests/support/server\.py",
     ),
 }
 
@@ -36,7 +36,7 @@ LAST = past_releases()[-1]
 
 
 def variants() -> tuple[Variant, ...]:
-    """One of the last release for each structure, with answers that are still there."""
+    """Return a variant of the last release for each structure, with answers that still exist."""
     before, now = offered(LAST), choices()
     both: Choices = {name: tuple(each for each in before[name] if each in now[name]) for name in before if name in now}
     return structural_variants(both)
@@ -56,7 +56,7 @@ def test_defaults_render_what_the_last_release_did(
 
 
 def with_defaults(variant: Variant) -> Variant:
-    """The variant that a project becomes when nobody is asked anything."""
+    """Return the variant that a project becomes when new questions get their defaults."""
     given = dict(variant.answers)
     answers = {name: given.get(name, questions()[name]["default"]) for name in choices()}
     return next(each for each in all_variants() if dict(each.answers) == answers)

@@ -1,9 +1,9 @@
-"""Answers can be changed on a living project: each to each other one, with all edits, without a rest of the old one.
+"""Answers of an existing project can be switched, each to each other one, without losing edits or leaving old files.
 
-Copier renders the old answers and the new ones, and merges file by file. So three texts of a file decide what becomes
-of it in whichever variant: as it was rendered, as the owner left it, as it is rendered now. All of them are merged as
-git does it, for every switch of every variant (test_every_switch_merges_with_the_owners_edits). That Copier and
-`make template-switch` do the same is seen on one project for each question, which walks through all its answers.
+Copier renders the old and the new answers, and merges file by file. So the result for a file depends on three texts
+only: the old rendering, the owner's text and the new rendering. test_every_switch_merges_with_the_owners_edits merges
+these with git, for every switch of every variant. Walks of one project through all answers to a question check that
+Copier and `make template-switch` do the same.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Merge = Callable[[bytes, bytes, bytes], bytes]
 
 @dataclass(frozen=True)
 class Walk:
-    """A project that is switched from answer to answer."""
+    """A project, and the answers to switch it to, one step after the other."""
 
     start: Variant
     steps: tuple[Variant, ...]
@@ -34,19 +34,19 @@ class Walk:
         return f"{'-'.join(self.changing())}-from-{self.start.id}"
 
     def changing(self) -> list[str]:
-        """The questions whose answers are changed."""
+        """Return the questions whose answers change."""
         return [name for name, answer in self.start.answers if {step[name] for step in self.steps} != {answer}]
 
 
 def circuit(question: str) -> tuple[str, ...]:
-    """A way round the answers: each follows each other one exactly once, where files come and go; else just one."""
+    """Return a round trip through the answers; for structural questions, with every switch from one to another."""
     answers = choices()[question]
     way = chain.from_iterable(combinations(answers, 2)) if question in STRUCTURAL else answers
     return (*way, answers[0])
 
 
 def walk(start: Variant, *questions: str) -> Walk:
-    """Change these answers at a time, each once round its circuit at least."""
+    """Return a walk that changes these answers together, each through its whole circuit at least."""
     rounds = {name: circuit(name) for name in questions}
     count = max(len(each) - 1 for each in rounds.values())
     answers = [{name: each[step % (len(each) - 1)] for name, each in rounds.items()} for step in range(count + 1)]
@@ -54,19 +54,19 @@ def walk(start: Variant, *questions: str) -> Walk:
 
 
 def beginning(number: int) -> Variant:
-    """A variant to begin at; its number has another answer to each structural question."""
+    """Return the variant with the answer of that number to each structural question."""
     return plain_variants()[0].but(**{name: choices()[name][number % len(choices()[name])] for name in STRUCTURAL})
 
 
 def walks() -> list[Walk]:
-    """Through each structural question; and at once through all others, whose answers meet in no file."""
+    """Return a walk for each structural question, and one for all others, whose answers affect different files."""
     others = tuple(name for name in choices() if name not in STRUCTURAL)
     changing = [*((name,) for name in STRUCTURAL), others]
     return [walk(beginning(number), *names) for number, names in enumerate(changing, start=1)]
 
 
 def structural_walks() -> list[Walk]:
-    """Those on which files come and go."""
+    """Return the walks through structural questions, which add and remove files."""
     return walks()[: len(STRUCTURAL)]
 
 
@@ -82,7 +82,7 @@ def test_every_answer_is_left_for_another_one() -> None:
 
 @pytest.mark.parametrize("each", structural_walks(), ids=lambda each: each.id)
 def test_an_untouched_project_becomes_a_fresh_one(each: Walk, tmp_path: Path, rendered: Rendered) -> None:
-    """By Copier alone. There is nothing to merge in it, so what comes out is all that is rendered and no more."""
+    """Copier alone switches an untouched project to exactly the files that the new answers render."""
     project = life.newborn(rendered(each.start), tmp_path / "service")
     for variant in each.steps:
         life.switch(project, **{name: variant[name] for name in each.changing()})
@@ -93,7 +93,7 @@ def test_an_untouched_project_becomes_a_fresh_one(each: Walk, tmp_path: Path, re
 
 @pytest.mark.parametrize("each", walks(), ids=lambda each: each.id)
 def test_the_owners_edits_are_kept(each: Walk, tmp_path: Path, rendered: Rendered, worked_on: Rendered) -> None:
-    """The same as if the owner had worked with the other answer from the start, as some do in test_variants_run.py."""
+    """The result is the same as if the owner had edited a project with the new answer, as in test_variants_run.py."""
     project = life.newborn(rendered(each.start), tmp_path / "service")
     owner.work_on(project)
     for variant in each.steps:
@@ -106,7 +106,7 @@ def test_the_owners_edits_are_kept(each: Walk, tmp_path: Path, rendered: Rendere
 
 @pytest.fixture(scope="module")
 def merge(tmp_path_factory: pytest.TempPathFactory) -> Merge:
-    """What git makes of two changes of one text; with markers where it cannot tell."""
+    """Merges two changes of a text with git; conflicts get markers."""
     place = tmp_path_factory.mktemp("merge")
 
     @cache
@@ -119,7 +119,7 @@ def merge(tmp_path_factory: pytest.TempPathFactory) -> Merge:
 
 
 def others(start: Variant) -> list[tuple[str, Variant]]:
-    """The variants that differ in one answer, by its question; without those that only have more files."""
+    """Return the variants that differ in one answer, with its question; without additive questions."""
     questions = [name for name in choices() if name not in ADDITIVE]
     found = [(name, start.but(**{name: answer})) for name in questions for answer in choices()[name]]
     return [(name, variant) for name, variant in found if variant != start]
@@ -139,7 +139,7 @@ def test_every_switch_merges_with_the_owners_edits(
 
 @pytest.mark.parametrize("start", plain_variants(), ids=lambda variant: variant.id)
 def test_no_answer_stands_beside_another_one(start: Variant, merge: Merge, rendered: Rendered) -> None:
-    """Two answers that are changed one after the other are a merge, and lines side by side cannot be merged."""
+    """git merges the changes of two answers, and would report a conflict for changes in adjacent lines."""
     for (one, first), (other, second) in combinations(others(start), 2):
         if one == other:
             continue

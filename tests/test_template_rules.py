@@ -1,4 +1,4 @@
-"""The rules of this repository (docs: design of the template), held: a template that stays readable and harmless."""
+"""Enforces the rules of this repository (docs: design of the template): the template stays readable and harmless."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ BODIES = ROOT / "variants"
 ANSWERS_FILE = "{{ _copier_conf.answers_file }}.jinja"
 
 MOST_PYTHON_FILES_WITH_BLOCKS = 5
-# besides those; a name that is put in reads like Python
+# files with a value in Jinja but no blocks, which still read like Python
 MOST_PYTHON_FILES_WITH_VALUES = 1
 MOST_CONDITIONS = 40
 MOST_CONDITIONS_IN_A_FILE = 6
@@ -32,7 +32,7 @@ EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
 
 def files_of(directory: Path, repository: Path = ROOT) -> list[Path]:
-    """The files of ours below a directory, relative to it; a cache that lies there is not ours."""
+    """Return git's files below a directory, relative to it; caches are not included."""
     part = directory.relative_to(repository)
     return [path.relative_to(part) for path in working_files(repository) if path.is_relative_to(part)]
 
@@ -42,24 +42,24 @@ def templated() -> dict[Path, str]:
 
 
 def plain(path: Path) -> Path:
-    """The path in the service."""
+    """Return the path of a template file in the service."""
     return path.with_suffix("") if path.suffix == ".jinja" else path
 
 
-# `!=` before the one answer that the paths belong to, `==` before the one that is without them; with the answer of
-# projects that are older than the question, if there may be any
+# `!=` for paths that belong to the named answer, `==` for paths that belong to all other answers. `default` is the
+# answer for projects that are older than the question.
 EXCLUSION = re.compile(
     r'\{% if (?P<question>\w+)(?: \| default\("(?P<default>\w+)"\))? (?P<operator>[!=]=) "(?P<answer>\w+)" %\}'
 )
 
 
 def conditional_entries() -> list[list[str]]:
-    """The lines of each entry of `_exclude` that depends on an answer."""
+    """Return the lines of each entry of `_exclude` that depends on an answer."""
     return [entry.strip().splitlines() for entry in manifest()["_exclude"] if "\n" in entry.strip()]
 
 
 def exclusions() -> dict[tuple[str, frozenset[str]], list[str]]:
-    """The paths that belong to some of a question's answers."""
+    """Return the paths that belong to some answers only, by question and answers."""
     conditions = [(EXCLUSION.fullmatch(condition), paths) for condition, *paths, _end in conditional_entries()]
     return {_owners(found): [line.strip() for line in paths] for found, paths in conditions if found}
 
@@ -108,7 +108,7 @@ def test_few_conditions_in_a_file() -> None:
 
 
 def test_jinja_is_only_where_the_name_says_so() -> None:
-    """And nothing is called a template without need."""
+    """Only files that contain Jinja have the suffix `.jinja`."""
     for path, text in templated().items():
         assert EXPRESSION.search(text), f"{path} holds no Jinja"
     settings = r"_copier_\w+|" + "|".join(manifest_names())
@@ -124,7 +124,7 @@ def manifest_names() -> list[str]:
 
 @pytest.mark.parametrize("word", ["now", "strftime", "random", "shuffle", "uuid", "lookup", "password", "getenv"])
 def test_nothing_rendered_depends_on_the_moment(word: str) -> None:
-    """No dates, no randomness, no secrets: an old version can be rendered again, which is what an update does."""
+    """No dates, randomness or secrets: an update renders the old version again and must get the same files."""
     texts = {**templated(), Path("copier.yml"): (ROOT / "copier.yml").read_text()}
     for path, text in texts.items():
         for expression in EXPRESSION.findall(text):
@@ -151,13 +151,13 @@ def test_an_undefined_name_is_an_error(template: Path, tmp_path: Path) -> None:
 
 
 def test_an_old_copier_is_refused() -> None:
-    """Before 9.18 the multi-line entries of `_exclude` are ignored: it would render all flavours at once."""
+    """Copier before 9.18 ignores multi-line entries of `_exclude`, and would render the files of all answers."""
     oldest = tuple(int(part) for part in manifest()["_min_copier_version"].split("."))
     assert oldest >= (9, 18, 0)
 
 
 def test_copiers_own_exclusions_are_restated() -> None:
-    """Setting `_subdirectory` empties them."""
+    """Setting `_subdirectory` drops Copier's default exclusions."""
     assert not set(DEFAULT_EXCLUDE) - set(manifest()["_exclude"])
 
 
@@ -178,7 +178,7 @@ def test_question_names_are_no_yaml_booleans() -> None:
     assert all(isinstance(answer, str) for values in choices().values() for answer in values)
 
 
-# which file belongs to which answer
+# files that belong to an answer
 
 
 def test_exclusions_name_questions_and_answers_that_exist() -> None:
@@ -191,7 +191,7 @@ def test_exclusions_name_questions_and_answers_that_exist() -> None:
 
 
 def test_exclusions_can_be_read_with_the_answers_of_every_release() -> None:
-    """An update renders the old release with the new exclusions, and what it never asked would be undefined."""
+    """An update renders the old release with the new exclusions, in which its missing questions would be undefined."""
     manifests = [yaml.safe_load(git("show", f"{past.commit}:copier.yml", cwd=ROOT)) for past in past_releases()]
     for condition, *_ in conditional_entries():
         found = EXCLUSION.fullmatch(condition)
@@ -202,7 +202,7 @@ def test_exclusions_can_be_read_with_the_answers_of_every_release() -> None:
 
 @pytest.mark.parametrize("path", [path for paths in exclusions().values() for path in paths])
 def test_every_excluded_path_exists(path: str) -> None:
-    """A misspelt one would exclude nothing."""
+    """A misspelt path would exclude nothing."""
     assert path.startswith("/"), "without a leading slash it would match in every directory"
     place = TEMPLATE / path.removeprefix("/")
     assert place.exists() or place.with_name(f"{place.name}.jinja").exists()
@@ -215,20 +215,20 @@ def test_no_path_belongs_to_two_answers() -> None:
 
 @pytest.mark.parametrize("question", ADDITIVE)
 def test_additive_answers_decide_about_whole_files_only(question: str) -> None:
-    """So that not every combination has to be rendered (tests/variants.py)."""
+    """So not every combination of answers needs to be rendered (tests/variants.py)."""
     texts = {**templated(), **{path: (BODIES / path).read_text() for path in files_of(BODIES)}}
     for path, text in texts.items():
         assert not [found for found in EXPRESSION.findall(text) if question in found], path
 
 
 def answers_with_files() -> list[tuple[str, str]]:
-    """The structural answers, without those that say that something is not there."""
+    """Return the structural answers, without `none`."""
     return [(name, answer) for name in STRUCTURAL for answer in choices()[name] if answer != "none"]
 
 
 @pytest.mark.parametrize(("question", "answer"), answers_with_files())
 def test_what_is_named_after_an_answer_belongs_to_it(question: str, answer: str) -> None:
-    """`dao.py`, `test_dao.py` and `dao/` in a service that reaches its data otherwise would be dead code."""
+    """`dao.py`, `test_dao.py` and `dao/` would be dead code in a service with another answer."""
     own = [path.removeprefix("/") for path in exclusions().get((question, frozenset({answer})), [])]
     name = re.compile(rf"(test_)?{answer}(\.\w+)?")
     for path in map(plain, files_of(TEMPLATE)):

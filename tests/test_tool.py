@@ -1,4 +1,4 @@
-"""`make template-check`, `-update`, `-switch` and `-diff` in a project: what they do, and what they say."""
+"""`make template-check`, `-update`, `-switch` and `-diff` in a project: their effects and their messages."""
 
 import shutil
 from pathlib import Path
@@ -37,13 +37,13 @@ def test_check_tells_what_a_newer_release_asks_for(project: Path, template: Path
     assert not run("git", "status", "--porcelain", cwd=project)
     assert printed.startswith(f"update available: {HERE} → {THERE}\n")
     assert "Water the plants." in printed
-    assert "'small (5 connections, 10 at most)', and means 'small (7 connections, 8 at most)'" in printed
+    assert "'small (5 connections, 10 at most)', and now means 'small (7 connections, 8 at most)'" in printed
     assert "db_driver: asyncpg is no longer a choice; an update falls back to asyncpg_next" in printed
     assert "colour: a new question, 'Which?'; an update takes blue" in printed
 
 
 def test_check_through_make(project: Path) -> None:
-    """As the owner types it: uv brings Copier, the project's environment is not needed."""
+    """uv provides Copier, so the command needs no environment of the project."""
     assert run("make", "template-check", cwd=project).startswith("up to date")
 
 
@@ -51,7 +51,7 @@ def test_check_through_make(project: Path) -> None:
 
 
 def touch_security(template: Path) -> None:
-    """A release that changes a file which is the same in all variants."""
+    """Change a file that is the same in all variants."""
     file = template / "template/src/app/security.py"
     file.write_text(file.read_text().replace('"""', '"""Of the future. ', 1))
 
@@ -102,7 +102,7 @@ def test_update_puts_edits_aside_when_a_release_removes_their_file(
 
 
 def test_update_moves_edits_with_their_file(project: Path, template: Path, tmp_path: Path) -> None:
-    """A rename that a migration knows of merges, and there is nothing left to port."""
+    """A migration renames the file, so the edits are merged and nothing is left to port."""
 
     def rename(root: Path) -> None:
         (root / "template/src/app/api/ndjson.py").rename(root / "template/src/app/api/lines.py")
@@ -167,7 +167,7 @@ def test_update_works_in_a_part_of_a_repository(born: Path, template: Path, tmp_
 
 
 def test_diff_shows_what_the_owner_changed_in_the_templates_files(project: Path) -> None:
-    assert tool(project, "diff") == (0, "All files of the template are as it renders them.\n")
+    assert tool(project, "diff") == (0, "This project has not changed any file of the template.\n")
     owner.edit(project)
     _, printed = tool(project, "diff")
     changed = {line.split()[2].removeprefix("template/") for line in printed.splitlines() if line.startswith("diff ")}

@@ -1,4 +1,4 @@
-"""What `make template-update` and its like refuse: with a sentence, and with nothing changed on disk."""
+"""The `make template-…` commands refuse what they cannot do with a sentence, and change nothing on disk."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.variants import plain_variants
 
 
 def refused(project: Path, *arguments: str, **variables: str) -> str:
-    """Run the tool, see that it fails and changes nothing, and return what it said: sentences, no traceback."""
+    """Run the tool, check that it fails without a traceback and changes nothing, and return its message."""
     before = state(project)
     status, printed = tool(project, *arguments, **variables)
     assert status == 1, printed
@@ -24,7 +24,7 @@ def refused(project: Path, *arguments: str, **variables: str) -> str:
 
 
 def state(project: Path) -> dict[str, str]:
-    """Everything but what Python and git keep for themselves: caches, and the index with its times."""
+    """Return the state of all files except Python's caches and git's index, which holds times."""
     return {
         path: what
         for path, what in fingerprint(project).items()
@@ -42,7 +42,7 @@ def test_changes_that_are_not_committed(project: Path, command: tuple[str, ...])
 
 
 def test_files_that_git_ignores(project: Path) -> None:
-    """They would be removed or overwritten, and no commit could give them back."""
+    """Ignored files would be removed or overwritten, and no commit could restore them."""
     run("git", "rm", "--quiet", "--cached", ".env.example", cwd=project)
     with (project / ".gitignore").open("a") as file:
         file.write(".env.*\n/src/app/orders/dao.py\n")
@@ -66,13 +66,11 @@ def test_answers_that_do_not_exist(project: Path, answer: str, said: str) -> Non
 
 
 def test_no_answer_at_all(project: Path) -> None:
-    assert "Say which answer" in refused(project, "switch")
+    assert "Name the answer to change" in refused(project, "switch")
 
 
 def test_a_downgrade(project: Path) -> None:
-    assert f"v0.1.0 is older than {HERE}, and there is no way back but git's" in refused(
-        project, "update", "--to=v0.1.0"
-    )
+    assert f"v0.1.0 is older than {HERE}; to go back, use git" in refused(project, "update", "--to=v0.1.0")
 
 
 def test_a_release_that_does_not_exist(project: Path) -> None:
@@ -104,7 +102,7 @@ def test_a_machine_without_git(project: Path, tmp_path: Path) -> None:
 
 def test_a_project_without_a_commit(project: Path) -> None:
     shutil.rmtree(project / ".git")
-    assert "There is no commit of this project to come back to" in refused(project, "update")
+    assert "This project has no commit to go back to" in refused(project, "update")
 
 
 def test_a_folder_that_is_no_project(project: Path) -> None:
@@ -115,6 +113,5 @@ def test_a_folder_that_is_no_project(project: Path) -> None:
 
 def test_a_template_that_cannot_be_reached(project: Path) -> None:
     future.move_to(project, Path("/nowhere/template"))
-    assert "The template cannot be had from /nowhere/template (_src_path in .copier-answers.yml)" in refused(
-        project, "check"
-    )
+    message = "Cannot clone the template from /nowhere/template (_src_path in .copier-answers.yml)"
+    assert message in refused(project, "check")

@@ -10,13 +10,13 @@ from tests import future, owner, rendering
 from tests.life import tool
 from tests.shell import run
 
-# a file in a folder with others, whose text is the same in all variants
+# a file that is the same in all variants, in a folder with other files
 FILE = "src/app/auth/models.py"
 FOLDER = "src/app/auth"
 
 
 def with_news(root: Path) -> None:
-    """A release that changes two files of a folder and brings a third."""
+    """Change two files of a folder and add a third."""
     future.platform_revision(root)
     service = root / "template/src/app/auth/service.py"
     service.write_text(f"{service.read_text()}\n\nOF_THE_FUTURE = 1\n")
@@ -25,7 +25,7 @@ def with_news(root: Path) -> None:
 
 @dataclass
 class Update:
-    """A project that its owner worked on, before and after that release."""
+    """A project that its owner edits, and the release to update it to."""
 
     root: Path
     release: Path
@@ -59,7 +59,7 @@ def test_a_renamed_file_gets_the_change(update: Update) -> None:
     moved.write_text(f"{moved.read_text()}\n\nOURS = 1\n")
     status, printed = update.run()
     assert status == 0, printed
-    assert "under their new names:\n  src/app/auth/models.py → src/app/auth/tables.py\n" in printed
+    assert "into files that you renamed:\n  src/app/auth/models.py → src/app/auth/tables.py\n" in printed
     assert future.ADDED in update.text("src/app/auth/tables.py")
     assert "OURS = 1" in update.text("src/app/auth/tables.py")
     assert not (update.root / FILE).exists()
@@ -98,7 +98,7 @@ def test_the_change_of_a_deleted_file_is_left_out_and_kept(update: Update) -> No
     assert f"+{future.ADDED}" in update.text(f"left-out/{FILE}.diff")
     assert not (update.root / FILE).exists()
     rendering.commit(update.root)
-    assert "left-out/ still holds changes of the template that found no place (1)" in tool(update.root, "check")[1]
+    assert "left-out/ still holds changes of the template that could not be merged (1)" in tool(update.root, "check")[1]
 
 
 def test_the_change_of_a_file_that_was_split_is_left_out_and_kept(update: Update) -> None:
@@ -113,7 +113,7 @@ def test_the_change_of_a_file_that_was_split_is_left_out_and_kept(update: Update
 
 
 def test_a_file_that_grew_after_it_was_renamed_gets_the_change(update: Update) -> None:
-    """Followed commit by commit: side by side, the two files have less than half in common."""
+    """The rename is found commit by commit; less than half of the final file is from the original."""
     run("git", "mv", FOLDER, "src/app/identity", cwd=update.root)
     update.commit()
     run("git", "mv", "src/app/identity/models.py", "src/app/identity/tables.py", cwd=update.root)
@@ -126,7 +126,7 @@ def test_a_file_that_grew_after_it_was_renamed_gets_the_change(update: Update) -
 
 
 def test_a_change_is_left_out_where_the_only_file_of_a_folder_was_split(update: Update) -> None:
-    """Not taken for a feature that was removed."""
+    """The split file must not be mistaken for a removed feature."""
     folder = update.root / FOLDER
     lines = (folder / "models.py").read_text().splitlines(keepends=True)
     (update.root / "src/app/tokens").mkdir()
@@ -167,7 +167,7 @@ def test_a_renamed_file_that_the_release_moves_is_pointed_out(update: Update, te
     update.release = future.release(template, tmp_path / "future", move)
     status, printed = update.run()
     assert status == 1
-    assert f"look at what is new:\n  {FILE} → src/app/auth/tables.py\n" in printed
+    assert f"the template's new files:\n  {FILE} → src/app/auth/tables.py\n" in printed
 
 
 def test_an_answer_that_a_migration_moves_is_not_lost_under_a_new_name(
@@ -197,16 +197,16 @@ def test_nothing_is_begun_when_what_is_left_out_has_no_place(update: Update) -> 
     (update.root / "left-out").write_text("ours\n")
     status, printed = update.run()
     assert status == 1
-    assert "are written to left-out/. Make room for it." in printed
+    assert "are written to left-out/, but there is a file of that name" in printed
     assert not run("git", "status", "--porcelain", cwd=update.root)
 
 
 def test_a_folder_that_is_gone_as_a_whole_is_no_news(update: Update) -> None:
-    """Such as a feature that was removed: its owner knows, and need not be asked at each update."""
+    """An owner who removed a feature need not be asked about it at each update."""
     shutil.rmtree(update.root / FOLDER)
     status, printed = update.run()
     assert status == 0, printed
-    assert f"of which you kept nothing; left out:\n  {FILE}\n  src/app/auth/service.py\n" in printed
+    assert f"all of the template's files in their folders:\n  {FILE}\n  src/app/auth/service.py\n" in printed
     assert not (update.root / "left-out").exists()
 
 

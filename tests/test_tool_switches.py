@@ -1,4 +1,4 @@
-"""`make template-switch` in a project: no edit vanishes in silence."""
+"""`make template-switch` in a project: no edit is lost silently."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.shell import run
 
 
 def test_switch_puts_edits_aside_and_back(project: Path) -> None:
-    """No edit vanishes in silence: the files that the other answer removes are named, kept, and filled again."""
+    """Edits in files that the other answer removes are listed, kept, and merged back when the files return."""
     files = [project / "src/app/orders/repository.py", project / "tests/users/test_repository.py"]
     for file in files:
         file.write_text(f"{file.read_text()}\n\nOURS = 1\n")
@@ -28,7 +28,7 @@ def test_switch_puts_edits_aside_and_back(project: Path) -> None:
     rendering.commit(project)
     assert "kept-edits/ still holds your changes of removed files (2)" in tool(project, "check")[1]
     printed = run("make", "template-switch", "data_access=repository", cwd=project)
-    assert "Edits put back into their files:" in printed
+    assert "Your edits, merged back into files that returned:" in printed
     assert owner.contents(project) == before
 
 
@@ -43,7 +43,7 @@ def test_switch_marks_an_edit_that_both_styles_have_otherwise(project: Path) -> 
 
 
 def test_switch_keeps_each_of_two_edits(project: Path) -> None:
-    """What waits to be ported is not overwritten by what comes later."""
+    """Edits that wait to be ported are not overwritten by later ones."""
     file = project / "src/app/orders/repository.py"
     for edit in ("FIRST = 1", "SECOND = 2"):
         rendering.commit(project)
@@ -83,7 +83,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("settings", HOSTILE)
 def test_no_setting_of_git_costs_an_edit(project: Path, tmp_path: Path, settings: str) -> None:
-    """Trailing blanks, bytes that are no UTF-8, and odd names: there and back, all is as it was."""
+    """Trailing blanks, bytes that are not UTF-8 and unusual names are unchanged after a switch and back."""
     config = tmp_path / "gitconfig"
     config.write_text(HOSTILE[settings])
     (project / "docs/gr\u00f6\u00dfe.md").write_text("ours\n")
@@ -101,5 +101,5 @@ def test_no_setting_of_git_costs_an_edit(project: Path, tmp_path: Path, settings
 
 
 def normalised(project: Path) -> dict[str, bytes]:
-    """The contents without the line ends that a setting may have changed."""
+    """Return the contents with Unix line ends, because a git setting may change them."""
     return {path: text.replace(b"\r\n", b"\n") for path, text in owner.contents(project).items()}

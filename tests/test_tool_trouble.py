@@ -1,4 +1,4 @@
-"""An interrupted or killed update, or a bug in the commands: the message says what to do, and doing that works."""
+"""After an interrupted or killed update, or a bug in the commands, the documented way to recover works."""
 
 import os
 import re
@@ -22,7 +22,7 @@ from tests.variants import plain_variants
 
 
 def start(project: Path) -> subprocess.Popen[str]:
-    """An update in a process group of its own, as a shell starts it."""
+    """Start an update in its own process group, as a shell does."""
     return subprocess.Popen(
         [sys.executable, "-m", "dev.template", "--trust", "update"],
         cwd=project,
@@ -36,14 +36,14 @@ def start(project: Path) -> subprocess.Popen[str]:
 
 
 def that_hangs(root: Path) -> None:
-    """A release with a migration that begins and does not end."""
+    """Add a migration that does not end."""
     migration = '_migrations:\n  - version: 99.0.0\n    command: ["sh", "-c", "touch begun; sleep 60"]\n'
     owner.replace(root / "copier.yml", "# 2. Questions", f"{migration}\n# 2. Questions")
 
 
 @pytest.fixture
 def hanging(project: Path, template: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """An update that is in the middle of its work."""
+    """A running update, in the middle of its work."""
     future.move_to(project, future.release(template, tmp_path / "future", touch_security, that_hangs))
     update = start(project)
     try:
@@ -67,8 +67,8 @@ def test_a_killed_update_is_named_by_the_next_one(project: Path, hanging: subpro
     hanging.communicate()
     status, printed = tool(project, "update")
     assert status == 1
-    assert f"an earlier run did not finish merging {HERE} → {THERE}, and something is not committed" in printed
-    assert f"If that is what it left, do not commit it: {UNDO}. If it is yours, commit or stash it." in printed
+    assert f"an earlier run did not finish merging {HERE} → {THERE}, and there are uncommitted changes" in printed
+    assert f"If they are from that run, undo it: {UNDO}. If they are yours, commit or stash them." in printed
     undo(project)
     (project / "ours.txt").write_text("ours\n")
     rendering.commit(project)
@@ -85,18 +85,18 @@ def test_an_interrupted_update_says_how_to_go_back(
     os.killpg(hanging.pid, number)
     time.sleep(0.005)
     with suppress(ProcessLookupError):
-        # press it twice
+        # Ctrl-C pressed twice
         os.killpg(hanging.pid, number)
     printed, _ = hanging.communicate(timeout=60)
     assert hanging.returncode != 0
     assert "Traceback" not in printed
-    assert "Broken off" in printed
+    assert "Stopped half-way" in printed
     assert UNDO in printed
     undo(project)
 
 
 def wait_for_the_import_of_copier(process: subprocess.Popen[str]) -> None:
-    """Wait until the commands themselves run: before that Python would print a traceback of its own start."""
+    """Wait until the commands run: before that, Python prints a traceback from its own startup."""
     loaded = Path(f"/proc/{process.pid}/maps")
     if loaded.exists():
         assert wait_for(lambda: "_yaml" in loaded.read_text(), 60)
@@ -105,7 +105,7 @@ def wait_for_the_import_of_copier(process: subprocess.Popen[str]) -> None:
 
 
 def test_ctrl_c_is_no_traceback_at_any_moment(project: Path) -> None:
-    """From the import of Copier, which is the longest part, to the first question to git."""
+    """Interrupt at several moments from the import of Copier, the longest part, to the first call of git."""
     for step in range(12):
         update = start(project)
         wait_for_the_import_of_copier(update)
@@ -117,7 +117,7 @@ def test_ctrl_c_is_no_traceback_at_any_moment(project: Path) -> None:
 
 
 def test_an_unknown_commit_is_told_the_nearest_release(project: Path, template: Path, tmp_path: Path) -> None:
-    """Not the newest one: the migrations up to it would never run."""
+    """The newest release would be wrong: the migrations up to it would never run."""
     future.move_to(project, future.release(template, tmp_path / "future", touch_security))
     answers = project / ".copier-answers.yml"
     answers.write_text(re.sub(r"_commit: .*", "_commit: 0123abc", answers.read_text()))
@@ -128,7 +128,7 @@ def test_an_unknown_commit_is_told_the_nearest_release(project: Path, template: 
 
 
 def test_the_documented_way_round_a_bug_in_the_commands(template: Path, tmp_path: Path) -> None:
-    """They come with the release the project is at, so the release that mends them arrives without them."""
+    """The commands belong to the project's release, so a bug in them can prevent the update to its own fix."""
     source = tmp_path / "template"
     run("git", "clone", "--quiet", str(template), str(source), cwd=tmp_path)
     command = source / "template/dev/template/__main__.py"

@@ -1,4 +1,4 @@
-"""Switching one answer touches few files, and always the same: the less it touches, the less an update can conflict."""
+"""Switching an answer changes few and predictable files: the fewer it changes, the fewer conflicts an update has."""
 
 import re
 from collections.abc import Callable
@@ -13,17 +13,17 @@ from tests.variants import Variant, choices, rendered_variants
 
 ANSWERS = r"\.copier-answers\.yml"
 
-# What a switch of each question may change, as patterns for whole paths. A new question needs a line here.
+# The files that a switch of each question may change, as patterns for whole paths. Add an entry for a new question.
 BUDGETS = {
     "db_driver": (ANSWERS, r"src/app/db/(driver|listen)\.py", r"pyproject\.toml"),
     "data_access": (
         ANSWERS,
-        # named by the flavour
+        # files named after the style
         r"(.*/)?(test_)?(dao|repository)\.py",
         r".*/dao/.*",
-        # the same path in both, with another body
+        # the same path with different content
         r"src/app/[a-z_]+/service\.py",
-        # says how this flavour is used
+        # documents that explain the style
         r"README\.md",
         r"AGENTS\.md",
         r"docs/(data-access|features)\.md",
@@ -31,7 +31,7 @@ BUDGETS = {
     "pool_profile": (ANSWERS, r"src/app/config\.py"),
     "task_queue": (
         ANSWERS,
-        # there with a queue only
+        # files of services with a queue
         r"(src/app|tests)/(payments|tasks)/.*",
         r"tests/dev/test_(jobs_gone|worker)\.py",
         r"src/app/(commands|concurrency|http_client|jobs|worker)\.py",
@@ -40,10 +40,10 @@ BUDGETS = {
         r"migrations/jobs/.*",
         r"docs/jobs\.md",
         r"docs/adr/0004-jobs-wait-in-postgresql\.md",
-        # composition roots, and the tables there are
+        # composition roots, and the list of tables
         r"src/app/(__main__|config|models|resources|services)\.py",
         r"dev/services\.py",
-        # manifests, and what says that there are jobs
+        # manifests, and documents that mention jobs
         r"pyproject\.toml",
         r"alembic\.ini",
         r"Makefile",
@@ -54,7 +54,7 @@ BUDGETS = {
     "ci_provider": (ANSWERS, r"\.github/workflows/\w+\.yml", r"\.gitlab-ci\.yml"),
 }
 
-# What a switch from one queue library to the other may change: whole files, and for all others how many lines at most.
+# The changes allowed in a switch between queue libraries: whole files, and a maximum of lines in other files.
 LIBRARY_FILES = {".copier-answers.yml", "src/app/tasks/arq.py", "src/app/tasks/celery.py"}
 LIBRARY_LINES = {"AGENTS.md": 1, "src/app/resources.py": 1, "src/app/config.py": 4, "pyproject.toml": 8}
 
@@ -62,7 +62,7 @@ Rendered = Callable[[Variant], Path]
 
 
 def neighbours(question: str) -> list[tuple[Variant, Variant]]:
-    """All pairs of rendered variants that differ in this answer only."""
+    """Return all pairs of rendered variants that differ in this answer only."""
 
     def others(variant: Variant) -> list[tuple[str, str]]:
         return [(name, answer) for name, answer in variant.answers if name != question]
@@ -116,8 +116,8 @@ def new_lines(before: dict[str, bytes], after: dict[str, bytes], path: str) -> l
     return [line[2:] for line in ndiff(old, new) if line.startswith("+ ")]
 
 
-# What holds in all variants, and what in those with a queue; the same bytes pass with all answers, and that is what
-# makes the answers interchangeable.
+# Tests that are identical in all variants, or in all variants with a queue. Because the same tests pass with all
+# answers, the answers are interchangeable.
 CONTRACTS = {
     "tests/api/**/*.py": rendered_variants(),
     "tests/**/test_service.py": rendered_variants(),

@@ -1,4 +1,4 @@
-"""Every release updates to the working tree: untouched projects become fresh ones, owners lose nothing."""
+"""Updates from every release to the working tree: untouched projects equal new ones, and owners lose no edits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from tests.releases import Release, offered, past_releases
 from tests.shell import run
 from tests.variants import Choices, Variant, few_offered, few_variants, plain_variants, structural_variants
 
-# Paths that a release took away on purpose, with what became of the edits; a path that only got another name needs a
-# migration instead (hooks/migrations/).
+# Paths that a release removed on purpose, with the reason. A renamed path needs a migration instead
+# (hooks/migrations/).
 TAKEN_AWAY: dict[str, str] = {}
 
 # Files in which the owner's edits may conflict, by the release they were made at.
@@ -33,13 +33,13 @@ class Life:
 
 
 def lives(variants: Callable[[Choices], tuple[Variant, ...]]) -> pytest.MarkDecorator:
-    """The projects there may be: of each release, with answers to what it asked."""
+    """Parametrize a test with projects of each release and its answers."""
     every = [Life(release, variant) for release in past_releases() for variant in variants(offered(release))]
     return pytest.mark.parametrize("each", every, ids=lambda each: each.id)
 
 
 def test_there_are_releases_to_update_from() -> None:
-    """Otherwise all that follows would be true of nothing."""
+    """Without past releases, all tests below would pass without testing anything."""
     assert {"0.1.0", "0.2.0"} <= {release.version for release in past_releases()}
 
 
@@ -55,7 +55,7 @@ def test_an_untouched_project_becomes_a_fresh_one(
 
 @pytest.mark.parametrize("variant", few_variants(), ids=lambda variant: variant.id)
 def test_an_update_to_the_same_release_changes_nothing(variant: Variant, tmp_path: Path, rendered: Rendered) -> None:
-    """Nor does it after an update, which makes an untouched project a fresh one."""
+    """This holds after an update too, because an updated untouched project equals a new one."""
     project = life.newborn(rendered(variant), tmp_path / "service")
     life.update(project)
     assert not run("git", "status", "--porcelain", cwd=project)
@@ -68,14 +68,14 @@ def test_nothing_the_owner_did_is_lost(each: Life, template: Path, tmp_path: Pat
     life.update(project)
     assert set(owner.unmerged(project)) == MAY_CONFLICT.get(each.release.version, set())
     assert not owner.lost(project)
-    # The same as if the owner had worked on the new release. Such projects are run in test_variants_run.py: on each
-    # driver and in each style, and with each queue or none, though not all of these with each other.
+    # The result is the same as if the owner had edited the new release; test_variants_run.py runs such projects with
+    # each driver, style and queue, though not in every combination.
     assert not life.differences(project, worked_on(life.answers_of(project)))
 
 
 @lives(few_offered)
 def test_no_edit_vanishes_wherever_it_is(each: Life, template: Path, tmp_path: Path) -> None:
-    """Each file is edited; Copier would delete the edits in one that is gone or renamed, without a word."""
+    """Edit each file: Copier silently deletes the edits in files that the release removed or renamed."""
     project = life.born(template, tmp_path / "service", each.release, each.variant)
     before = set(owner.tracked(project)) - {".copier-answers.yml"}
     owner.sign(project)
@@ -89,7 +89,7 @@ def test_no_edit_vanishes_wherever_it_is(each: Life, template: Path, tmp_path: P
 
 
 def test_a_name_stays_legal_for_whoever_has_it(template: Path, tmp_path: Path) -> None:
-    """A question that a project was never asked may not refuse a name because of what its other answers install."""
+    """A new question must not refuse a name because of the packages that other answers to it install."""
     project = rendering.render(template, tmp_path / "service", {"project_slug": "celery"}, ref="v0.2.0")
     rendering.commit(project)
     life.update(project)
@@ -97,6 +97,6 @@ def test_a_name_stays_legal_for_whoever_has_it(template: Path, tmp_path: Path) -
 
 
 def test_what_was_taken_away_is_gone(rendered: Rendered) -> None:
-    """A path that came back would not be guarded any more."""
+    """A path that exists again must not stay in the list, or its edits would not be checked."""
     left = {str(path.relative_to(root)) for root in map(rendered, plain_variants()) for path in root.rglob("*")}
     assert not TAKEN_AWAY.keys() & left

@@ -1,4 +1,4 @@
-"""The variants follow copier.yml."""
+"""The variants are consistent with copier.yml."""
 
 from itertools import pairwise
 from math import prod
@@ -45,7 +45,7 @@ def test_code_variants_have_every_code_once() -> None:
 
 @pytest.mark.parametrize("chosen", [structural_variants(), code_variants()], ids=["structural", "code"])
 def test_every_two_answers_meet(chosen: tuple[Variant, ...]) -> None:
-    """A service that is run in full has each answer beside each answer to each other question."""
+    """Every pair of answers occurs in a service that is run in full."""
     assert set[object]().union(*map(meetings, chosen)) == set[object]().union(*map(meetings, all_variants()))
 
 
@@ -69,7 +69,7 @@ def test_no_question_is_both_structural_and_additive() -> None:
 
 
 def test_structural_questions_are_those_that_own_files() -> None:
-    """Asked of the file system, so that a new question with bodies of its own cannot be forgotten."""
+    """Compare with the directories, so that a new question with files of its own is not forgotten."""
     owners = {path.name for path in (variants.ROOT / "variants").iterdir() if path.is_dir()}
     assert owners <= set(STRUCTURAL) <= set(choices())
 

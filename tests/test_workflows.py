@@ -1,4 +1,4 @@
-"""This repository's own workflows: valid, harmless, and every test file in exactly one job."""
+"""This repository's workflows are valid and harmless, and run every test file in exactly one job."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ from tests.variants import ROOT, manifest, matrix
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 WELL_KEPT = {"actions/checkout", "actions/setup-python"}
-# a job that runs where there may be no make
+# a job on systems that may have no make
 WITHOUT_MAKE = "elsewhere"
 
 Document = dict[Any, Any]
@@ -30,14 +30,14 @@ def load(path: Path) -> Document:
 
 
 def steps(path: Path) -> Iterator[tuple[str, Document]]:
-    """Each step with the name of its job."""
+    """Yield each step with the name of its job."""
     for name, job in load(path)["jobs"].items():
         for step in job["steps"]:
             yield name, step
 
 
 def commands(path: Path) -> list[str]:
-    """What is run where there is make."""
+    """Return the commands of all jobs on systems with make."""
     return [step["run"] for name, step in steps(path) if "run" in step and name != WITHOUT_MAKE]
 
 
@@ -76,7 +76,7 @@ def test_they_use_well_kept_actions_and_the_whole_history(path: Path) -> None:
 
 
 def test_every_test_file_is_in_exactly_one_job() -> None:
-    """A job names its files, or all others by leaving them out."""
+    """A job either names its files, or names the files that it ignores."""
     existing = {path.name for path in (ROOT / "tests").glob("test_*.py")}
     workflow = load(ROOT / ".github/workflows/ci.yml")
     left_out = set(re.findall(r"--ignore=tests/(\S+)", workflow["env"]["SLOW"]))

@@ -1,4 +1,4 @@
-"""The legal combinations of answers, computed from copier.yml: a question added there is a dimension here at once."""
+"""The valid combinations of answers, computed from copier.yml, so that a new question is included at once."""
 
 import json
 import sys
@@ -16,15 +16,15 @@ ROOT = Path(__file__).resolve().parents[1]
 # the possible answers of each question
 Choices = Mapping[str, tuple[str, ...]]
 
-# The questions whose answers swap whole files or dependencies. Each of their combinations is run in full; the answers
-# of all other questions are spread over these runs.
+# The questions whose answers swap whole files or dependencies. Each combination of their answers is run in full; the
+# answers to all other questions are spread over these runs.
 STRUCTURAL = ("db_driver", "data_access", "task_queue")
 
-# Those of them whose answers take turns where the same is done to several projects that were run in full already.
+# The structural questions whose answers take turns in `few_variants`.
 IN_TURNS = ("task_queue",)
 
-# The questions whose answers only add whole files, none of them Python: their combinations with all others hold nothing
-# new (tests/test_template_rules.py and tests/test_render.py hold what makes that true).
+# The questions whose answers only add whole files without Python, so that their combinations with other answers need
+# no tests (tests/test_template_rules.py and tests/test_render.py make sure of that).
 ADDITIVE = ("ci_provider",)
 
 
@@ -43,43 +43,43 @@ class Variant:
         return dict(self.answers)[question]
 
     def code(self) -> tuple[str, ...]:
-        """The answers that decide what is in the files which every variant has."""
+        """Return the answers that affect the content of the files common to all variants."""
         return tuple(answer for question, answer in self.answers if question not in ADDITIVE)
 
     def structure(self) -> tuple[str, ...]:
-        """The answers that decide which files and dependencies there are; a release may not have asked for all."""
+        """Return the answers to structural questions; an old release may not have asked all of them."""
         return tuple(answer for question, answer in self.answers if question in STRUCTURAL)
 
     def but(self, **answers: str) -> "Variant":
-        """The variant that differs in these answers."""
+        """Return the variant with these answers changed."""
         return Variant(tuple((question, answers.get(question, answer)) for question, answer in self.answers))
 
 
 @cache
 def manifest() -> dict[str, Any]:
-    """What copier.yml says."""
+    """Return the content of copier.yml."""
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "copier.yml").read_text())
     return loaded
 
 
 def questions() -> dict[str, dict[str, Any]]:
-    """The questions somebody is asked; computed values (`when: false`) are none."""
+    """Return the questions that users are asked, without computed values (`when: false`)."""
     return questions_in(manifest())
 
 
 def questions_in(said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Those of the copier.yml of any release."""
+    """Return the questions of a release's copier.yml, without computed values."""
     asked = {name: details for name, details in said.items() if not name.startswith("_")}
     return {name: details for name, details in asked.items() if details.get("when") is not False}
 
 
 def choices() -> Choices:
-    """The possible answers of each question that offers choices."""
+    """Return the possible answers to each question that offers choices."""
     return choices_in(manifest())
 
 
 def choices_in(said: Mapping[str, Any]) -> Choices:
-    """Those of the copier.yml of any release."""
+    """Return the possible answers to each question of a release's copier.yml that offers choices."""
     return {
         name: tuple(values.values() if isinstance(values, dict) else values)
         for name, details in questions_in(said).items()
@@ -88,34 +88,34 @@ def choices_in(said: Mapping[str, Any]) -> Choices:
 
 
 def all_variants(offered: Choices | None = None) -> tuple[Variant, ...]:
-    """Every combination; of the answers that a release offered, if they are given."""
+    """Return every combination of the offered choices, by default the current ones."""
     offered = offered or choices()
     return tuple(Variant(tuple(zip(offered, answers, strict=True))) for answers in product(*offered.values()))
 
 
 def code_variants() -> tuple[Variant, ...]:
-    """One variant for each service whose code differs."""
+    """Return one variant for each combination of answers that affects the code."""
     return _one_for_each(Variant.code, all_variants())
 
 
 def structural_variants(offered: Choices | None = None) -> tuple[Variant, ...]:
-    """One variant for each structure; of the answers that a release offered, if they are given."""
+    """Return one variant for each structure, of the offered choices."""
     return _one_for_each(Variant.structure, all_variants(offered))
 
 
 def plain_variants(offered: Choices | None = None) -> tuple[Variant, ...]:
-    """One variant for each structure, with the default answers to all other questions."""
+    """Return one variant for each structure, with the default answers to all other questions."""
     return _usual(all_variants(offered), but=STRUCTURAL)
 
 
 def bare_variants() -> tuple[Variant, ...]:
-    """One variant for each service whose code differs, with nothing that is only added."""
+    """Return one variant for each combination of answers that affects the code; additive questions get defaults."""
     variants = all_variants()
     return _usual(variants, but=[name for name, _ in variants[0].answers if name not in ADDITIVE])
 
 
 def rendered_variants() -> tuple[Variant, ...]:
-    """Those that are rendered: each service whose code differs, and on each structure whatever is only added."""
+    """Return the variants to render: all bare variants, and each structure with every additive answer."""
     twins = [
         variant.but(**dict(zip(ADDITIVE, answers, strict=True)))
         for variant in structural_variants()
@@ -125,9 +125,9 @@ def rendered_variants() -> tuple[Variant, ...]:
 
 
 def few_variants(first: int = 0, offered: Choices | None = None) -> tuple[Variant, ...]:
-    """The plain variants, but for the questions whose answers take turns, beginning with the `first` of them.
+    """Return fewer plain variants: answers to the questions in `IN_TURNS` take turns, starting with number `first`.
 
-    For what is done to projects whose structures are run in full anyway: all answers to the other questions meet.
+    They serve tests that need not cover every structure, since each structure is run in full anyway.
     """
     offered = offered or choices()
     turns = {name: offered[name] for name in IN_TURNS if name in offered}
@@ -140,7 +140,7 @@ def few_variants(first: int = 0, offered: Choices | None = None) -> tuple[Varian
 
 
 def few_offered(offered: Choices) -> tuple[Variant, ...]:
-    """A few variants of a release."""
+    """Return a few variants of the offered choices."""
     return few_variants(offered=offered)
 
 
@@ -150,12 +150,12 @@ def _usual(variants: tuple[Variant, ...], but: Collection[str]) -> tuple[Variant
 
 
 def meetings(variant: Variant) -> set[object]:
-    """Every answer that a variant has, and every two of them."""
+    """Return every answer of a variant, and every pair of its answers."""
     return {*variant.answers, *combinations(variant.answers, 2)}
 
 
 def _one_for_each(kind: Callable[[Variant], tuple[str, ...]], variants: Iterable[Variant]) -> tuple[Variant, ...]:
-    """One variant of each kind, so chosen one after the other that as many answers as possible meet anew."""
+    """Return one variant of each kind; choose each so that it adds as many new pairs of answers as possible."""
     twins: dict[tuple[str, ...], list[Variant]] = {}
     for variant in variants:
         twins.setdefault(kind(variant), []).append(variant)
@@ -168,10 +168,10 @@ def _one_for_each(kind: Callable[[Variant], tuple[str, ...]], variants: Iterable
 
 
 def by_id(name: str) -> Variant:
-    """The variant of that name.
+    """Return the variant of that name.
 
     Raises:
-        KeyError: there is none; the message lists them all.
+        KeyError: there is no such variant; the message lists all variants.
     """
     known = {variant.id: variant for variant in all_variants()}
     if name not in known:
@@ -180,7 +180,7 @@ def by_id(name: str) -> Variant:
 
 
 def matrix() -> dict[str, list[str]]:
-    """The names of those that `make test` runs in full, of those that differ in code, and of all variants."""
+    """Return the names of the variants that `make test` runs in full, of those that differ in code, and of all."""
     return {
         "structural": [variant.id for variant in structural_variants()],
         "code": [variant.id for variant in code_variants()],

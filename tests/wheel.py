@@ -1,4 +1,4 @@
-"""A service that was installed from its wheel, where nothing of its source can be found."""
+"""Installs a service from its wheel, away from its source."""
 
 import os
 import subprocess
@@ -16,12 +16,12 @@ MIGRATIONS = "app/_alembic/"
 
 
 class Installation:
-    """An environment with the wheel in it, built by way of the sdist, and what is locked."""
+    """A virtual environment with the wheel, built through the sdist, and its locked dependencies."""
 
     def __init__(self, project: Path, place: Path) -> None:
         self._project = project
         self._log = place / "log"
-        # no file of the project, and no `.env`
+        # a directory without the project's files and without `.env`
         self._elsewhere = place / "elsewhere"
         self._elsewhere.mkdir()
         venv = place / "environment"
@@ -33,13 +33,13 @@ class Installation:
         run("uv", "pip", "install", "--no-deps", "--python", self.python, str(self.wheel), cwd=project)
 
     def migrations(self) -> set[str]:
-        """The files about migrations that the wheel brings, by their path in the project."""
+        """Return the migration files in the wheel, by their path in the project."""
         names = zipfile.ZipFile(self.wheel).namelist()
         return {name.removeprefix(MIGRATIONS) for name in names if name.startswith(MIGRATIONS)}
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """The URL of an empty database on the server of this run."""
+        """Create an empty database on the server of this test run, and yield its URL."""
         server, name = os.environ["TEST_DATABASE_URL"], f"wheel_{uuid4().hex}"
         self._execute(server, f"CREATE DATABASE {name} TEMPLATE template0")
         try:
@@ -52,14 +52,14 @@ class Installation:
         run("uv", "run", "--no-sync", "python", "-c", script, cwd=self._project)
 
     def command(self, name: str, given: Mapping[str, str]) -> str:
-        """Run a command of the service to a good end; what it printed."""
+        """Run a command of the service and return its output; raise CommandError if it fails."""
         return run(self.python, "-m", "app", name, cwd=self._elsewhere, env=given)
 
     def serve(self, name: str, given: Mapping[str, str], url: str) -> None:
-        """Run the API or the worker until it is ready, and stop it again.
+        """Run the API or the worker until it is ready, then stop it.
 
         Raises:
-            CommandError: it did not become ready, or did not end well.
+            CommandError: the process did not become ready, or ended with an error.
         """
         with self._log.open("wb") as log:
             process = subprocess.Popen(

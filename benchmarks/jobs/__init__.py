@@ -1,1 +1,1 @@
-"""How fast background jobs are, beside the same library without the outbox: `python -m benchmarks jobs --help`."""
+"""Compares background jobs with the same library without the outbox: `python -m benchmarks jobs --help`."""

@@ -1,4 +1,4 @@
-"""ARQ by itself, as its documentation has it; runs in the environment of a service that has ARQ."""
+"""ARQ by itself, used as its documentation shows; runs in the environment of a service with ARQ."""
 
 import asyncio
 import os
@@ -20,37 +20,37 @@ async def empty(_context: dict[Any, Any]) -> None:
 
 
 async def note(_context: dict[Any, Any], number: int) -> None:
-    """Tell that it began."""
+    """Record that the job has started."""
     client.write_note(number)
 
 
 class Queue:
-    """Asks as ARQ's users do."""
+    """Enqueues jobs as users of ARQ do."""
 
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
 
     async def empty(self, jobs: int) -> None:
-        """Ask one by one: ARQ knows no other way."""
+        """Enqueue jobs one by one: ARQ has no other way."""
         for _ in range(jobs):
             await self._redis.enqueue_job("empty")
 
     async def note(self, number: int) -> None:
-        """Ask for one, with an argument."""
+        """Enqueue one job with an argument."""
         await self._redis.enqueue_job("note", number)
 
     async def left(self) -> int:
-        """ARQ removes a job from here when it is done."""
+        """Return the length of ARQ's queue, from which ARQ removes finished jobs."""
         return int(await self._redis.zcard(default_queue_name))
 
 
 async def ask(plan: str) -> None:
-    """Be the client."""
+    """Run the client."""
     await client.serve(Queue(await create_pool(REDIS)), plan)
 
 
 def work(keep_result: str) -> None:
-    """Be the worker. It looks as often as ours: as often as ARQ does by itself, it would mostly wait."""
+    """Run the worker, polling as often as the service's: with ARQ's default it would mostly wait."""
     concurrency = int(os.environ["TASKS_CONCURRENCY"])
     Worker(
         [empty, note], redis_settings=REDIS, max_jobs=concurrency, poll_delay=POLL_DELAY, keep_result=float(keep_result)

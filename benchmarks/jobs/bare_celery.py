@@ -1,4 +1,4 @@
-"""Celery by itself, with tasks that run a coroutine on one event loop per process; for a service that has Celery."""
+"""Celery by itself, with tasks that run a coroutine on one event loop per process; needs a service with Celery."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from benchmarks.jobs import client
 
 app = Celery("bare", broker=os.environ["REDIS_URL"])
-# as in the service, where they make a difference
+# the service's settings, as far as they affect the speed
 app.conf.update(
     task_acks_late=True, task_reject_on_worker_lost=True, task_ignore_result=True, worker_enable_remote_control=False
 )
@@ -22,13 +22,13 @@ async def nothing() -> None:
 
 
 async def noted(number: int) -> None:
-    """Tell that it began."""
+    """Record that the job has started."""
     client.write_note(number)
 
 
 @cache
 def runner() -> asyncio.Runner:
-    """The event loop of this process, made when it is first used: after the fork."""
+    """Return the event loop of this process, created at the first use: after the fork."""
     return asyncio.Runner()
 
 
@@ -40,38 +40,38 @@ def empty() -> None:
 
 @app.task(name="note")
 def note(number: int) -> None:
-    """Tell that it began, in a coroutine."""
+    """Record that the job has started, in a coroutine."""
     runner().run(noted(number))
 
 
 class Queue:
-    """Asks as Celery's users do; it blocks meanwhile."""
+    """Enqueues jobs as users of Celery do, with blocking calls."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def empty(self, jobs: int) -> None:
-        """Ask one by one: Celery knows no other way."""
+        """Enqueue jobs one by one: Celery has no other way."""
         for _ in range(jobs):
             empty.apply_async()
 
     async def note(self, number: int) -> None:
-        """Ask for one, with an argument."""
+        """Enqueue one job with an argument."""
         note.apply_async((number,))
 
     async def left(self) -> int:
-        """Those nobody has taken, and those that are not acknowledged."""
+        """Return the number of waiting and of unacknowledged jobs."""
         return int(await self._redis.llen("celery")) + int(await self._redis.hlen("unacked"))
 
 
 async def ask(plan: str) -> None:
-    """Be the client."""
+    """Run the client."""
     async with Redis.from_url(os.environ["REDIS_URL"]) as redis:
         await client.serve(Queue(redis), plan)
 
 
 def work() -> None:
-    """Be the worker."""
+    """Run the worker."""
     concurrency = int(os.environ["TASKS_CONCURRENCY"])
     worker = app.Worker(
         concurrency=concurrency,

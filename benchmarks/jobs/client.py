@@ -1,6 +1,6 @@
-"""Asks for jobs and waits until they are done: what the clients of all queues do alike.
+"""Enqueues jobs and waits until they are done; the common part of the clients of all queues.
 
-They run in the environment of a service, which has nothing of this repository; so this needs the standard library only.
+Clients run in the environment of a service, so this module uses nothing but the standard library.
 """
 
 import asyncio
@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Protocol
 
 NOTES = "BENCHMARK_NOTES"
-# the longest that jobs may take to be done
+# the longest to wait for jobs to be done
 PATIENCE_SECONDS = 120.0
-# not more often: counting rows takes what the worker could use
+# not more often: counting rows takes CPU time from the worker
 LOOK_SECONDS = 0.05
 WARM_UP_JOBS = 200
 
 
 @dataclass(frozen=True)
 class Plan:
-    """So many empty jobs, in batches of each size, asked for by so many tasks; and some that come one at a time."""
+    """Empty jobs to enqueue in batches of each size, by this number of tasks; and single jobs, each with a pause."""
 
     jobs: int
     sizes: Sequence[int]
@@ -34,33 +34,33 @@ class Plan:
 
 @dataclass(frozen=True)
 class Findings:
-    """Jobs per second for each size of a batch, and for each single job the seconds until it began."""
+    """The jobs per second for each batch size, and the seconds until each single job started."""
 
     rates: Sequence[float]
     delays: Sequence[float]
 
 
 class Queue(Protocol):
-    """Where jobs are asked for."""
+    """A queue of jobs."""
 
     async def empty(self, jobs: int) -> None:
-        """Ask for so many jobs that do nothing: in one transaction, where there is one."""
+        """Enqueue this number of jobs that do nothing; in one transaction, if the queue has transactions."""
 
     async def note(self, number: int) -> None:
-        """Ask for a job that calls `write_note`."""
+        """Enqueue a job that calls `write_note`."""
 
     async def left(self) -> int:
-        """How many jobs are not done."""
+        """Return the number of unfinished jobs."""
 
 
 def write_note(number: int) -> None:
-    """Tell when this job began, on the clock that all processes share; in one write, since many may do so."""
+    """Record when this job started, on the clock that all processes share; in one write, since many jobs may do so."""
     with Path(os.environ[NOTES]).open("ab", buffering=0) as file:
         file.write(f"{number} {time.monotonic()}\n".encode())
 
 
 async def serve(queue: Queue, given: str) -> None:
-    """Do what the plan says, and print what came out."""
+    """Carry out the plan, and print the findings."""
     plan = Plan(**json.loads(given))
     rates = []
     for size in plan.sizes:
@@ -70,7 +70,7 @@ async def serve(queue: Queue, given: str) -> None:
 
 
 async def _rate(queue: Queue, jobs: int, size: int, askers: int) -> float:
-    """Jobs per second, from the first request to the last end."""
+    """Return the jobs per second, from the first request to the end of the last job."""
     left = jobs
 
     async def keep_asking() -> None:
@@ -85,7 +85,7 @@ async def _rate(queue: Queue, jobs: int, size: int, askers: int) -> float:
 
 
 async def _end(queue: Queue) -> float:
-    """When all jobs were done; looked at twice, since a broker may have a message nowhere for a moment."""
+    """Return when all jobs were done; check twice, because for a moment a broker may count a message nowhere."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             now = time.monotonic()
@@ -97,7 +97,7 @@ async def _end(queue: Queue) -> float:
 
 
 async def _delays(queue: Queue, plan: Plan) -> list[float]:
-    """Seconds from the return of the request, which is after its commit, to the begin of the job."""
+    """Return the seconds from the return of each request, after its commit, to the start of the job."""
     notes = Path(os.environ[NOTES])
     notes.write_bytes(b"")
     asked: list[float] = []

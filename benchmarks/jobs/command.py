@@ -1,7 +1,7 @@
-"""Measures background jobs: through the outbox, the relay, the broker and a worker, beside the same library alone.
+"""Measures background jobs through the outbox, the relay, the broker and a worker, compared to the same library alone.
 
-Each round starts every worker anew; empty jobs are asked for by another process. All run on the same cores, with a
-PostgreSQL that does not wait for its disk. Only the ratios count; they are medians of those of all rounds.
+Each round restarts every worker; another process enqueues empty jobs. All processes share the same cores, and
+PostgreSQL does not wait for its disk. Only ratios are meaningful; they are the medians of the ratios of all rounds.
 """
 
 import argparse
@@ -27,15 +27,15 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks jobs", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="starts of each worker (5)")
-    parser.add_argument("--jobs", type=int, default=2000, help="empty jobs of a measurement (2000)")
-    parser.add_argument("--batch", type=int, default=100, help="of them in a transaction, when in batches (100)")
-    parser.add_argument("--askers", type=int, default=30, help="transactions that ask for them at a time (30)")
-    parser.add_argument("--singles", type=int, default=200, help="jobs of a round that come one at a time (200)")
-    parser.add_argument("--idle", type=float, default=10.0, help="seconds to look at an idle worker (10)")
+    parser.add_argument("--jobs", type=int, default=2000, help="empty jobs in a measurement (2000)")
+    parser.add_argument("--batch", type=int, default=100, help="jobs in a transaction, when enqueued in batches (100)")
+    parser.add_argument("--askers", type=int, default=30, help="concurrent transactions that enqueue jobs (30)")
+    parser.add_argument("--singles", type=int, default=200, help="jobs in a round that are enqueued one by one (200)")
+    parser.add_argument("--idle", type=float, default=10.0, help="seconds to observe an idle worker (10)")
     parser.add_argument("--only", choices=[queue.answer for queue in QUEUES], help="only this queue")
     drivers = choices()["db_driver"]
     parser.add_argument("--driver", choices=drivers, default=drivers[0], help=f"the service's ({drivers[0]})")
-    parser.add_argument("--service", type=Path, help="a service that is installed, instead of new ones; with --only")
+    parser.add_argument("--service", type=Path, help="an installed service, instead of new ones; needs --only")
     return parser.parse_args(arguments)
 
 
@@ -54,13 +54,13 @@ async def measure(options: argparse.Namespace, queue: Queue, place: Place, scrat
 
 
 def say(what: str) -> None:
-    """Tell how far it is."""
+    """Report progress."""
     sys.stderr.write(f"{what} ...\n")
 
 
 def tables(options: argparse.Namespace, scratch: Path) -> None:
-    """Measure the queues one after the other, each with servers of its own, and print what came out."""
-    # the launcher of servers that every service has; importable only now
+    """Measure the queues one after the other, each with its own servers, and print the tables."""
+    # the services' launcher of servers, importable only now
     from dev.postgres import postgres  # noqa: PLC0415
     from dev.redis import redis  # noqa: PLC0415
 
@@ -81,7 +81,7 @@ def tables(options: argparse.Namespace, scratch: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command line; leaves nothing behind, however it ends."""
+    """Run the command line, and clean up however it ends."""
     options = parse(arguments)
     sys.path.append(str(ROOT / "template"))
     from dev.errors import ServiceError  # noqa: PLC0415 - importable only now

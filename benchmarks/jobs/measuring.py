@@ -1,4 +1,4 @@
-"""Rounds of measurements: in each of them the service and the bare library take turns, each with a new worker."""
+"""Rounds of measurements; in each round the service and the bare library take turns, each with a new worker."""
 
 import asyncio
 import os
@@ -16,13 +16,13 @@ from tests.shell import CommandError
 
 SETTLING_SECONDS = 3.0
 A_FEW = Plan(jobs=10, sizes=(1,), askers=1, singles=0, pause=0.0)
-# of a process, in /proc/…/stat behind its name: its parent, and ticks of the clock in user and system mode
+# fields of /proc/…/stat after the process name: the parent, and clock ticks in user and system mode
 PARENT, TICKS = 1, slice(11, 13)
 
 
 @dataclass(frozen=True)
 class Idle:
-    """What a worker without jobs takes, per second."""
+    """The resources that a worker without jobs uses per second."""
 
     round_trips: float
     cpu_seconds: float | None
@@ -30,7 +30,7 @@ class Idle:
 
 @dataclass(frozen=True)
 class Measuring:
-    """Where to measure, and what to ask for; `scratch` is a directory for logs and notes."""
+    """The installed service and the plan; `scratch` is a directory for logs and notes."""
 
     place: Place
     plan: Plan
@@ -38,10 +38,10 @@ class Measuring:
     no_cores: frozenset[int] = frozenset()
 
     async def findings(self, subject: Subject) -> Findings:
-        """Start the subject's worker and have it do everything.
+        """Start the subject's worker and carry out the plan.
 
         Raises:
-            ServerError: it did not.
+            ServerError: the client failed.
         """
         notes = self.scratch / "notes"
         program = self.place.worker(subject, notes)
@@ -52,7 +52,7 @@ class Measuring:
                 raise ServerError(f"{subject.name}: {error}\nThe worker: {program.last_words()}") from None
 
     async def idle(self, seconds: float) -> Idle:
-        """Look at a worker of the service that has done some jobs and has no more to do."""
+        """Observe a worker of the service that has done some jobs and is now idle."""
         target = urlsplit(self.place.env["DATABASE_URL"])
         notes = self.scratch / "notes"
         async with RoundTrips(str(target.hostname), target.port or 5432).running() as proxy:
@@ -69,10 +69,10 @@ class Measuring:
 
 
 def cpu_seconds(root: int) -> float | None:
-    """The processor time of a process and of all that it started and that still run, where the system tells."""
+    """Return the CPU time of a process and its running descendants; None where the system does not report it."""
     stats = _stats()
     ours = {root} & stats.keys()
-    # until nobody is found any more, since numbers may start again from the lowest
+    # repeat until no child is found: process ids wrap around, so a child's may be lower than its parent's
     while more := {pid for pid, stat in stats.items() if int(stat[PARENT]) in ours} - ours:
         ours |= more
     ticks = [int(tick) for pid in ours for tick in stats[pid][TICKS]]
@@ -80,10 +80,10 @@ def cpu_seconds(root: int) -> float | None:
 
 
 def _stats() -> dict[int, list[str]]:
-    """What the system says of each process, behind its name."""
+    """Return the fields of /proc/…/stat after the process name, for each process."""
     stats = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
-        # it may have ended meanwhile
+        # the process may have ended in the meantime
         with suppress(OSError):
             stats[int(path.parent.name)] = path.read_text().rpartition(")")[2].split()
     return stats

@@ -1,4 +1,4 @@
-"""One plain table for each queue."""
+"""Prints a plain table for each queue."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -13,7 +13,7 @@ Results = Mapping[Subject, Sequence[Findings]]
 
 
 def table(queue: Queue, plan: Plan, results: Results, idle: Idle) -> str:
-    """The rows of one queue: the service for each size of a batch, and the bare library."""
+    """Return the table of one queue: the service for each batch size, and the bare library."""
     reference = [each.rates[0] for each in results[queue.alone[0]]]
     rows = []
     for subject, findings in results.items():

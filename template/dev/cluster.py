@@ -1,4 +1,4 @@
-"""A PostgreSQL data directory: what is in it, who uses it, and how it is made."""
+"""A PostgreSQL data directory: its contents, its user, and its creation."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ from dev.errors import ServiceError
 from dev.process import Surroundings, run_step
 
 STATUS_LINE = 7
-# The locale every system of that kind has and that knows more letters than ASCII.
+# A UTF-8 locale that every system of its kind has.
 LOCALE = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
 PS_SECONDS = 10.0
 
@@ -37,11 +37,11 @@ class Cluster:
 
     @property
     def owner(self) -> int | None:
-        """The user id that has the cluster; None if there is no cluster yet."""
+        """The user id that owns the cluster; None if there is no cluster yet."""
         return self.data.stat().st_uid if self.major else None
 
     def check(self) -> None:
-        """Refuse a data directory that is not ours to use."""
+        """Refuse a data directory that this project cannot use."""
         try:
             self.data.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -69,7 +69,7 @@ class Cluster:
             ) from None
 
     def create(self, binaries: PostgresBinaries, around: Surroundings, *, durable: bool) -> None:
-        """Make the cluster with its database: all of it, or nothing the next run stumbles over."""
+        """Create the cluster and its database; a failure leaves nothing that would break the next run."""
         shutil.rmtree(self._draft, ignore_errors=True)
         self._draft.mkdir(mode=0o700)
         around.identity.own(self._draft)
@@ -103,12 +103,12 @@ class Cluster:
             return []
 
     def is_ready(self, before: list[str]) -> bool:
-        """Tell whether the server accepts connections; ``before`` is what a crash left behind."""
+        """Tell whether the server accepts connections; ``before`` holds the lines that a crash left behind."""
         lines = self.status()
         return lines != before and "ready" in "".join(lines[STATUS_LINE:])
 
     def busy(self) -> str:
-        """Return the sentence for a data directory another run holds."""
+        """Return the error message for a data directory that another run uses."""
         who = f"a running server (pid {self.status()[0]})" if self.status() else "another run"
         return (
             f"{self.data} is in use by {who} of this project: stop that one first, or set "
@@ -116,10 +116,10 @@ class Cluster:
         )
 
     def clear_stale_pid(self) -> None:
-        """Make sure a crash's ``postmaster.pid`` does not stop us, and a live server does.
+        """Remove a ``postmaster.pid`` that a crash left behind; refuse to start beside a live server.
 
-        PostgreSQL copes with the id of a dead process, but in a container, where ids are small and
-        soon reused, it would take any process with that id for a server.
+        PostgreSQL itself ignores the id of a dead process. But containers soon reuse their small
+        process ids, and PostgreSQL takes any process with the recorded id for a server.
         """
         first = self.status()[:1]
         if not first or not first[0].isdigit() or not _alive(int(first[0])):
@@ -146,7 +146,7 @@ def _is_server_of(pid: int, data: Path) -> bool:
         try:
             return (process / "cwd").readlink() == data
         except PermissionError:
-            # Another user's process; the data is ours.
+            # Another user's process cannot be the server of our data.
             return False
     command = ["/bin/ps", "-o", "comm=", "-p", str(pid)]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=PS_SECONDS, check=False)

@@ -1,4 +1,4 @@
-"""Runs the developer's command and hands it the signals that are meant for it."""
+"""Runs the developer's command and passes signals on to it."""
 
 import os
 import signal
@@ -12,12 +12,12 @@ from dev.errors import ServiceError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# Ends the command when the launcher vanishes: end of file instead of a word on standard input.
+# Ends the command when the launcher dies: standard input then ends before a byte arrives.
 GUARD = "import os, signal, sys\nif not os.read(0, 1):\n    os.kill(int(sys.argv[1]), signal.SIGTERM)"
 
 
 class Relay:
-    """Signal handler of the launcher: aborts the start, is silent at the end, relays between."""
+    """The launcher's signal handler: aborts the start, passes signals to the command, does not interrupt clean-up."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
@@ -35,20 +35,20 @@ class Relay:
             raise SystemExit(128 + number)
 
     def _pass_on(self, child: subprocess.Popen[bytes], number: int) -> None:
-        # The terminal has sent Ctrl-C to the command as well; a second one means "at once".
+        # The terminal has sent Ctrl-C to the command already; a second one could force it to quit.
         if not (number == signal.SIGINT and self._in_foreground):
             child.send_signal(number)
 
     def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
         """Run the command to its end and return its exit status as a shell would."""
-        # From here to the end of the launcher signals are kept, so that none cuts the clean-up.
+        # From here on, signals do not end the launcher, so that none interrupts the clean-up.
         self._waiting = []
         try:
             self._child = subprocess.Popen(
                 command,
                 env=environment,
-                # Outside a terminal, whoever signals the whole group must not reach the command
-                # twice; inside, the command stays in the group that may use the terminal.
+                # Without a terminal, a group of its own keeps a signal to the launcher's group from
+                # reaching the command twice; with one, only the foreground group may use the terminal.
                 process_group=None if self._in_foreground else 0,
             )
         except OSError as error:
@@ -62,7 +62,7 @@ class Relay:
 
 @contextmanager
 def _guard(pid: int) -> Iterator[None]:
-    """Keep the command from outliving a killed launcher, and the port from staying taken."""
+    """End the command if the launcher is killed, so that its port becomes free."""
     with subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", GUARD, str(pid)], stdin=subprocess.PIPE, start_new_session=True
     ) as guard:

@@ -1,4 +1,4 @@
-"""Who runs the server: PostgreSQL refuses root, which is who runs everything in many containers."""
+"""Chooses the user that runs the server: PostgreSQL refuses root, the usual user in containers."""
 
 import os
 import pwd
@@ -15,13 +15,13 @@ PROBE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Identity:
-    """How a command is started: behind a prefix, or as another user and group."""
+    """How to start a command: with a prefix, or as another user and group."""
 
     prefix: tuple[str, ...] = ()
     user: tuple[int, int] | None = None
 
     def own(self, path: Path) -> None:
-        """Give the server's user a file or directory that we made."""
+        """Make the server's user the owner of a file or directory."""
         if self.user is not None:
             os.chown(path, *self.user)
 
@@ -55,13 +55,13 @@ NAMESPACE = Identity(prefix=("unshare", "--user", "--map-user=65534", "--map-gro
 
 
 def nobody() -> Identity:
-    """Return the system's user without rights."""
+    """Return the unprivileged user ``nobody``."""
     entry = pwd.getpwnam("nobody")
     return Identity(user=(entry.pw_uid, entry.pw_gid))
 
 
 def choose(place: Path, owner: int | None) -> Identity:
-    """Choose who runs a server with data in ``place``; ``owner`` has the data if it exists."""
+    """Choose the user for a server with data in ``place``; ``owner`` is the owner of existing data."""
     if os.geteuid() != 0:
         return Identity()
     for identity in _possible(owner):
@@ -81,7 +81,7 @@ def choose(place: Path, owner: int | None) -> Identity:
 
 
 def _possible(owner: int | None) -> Iterator[Identity]:
-    """Yield the ways to start a server as root, best first; existing data dictates its owner."""
+    """Yield the identities under which root can start a server, best first; existing data needs its owner."""
     if owner is None:
         yield NAMESPACE
         yield nobody()

@@ -1,7 +1,6 @@
-"""What `make template-switch task_queue=none` begins with: the tables of the jobs go while a migration knows them.
+"""The first step of `make template-switch task_queue=none`: drops the jobs' tables while their migrations exist.
 
-Those of the database in `.dev/` are removed. On one that somebody has given this only looks whether they are gone: it
-may be anybody's.
+Drops them only in the database in `.dev/`. A database given by DATABASE_URL is only checked: others may use it too.
 """
 
 import subprocess
@@ -14,7 +13,7 @@ BRANCH = "jobs_"
 
 
 def jobs_gone() -> int:
-    """Return the exit status: 0 when there are no tables of jobs any more."""
+    """Drop or look for the jobs' tables; return 0 when there are none left."""
     if "DATABASE_URL" in missing():
         return main(["run", "--", *ALEMBIC, "downgrade", "jobs@base"])
     current = subprocess.run([*ALEMBIC, "current"], stdout=subprocess.PIPE, text=True, check=False)
@@ -22,8 +21,8 @@ def jobs_gone() -> int:
         return current.returncode
     if any(line.startswith(BRANCH) for line in current.stdout.splitlines()):
         sys.stderr.write(
-            "Nothing was done: the database of DATABASE_URL has the tables of the jobs.\n"
-            "If they may go, `make jobs-off` removes them; it refuses while a job is not done.\n"
+            "Nothing was done: the database of DATABASE_URL still has the jobs' tables.\n"
+            "`make jobs-off` drops them; it refuses while jobs are unfinished.\n"
         )
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""One server per data directory, told by a file lock instead of by process ids."""
+"""Allows one server per data directory, by means of a file lock instead of process ids."""
 
 import fcntl
 import os
@@ -9,15 +9,15 @@ from pathlib import Path
 
 from dev.errors import ServiceError
 
-# After `kill -9` of a launcher its server is gone within moments: a restart should just work.
+# The server ends moments after a `kill -9` of its launcher; wait for that, so that a restart works.
 PATIENCE_SECONDS = 2.0
 
 
 @contextmanager
 def locked(path: Path, busy: Callable[[], str]) -> Iterator[int]:
-    """Hold the lock and yield its descriptor; it stays locked while any heir of it is open.
+    """Hold the lock and yield its descriptor; it stays locked while any process has the descriptor open.
 
-    Servers inherit the descriptor. So the lock is right where process ids mislead: after a crash
+    Servers inherit the descriptor. So the lock is reliable where process ids are not: after a crash
     that left a server behind, and between containers that share the directory.
     """
     try:

@@ -13,13 +13,13 @@ from dev.identity import choose
 from dev.lock import locked
 from dev.process import StopSteps, Supervised, Surroundings, serving
 
-# Fast shutdown (clients are disconnected, data is safe), then ever less patience.
+# Fast shutdown (clients are disconnected, data is safe), then harsher signals.
 STOP: StopSteps = ((signal.SIGINT, 10), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
 SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=200",
-    # Some distributions log into the data directory, where we could not show an error from.
+    # Some distributions log into the data directory, but error messages quote our own log.
     "logging_collector=off",
 )
 FAST_UNSAFE_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -47,7 +47,7 @@ def _running(cluster: Cluster, home: Path, lock: int, port: int | None, *, durab
     binaries = find_postgres(cluster.major)
     if cluster.major is not None:
         cluster.password()
-    # Others may pass through to a copy of the programs, but not look around.
+    # Let the server's user reach a copy of the programs without listing the directory.
     home.chmod(0o711)
     identity = choose(cluster.data.parent, cluster.owner)
     identity.own(home)

@@ -1,4 +1,4 @@
-"""Starts a server under its watchdog and waits, never without a limit, until it answers."""
+"""Starts a server under its watchdog and waits, up to a limit, until it answers."""
 
 import json
 import os
@@ -27,14 +27,14 @@ TAIL_LINES = 4
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all processes of one server share."""
+    """The settings that all processes of one server share."""
 
     home: Path
     """Temporary directory, removed by the watchdog if the launcher vanishes."""
     log: Path
     identity: Identity = field(default_factory=Identity)
     keep: tuple[int, ...] = ()
-    """Lock files every process holds open, so that the lock lasts as long as the last of them."""
+    """Lock files that every process keeps open, so that the lock lasts until the last process ends."""
 
 
 class Supervised:
@@ -78,9 +78,9 @@ class Supervised:
             return None
 
     def stop(self) -> None:
-        """End the process; the watchdog turns to harsher signals by itself."""
+        """Stop the process; the watchdog itself escalates to harsher signals."""
         if self._process.stdin is not None:
-            # A word and not only end of file: a fork of ours may still hold the pipe open.
+            # Send a byte, not only end of file: a forked process may still hold the pipe open.
             with suppress(BrokenPipeError):
                 self._process.stdin.write(b"q")
             self._process.stdin.close()
@@ -90,22 +90,22 @@ class Supervised:
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment without what would change a server's behaviour or its messages."""
+    """Return our environment without variables that change a server's behaviour or messages."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def tail(log: Path) -> str:
-    """Return the first error in a log file and its end, in one line."""
+    """Return the first error and the last lines of a log file, joined into one line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    # A full disk is followed by many lines that only say what else then went wrong.
+    # After an error such as a full disk, many lines report only its consequences.
     errors = [i for i, line in enumerate(lines[:-TAIL_LINES]) if re.search("error:|ERROR:|FATAL:|PANIC:", line)]
     first = lines[errors[0] : -TAIL_LINES][:2] if errors else []
     return " | ".join(first + lines[-TAIL_LINES:]) or "(empty)"
 
 
 def run_step(what: str, argv: list[str], around: Surroundings, text: str = "") -> None:
-    """Run one preparing command to its end, which must be a good one."""
+    """Run one preparation command; raise ServiceError unless it succeeds."""
     step = Supervised(argv, around, text=text)
     try:
         status = step.wait(START_SECONDS)
@@ -117,7 +117,7 @@ def run_step(what: str, argv: list[str], around: Surroundings, text: str = "") -
 
 
 def free_port() -> int:
-    """Return a TCP port nobody listens on at this moment."""
+    """Return a TCP port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -128,7 +128,7 @@ def free_port() -> int:
 def serving(
     what: str, start: Callable[[int], Supervised], is_ready: Callable[[int], bool], log: Path, wanted: int | None = None
 ) -> Iterator[int]:
-    """Keep a server up on the wanted port, else on a free one, trying another if somebody took it meanwhile."""
+    """Run a server on the wanted port, else on a free one; try again if another process took the port first."""
     for _ in range(PORT_ATTEMPTS):
         port = wanted or free_port()
         server = start(port)

@@ -33,7 +33,7 @@ def redis() -> Iterator[str]:
 
 
 def _is_ours(port: int, home: Path) -> bool:
-    """Tell whether our server answers: another project's may have won the race for the port."""
+    """Tell whether our server answers: another project's server may have taken the port first."""
     try:
         with socket.create_connection(("127.0.0.1", port), ANSWER_SECONDS) as connection:
             connection.sendall(b"CONFIG GET dir\r\n")

@@ -1,8 +1,8 @@
-"""Parent of one server process: ends it when the launcher says so, or vanishes.
+"""Parent of one server process: stops the server when the launcher asks for it, or dies.
 
 Run as a script with a JSON description (see ``process.py``). Standard input is a pipe whose only
-write end is in the launcher, so even ``kill -9`` of the launcher arrives here as end of file.
-Being the parent, this process can neither miss the server's end nor signal a reused process id.
+write end is in the launcher, so this process reads end of file even after ``kill -9`` of the launcher.
+As the parent, this process can neither miss the server's end nor signal a reused process id.
 """
 
 import json
@@ -27,14 +27,14 @@ def stop(child: subprocess.Popen[bytes], steps: list[tuple[int, float]]) -> None
 
 
 def follow(child: subprocess.Popen[bytes], spec: dict[str, Any], orphaned: threading.Event) -> None:
-    """Wait for the launcher's word, or for its death, and end the server."""
+    """Wait until the launcher sends a byte or dies, then stop the server."""
     if not os.read(0, 1):
         orphaned.set()
     stop(child, spec["stop"])
 
 
 def start(spec: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start the server; its output goes where ours goes, the log file."""
+    """Start the server; it inherits this process's output, the log file."""
     as_user: dict[str, Any] = {}
     if spec["user"] is not None:
         user, group = spec["user"]
@@ -49,8 +49,8 @@ def main() -> int:
         child = start(spec)
     except OSError as error:
         sys.exit(f"cannot start {spec['argv'][0]}: {error.strerror}")
-    # Whoever signals everything at once (a container's end) must not take the server from an
-    # application that is still finishing. A handler, unlike SIG_IGN, is not inherited by exec.
+    # A signal to all processes at once (when a container stops) must not stop the server while the
+    # application is still finishing. A handler, unlike SIG_IGN, is not inherited through exec.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     orphaned = threading.Event()

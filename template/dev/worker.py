@@ -1,4 +1,4 @@
-"""The worker that `make run` starts beside the service, and the broker of both."""
+"""The worker that `make run` starts beside the service, and their broker."""
 
 import os
 import signal
@@ -14,16 +14,16 @@ from dev.redis import redis
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# migrates as well, since it may be there first; one of both does the work
+# migrates too, because the worker may start before the service; only one of them runs the migrations
 COMMAND = ("sh", "-c", '"$0" -m app migrate && exec "$0" -m app worker', sys.executable)
 STOP_SECONDS = 40.0
 
 
 @contextmanager
 def worker(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Keep a worker running, and a Redis-protocol server unless a broker is given; yield its variable.
+    """Run a worker, and a Redis-protocol server unless a broker is configured; yield the server's variable.
 
-    The worker is ended with the block, and when this process vanishes.
+    The worker stops at the end of the block, or when this process dies.
     """
     with nullcontext("") if _has_broker(environment) else redis() as url:
         started = {"REDIS_URL": url} if url else {}
@@ -42,10 +42,10 @@ def _has_broker(environment: Mapping[str, str]) -> bool:
 @contextmanager
 def _running(environment: Mapping[str, str]) -> Iterator[None]:
     stopping = Event()
-    # a group of its own: Ctrl-C is for the service, and the worker is told once that has ended
+    # a group of its own, so that Ctrl-C reaches the service only; the worker is stopped after the service
     process = subprocess.Popen(COMMAND, env=environment, process_group=0)
     try:
-        Thread(target=_tell_when_it_ends, args=(process, stopping), daemon=True).start()
+        Thread(target=_report_early_end, args=(process, stopping), daemon=True).start()
         with _guard(process.pid):
             yield
     finally:
@@ -59,7 +59,7 @@ def _running(environment: Mapping[str, str]) -> Iterator[None]:
             process.wait()
 
 
-def _tell_when_it_ends(process: subprocess.Popen[bytes], stopping: Event) -> None:
+def _report_early_end(process: subprocess.Popen[bytes], stopping: Event) -> None:
     status = process.wait()
     if not stopping.is_set():
         sys.stderr.write(f"dev.services: the worker has ended with {status}; jobs wait until the next start\n")

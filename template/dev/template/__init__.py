@@ -1,10 +1,10 @@
-"""This project and its template: is there a newer release, merge it, change an answer, see the drift."""
+"""Keeps this project in step with its template: check for a release, merge it, change an answer, show the drift."""
 
 import os
 from pathlib import Path
 
-# What a developer has set for other work must not decide how files are merged here. It stands before the import of
-# Copier, which remembers the environment it finds.
+# Override the developer's own git settings, which could change how files are merged. This runs before Copier is
+# imported, because Copier copies the environment when it is imported.
 _GIT = {
     "apply.whitespace": "nowarn",
     "core.quotePath": "true",

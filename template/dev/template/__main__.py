@@ -1,9 +1,9 @@
-"""`make template-check`, `-update`, `-switch` and `-diff`; runs where Copier is installed, which uv sees to."""
+"""The commands behind `make template-check`, `-update`, `-switch` and `-diff`; uv runs them with Copier installed."""
 
 import signal
 
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # Ctrl-C while Copier is imported ends the process without a traceback
+    # end without a traceback if Ctrl-C is pressed while Copier is imported
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -21,22 +21,22 @@ from dev.template.project import UNDO, Project
 
 
 def arguments(given: list[str]) -> argparse.Namespace:
-    """What the Makefile asks for."""
+    """Parse the arguments that the Makefile passes."""
     parser = argparse.ArgumentParser(prog="python -m dev.template", description=__doc__)
-    parser.add_argument("--trust", action="store_true", help="let the migrations of a release run")
+    parser.add_argument("--trust", action="store_true", help="allow the migrations of a release to run")
     commands = parser.add_subparsers(dest="command", required=True)
     checking = commands.add_parser("check", help="is there a newer release, and what does it ask for?")
-    checking.add_argument("--fail", action="store_true", help="end with 3 if there is one")
+    checking.add_argument("--fail", action="store_true", help="exit with status 3 if there is one")
     commands.add_parser("diff", help="what did this project change in the template's files?")
     commands.add_parser("update", help="merge a release").add_argument("--to", default="", help="such as v1.2.0")
     switching = commands.add_parser("switch", help="change answers")
     switching.add_argument("answers", nargs="*", metavar="question=answer")
-    switching.add_argument("--make", default="", help="the same, as make writes them in MAKEOVERRIDES")
+    switching.add_argument("--make", default="", help="the same answers, as make writes them in MAKEOVERRIDES")
     return parser.parse_args(given)
 
 
 def overrides(written: str) -> list[str]:
-    """The variables of make's command line that are questions: those in capitals belong to the Makefile."""
+    """Return the variables of make's command line that name questions; names in capitals belong to the Makefile."""
     words = re.findall(r"(?:[^\s\\]|\\.)+", written)
     plain = [re.sub(r"\\(.)", r"\1", word).replace("$$", "$") for word in words]
     return [word for word in plain if word.partition("=")[0].islower()]
@@ -49,7 +49,7 @@ def main(given: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
-    # a terminal that has no arrow shall not break off what is half done
+    # a terminal that cannot print an arrow must not stop a merge half-way
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -68,7 +68,7 @@ def main(given: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         changes = project.changes()
-        print(f"Interrupted. {UNDO}\n{changes}" if changes else "Nothing was done: interrupted.", file=sys.stderr)
+        print(f"Interrupted. {UNDO}\n{changes}" if changes else "Interrupted; nothing was done.", file=sys.stderr)
         return 1
 
 

@@ -1,4 +1,4 @@
-"""Shows how the template's files differ in this project from what its release renders."""
+"""Shows how this project differs from its release in the template's files."""
 
 import shutil
 import subprocess
@@ -11,15 +11,15 @@ from dev.template.source import clone_of
 
 
 def drift(project: Project) -> int:
-    """Print the difference; files that only the project has are its own and not shown.
+    """Print the differences in the template's files; the project's own files are not shown.
 
     Raises:
-        TemplateError: the template cannot be reached, or does not know what this project was made from.
+        TemplateError: the template cannot be cloned, or this project was not made from one of its releases.
     """
     with clone_of(project) as source, tempfile.TemporaryDirectory() as name:
         place = Path(name)
         source.render(source.release_of(project), project.answers, place / "template")
-        # its `_src_path` is the temporary clone
+        # always differs: its `_src_path` is the temporary clone
         (place / "template" / ANSWERS).unlink()
         (place / "project").mkdir()
         for path in files_of(place / "template"):
@@ -28,5 +28,5 @@ def drift(project: Project) -> int:
                 shutil.copy2(project.root / path, place / "project" / path)
         command = ["git", "diff", "--no-index", "--no-prefix", "template", "project"]
         if subprocess.run(command, cwd=place, check=False).returncode == 0:
-            print("All files of the template are as it renders them.")
+            print("This project has not changed any file of the template.")
     return 0

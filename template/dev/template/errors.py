@@ -1,5 +1,5 @@
-"""What the commands complain about."""
+"""The error that the commands report."""
 
 
 class TemplateError(Exception):
-    """Nothing was done, or it says how to undo it; the message is for the developer."""
+    """A command refused to start, or its message says how to undo what it did; the message is for the developer."""

@@ -1,4 +1,4 @@
-"""Takes what the template changed to where the owner moved it, and keeps what found no place."""
+"""Merges the template's changes into files that the owner renamed, and keeps those that cannot be merged."""
 
 import subprocess
 import tempfile
@@ -9,50 +9,52 @@ from pathlib import Path
 from dev.template.errors import TemplateError
 from dev.template.merge import Merge, merge_into
 from dev.template.project import Project
-from dev.template.renames import Fates
+from dev.template.renames import History
 
 LEFT_OUT = "left-out"
 
 
 def folder_of(path: str) -> str:
-    """The folder that a file lies in."""
+    """Return the folder of a file."""
     return Path(path).parent.as_posix()
 
 
 def require_place(project: Project) -> None:
-    """Make sure that what is left out can be written, and committed.
+    """Make sure that `left-out/` can be written and committed.
 
     Raises:
-        TemplateError: something is in the way.
+        TemplateError: there is a file of that name, or git ignores it.
     """
     place = project.root / LEFT_OUT
     ignored = ["git", "check-ignore", "--quiet", f"{LEFT_OUT}/a.py.diff"]
     if (place.exists() and not place.is_dir()) or not subprocess.run(ignored, cwd=project.root, check=False).returncode:
         raise TemplateError(
-            f"Nothing was done: the changes that find no place are written to {LEFT_OUT}/. Make room for it."
+            f"Nothing was done: changes that cannot be merged are written to {LEFT_OUT}/, but there is a file of that "
+            "name, or git ignores it. Rename the file, or correct .gitignore."
         )
 
 
 class Follow:
-    """A merge that Copier has done, and what had become of the files of the template before."""
+    """Follows the owner's renames and deletions in a merge that Copier has done."""
 
-    def __init__(self, merge: Merge, fates: Fates) -> None:
+    def __init__(self, merge: Merge, history: History) -> None:
         self._merge = merge
         self._root = merge.project.root
-        self._renamed = fates.renamed
+        self._renamed = history.renamed
         missing = merge.base.keys() - merge.found()
-        self._kept_folders = {folder_of(path) for path in [*(merge.base.keys() & merge.found()), *fates.renamed]}
+        self._kept_folders = {folder_of(path) for path in [*(merge.base.keys() & merge.found()), *history.renamed]}
         self._changed = {path for path in merge.base.keys() & merge.new.keys() if merge.base[path] != merge.new[path]}
-        self.left_out = sorted((self._changed & missing) - fates.renamed.keys() - self._given_up(fates))
-        self.given_up = sorted(self._changed & self._given_up(fates))
+        given_up = self._deleted_folders(history)
+        self.left_out = sorted((self._changed & missing) - history.renamed.keys() - given_up)
+        self.given_up = sorted(self._changed & given_up)
         self.conflicts: list[str] = []
 
-    def _given_up(self, fates: Fates) -> set[str]:
-        """What was deleted with all of the template beside it, as when a feature is removed."""
-        return {path for path in fates.deleted if folder_of(path) not in self._kept_folders}
+    def _deleted_folders(self, history: History) -> set[str]:
+        """Return the deleted files whose folders have no template file left, as when a feature is removed."""
+        return {path for path in history.deleted if folder_of(path) not in self._kept_folders}
 
     def into_renamed_files(self) -> list[str]:
-        """Merge the changes of renamed files into them; return what was done."""
+        """Merge the template's changes into renamed files; return a line for each."""
         done = []
         for path in sorted(self._changed & self._renamed.keys()):
             now = self._renamed[path]
@@ -61,13 +63,13 @@ class Follow:
         return done
 
     def _merge_into(self, place: Path, path: str) -> bool:
-        """Merge the change of a file; False when it is a conflict or left out, which is noted."""
+        """Merge the change of one file; record a conflict or a change that is left out, and return False for either."""
         base, new = self._merge.base[path], self._merge.new[path]
         now = place.relative_to(self._root).as_posix()
         is_mergeable = place.is_file() and not place.is_symlink() and now not in self._merge.project.conflicts()
         mine = place.read_bytes() if is_mergeable else b""
         if b"\r\n" in mine:
-            # as git wrote it here, and Copier did not
+            # git checked the file out with Windows line ends; Copier renders without them
             base, new = (content.replace(b"\n", b"\r\n") for content in (base, new))
         if mine == base:
             place.write_bytes(new)
@@ -80,26 +82,29 @@ class Follow:
         return True
 
     def into_renamed_folders(self) -> list[str]:
-        """Move files that are new to where their folder is now; return what was done."""
+        """Move new files into folders that the owner renamed; return a line for each."""
         done = []
         for path in sorted(self._merge.new.keys() - self._merge.base.keys() - self._merge.project.tracked()):
             place, now = self._root / path, self._place_of(path)
             if not now or not place.is_file():
                 continue
             if (self._root / now).exists():
-                done.append(f"{path}: compare it with {now}, which is yours")
+                done.append(f"{path}: not moved, compare it with your {now}")
                 continue
             (self._root / now).parent.mkdir(parents=True, exist_ok=True)
             place.rename(self._root / now)
             with suppress(OSError):
-                # unless something else is in them
+                # rmdir refuses folders that are not empty
                 for folder in list(place.parents)[: len(Path(path).parents) - 1]:
                     folder.rmdir()
             done.append(f"{path} → {now}")
         return done
 
     def _place_of(self, path: str) -> str:
-        """Where a new file belongs; empty if no folder above it was renamed, with most of its files."""
+        """Return the path of a new file in a renamed folder; empty if none of its folders was renamed.
+
+        A folder counts as renamed if most of its files moved to the same other folder, and none of them stayed.
+        """
         for folder in Path(path).parents:
             name = folder.as_posix()
             files = [each for each in self._merge.base if folder_of(each) == name]
@@ -114,15 +119,15 @@ class Follow:
         return ""
 
     def old_names(self) -> list[str]:
-        """The paths in the template of what was renamed: new files of the template may still import them."""
+        """Return the old paths of renamed files, because new files of the template may still import them."""
         return sorted(self._renamed)
 
     def gone(self) -> list[str]:
-        """What the template removed or moved, and the project has under another name."""
+        """Return the files that the owner renamed and the template removed or moved."""
         return [f"{path} → {now}" for path, now in sorted(self._renamed.items()) if path not in self._merge.new]
 
     def keep(self) -> list[str]:
-        """Write down the changes that were left out; return the paths."""
+        """Write the changes that were left out to `left-out/`; return the paths of their files."""
         for path in self.left_out:
             base, new = self._merge.base[path], self._merge.new[path]
             binary = b"\0" in base + new

@@ -1,4 +1,4 @@
-"""Python files that import what is no longer there."""
+"""Finds imports of modules that are gone."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -8,12 +8,12 @@ from dev.template.project import Project, git
 
 
 def module(path: str) -> str:
-    """The name by which a file is imported: `src/app/platform/db/dao/__init__.py` is `app.platform.db.dao`."""
+    """Return the module name of a file: `src/app/platform/db/dao/__init__.py` is `app.platform.db.dao`."""
     return ".".join(Path(path.removeprefix("src/")).with_suffix("").parts).removesuffix(".__init__")
 
 
 def dangling(project: Project, gone: Iterable[str]) -> list[str]:
-    """One line for each file that imports one of the files that are gone."""
+    """Return a line for each import of a file that is gone."""
     modules = {module(path) for path in gone if path.endswith(".py")}
     names = git("ls-files", "-z", "--", "*.py", cwd=project.root).decode().split("\0")
     files = {name: project.root / name for name in names if name and (project.root / name).is_file()}
@@ -28,13 +28,13 @@ def _imports(file: Path, name: str) -> Iterator[str]:
     try:
         tree = ast.parse(file.read_bytes())
     except SyntaxError:
-        # such as conflict markers, which are reported anyway
+        # conflict markers, for example, which are reported elsewhere
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            # relative ones count from the package the file is in
+            # a relative import starts from the package of the file
             parts = name.split(".")
             depth = len(parts) - node.level + (file.name == "__init__.py")
             origin = ".".join([*(parts[:depth] if node.level else []), *filter(None, [node.module])])

@@ -1,4 +1,4 @@
-"""Edits in files that a change of the template removes: put aside, and back when the files return."""
+"""Puts the owner's edits aside when their file is removed, and merges them back when the file returns."""
 
 import difflib
 import re
@@ -11,15 +11,15 @@ FOLDER = "kept-edits"
 ABOUT = """\
 # Edits put aside
 
-A release or an answer of the template removed the files below, and you had changed them. For each there is your
-version (`.mine`), the template's (`.template`), and the difference (`.diff`). Port what you still need, then delete
-this folder. Whatever is still here when its file returns, because the answer is changed back, is merged into it.
+A release or a changed answer removed these files, although you had edited them. For each file there is your version
+(`.mine`), the template's version (`.template`) and the difference (`.diff`). Port what you still need, then delete
+this folder. If a file returns, for example because the answer is changed back, your edits are merged into it.
 """
 LABELS = ("-L", "template", "-L", "when put aside", "-L", "yours")
 
 
 def keep(merge: Merge) -> list[str]:
-    """Put aside the edits in what is gone, but not in what a migration moved; return the paths."""
+    """Put aside the edits in removed files, except files that a migration moved; return the paths."""
     moved = merge.project.moved.read_text().splitlines() if merge.project.moved.exists() else []
     gone = [path for path in merge.gone() if path not in moved]
     edited = [path for path in gone if lines_of(merge.before[path]) != lines_of(merge.base[path])]
@@ -29,7 +29,7 @@ def keep(merge: Merge) -> list[str]:
 
 
 def _put_aside(folder: Path, path: str, mine: bytes, template: bytes) -> None:
-    """Write the three files; never over something that waits to be ported."""
+    """Write the three files, without overwriting edits that were put aside earlier."""
     number, name = 1, path
     while (folder / f"{name}.mine").exists():
         number, name = number + 1, f"{path}~{number + 1}"
@@ -43,7 +43,7 @@ def _put_aside(folder: Path, path: str, mine: bytes, template: bytes) -> None:
 
 
 def put_back(project: Project) -> tuple[list[str], list[str]]:
-    """Merge what was put aside into files that are back; return the paths that merged, and those that conflict."""
+    """Merge edits into files that returned; return the paths that merged and the paths that conflict."""
     merged: list[str] = []
     conflicting: list[str] = []
     folder, tracked = project.root / FOLDER, project.tracked()
@@ -51,13 +51,13 @@ def put_back(project: Project) -> tuple[list[str], list[str]]:
         name = mine.relative_to(folder).as_posix().removesuffix(".mine")
         path = re.sub(r"~\d+$", "", name)
         if (project.root / path).is_file() and path not in tracked:
-            (merged if _return(project.root / path, folder, name) else conflicting).append(path)
+            (merged if _merge_back(project.root / path, folder, name) else conflicting).append(path)
     _tidy(folder)
     return merged, conflicting
 
 
-def _return(fresh: Path, folder: Path, name: str) -> bool:
-    """Merge into the fresh file; what was put aside is deleted only when all went well."""
+def _merge_back(fresh: Path, folder: Path, name: str) -> bool:
+    """Merge the edits into the file that returned; delete the copies if there was no conflict."""
     mine, template = folder / f"{name}.mine", folder / f"{name}.template"
     if not template.is_file() or not merge_into(fresh, template.read_bytes(), mine.read_bytes(), LABELS):
         return False
@@ -67,7 +67,7 @@ def _return(fresh: Path, folder: Path, name: str) -> bool:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what holds nothing any more."""
+    """Remove empty folders, and the README when no edits are left."""
     if not any(folder.rglob("*.mine")):
         (folder / "README.md").unlink(missing_ok=True)
     for empty in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):

@@ -1,4 +1,4 @@
-"""What the project was before Copier merged, and what it has to be afterwards."""
+"""Compares the project before and after Copier's merge, and corrects the result."""
 
 import subprocess
 import tempfile
@@ -11,18 +11,18 @@ LABELS = ("-L", "before updating", "-L", "last update", "-L", "after updating")
 
 
 def files_of(folder: Path) -> list[str]:
-    """The paths of all files below a folder, relative to it, but for the answers."""
+    """Return the relative paths of all files below a folder, except the answers file."""
     paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in paths if path != ANSWERS)
 
 
 def read(folder: Path) -> dict[str, bytes]:
-    """Those files."""
+    """Return the content of each file below a folder, except the answers file."""
     return {path: (folder / path).read_bytes() for path in files_of(folder)}
 
 
 class Merge:
-    """A project between two renderings: `base` of its release and answers, `new` of the wanted ones."""
+    """A merge into a project: `base` renders its current release and answers, `new` the wanted ones."""
 
     def __init__(self, project: Project, base: Path, new: Path) -> None:
         self.project = project
@@ -33,32 +33,32 @@ class Merge:
         self._special = {path for path, place in places.items() if place.is_symlink() or place.is_dir()}
 
     def require_safety(self) -> None:
-        """Make sure that git could give back everything that is there.
+        """Make sure that git can restore every file that the merge may change.
 
         Raises:
-            TemplateError: it ignores files that would be written or removed.
+            TemplateError: git ignores some of these files.
         """
         ignored = sorted(self.before.keys() - self.project.tracked())
         if ignored:
             listed = "".join(f"\n  {path}" for path in ignored)
             raise TemplateError(
-                "Nothing was done: git ignores these files, which the template has as well, and could not give them "
-                f"back. `git add --force` and commit them, or move them away:{listed}"
+                "Nothing was done: git ignores these files. The template has files of the same name, and git could not "
+                f"restore yours. `git add --force` and commit them, or move them away:{listed}"
             )
 
     def found(self) -> set[str]:
-        """The paths at which the project had files of its own making, and no links or folders."""
+        """Return the paths at which the project had regular files, not links or folders."""
         return self.before.keys() - self._special
 
     def gone(self) -> list[str]:
-        """The files that the template and the project had, and the project no longer has."""
+        """Return the template's files that the project had before the merge and no longer has."""
         return sorted(path for path in self.base.keys() & self.before.keys() if self._now(path) is None)
 
     def settle(self) -> list[str]:
-        """Correct what got lost between Copier and git; return the paths where somebody has to decide.
+        """Correct what Copier's merge loses; return the paths that conflict.
 
-        What the template did not change stays as the owner has it, whatever bytes are in it; what the owner deleted
-        stays deleted. Text that is not UTF-8 loses bytes on Copier's way, and is merged here.
+        A file that the template did not change gets exactly the owner's bytes; a file that the owner deleted stays
+        deleted. Copier drops bytes that are not UTF-8, so such files are merged here.
         """
         conflicts = []
         for path in sorted((self.base.keys() & self.new.keys()) - self._special):
@@ -73,7 +73,7 @@ class Merge:
         return conflicts
 
     def revived(self) -> list[str]:
-        """New files in folders from which the owner had deleted everything of the template."""
+        """Return new files in folders from which the owner had deleted all of the template's files."""
         came = [path for path in self.new.keys() - self.base.keys() - self.before.keys() if self._now(path) is not None]
         folders = {str(Path(path).parent) for path in self.base}
         kept = {str(Path(path).parent) for path in self.base.keys() & self.before.keys()}
@@ -90,7 +90,7 @@ class Merge:
 
 
 def lines_of(content: bytes) -> bytes:
-    """The content with the line ends of Unix: git may have given it others."""
+    """Return the content with Unix line ends, because git may have checked it out with others."""
     return content.replace(b"\r\n", b"\n")
 
 
@@ -103,7 +103,7 @@ def _is_text(content: bytes) -> bool:
 
 
 def merge_into(place: Path, base: bytes, other: bytes, labels: tuple[str, ...] = LABELS) -> bool:
-    """Merge three ways into a file; False when a conflict is marked in it, or it cannot be merged by lines."""
+    """Merge three ways into a file; return False if it now has conflict markers, or cannot be merged by lines."""
     with tempfile.TemporaryDirectory() as name:
         Path(name, "base").write_bytes(base)
         Path(name, "other").write_bytes(other)

@@ -1,4 +1,4 @@
-"""This project as git and Copier know it."""
+"""Reads the state of this project from git and from Copier's answers file."""
 
 import subprocess
 from collections.abc import Mapping
@@ -11,37 +11,37 @@ import yaml
 from dev.template.errors import TemplateError
 
 ANSWERS = ".copier-answers.yml"
-GIVE_UP = "git reset --hard && git clean -df"
-UNDO = f"To give it up: {GIVE_UP}"
+UNDO_COMMAND = "git reset --hard && git clean -df"
+UNDO = f"To undo it: {UNDO_COMMAND}"
 
 
 def git(*arguments: str | Path, cwd: Path, environment: Mapping[str, str] | None = None) -> bytes:
     """Run git and return what it printed.
 
     Raises:
-        TemplateError: git is missing, or did not do it.
+        TemplateError: git is missing, or failed.
     """
     try:
         done = subprocess.run(["git", *arguments], cwd=cwd, env=environment, capture_output=True, check=False)
     except FileNotFoundError as error:
-        raise TemplateError("git is not installed: updates of the template are merged by it.") from error
+        raise TemplateError("git is not installed: updates of the template are merged with git.") from error
     if done.returncode != 0:
         raise TemplateError(f"git {arguments[0]} failed: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout
 
 
 class Project:
-    """A rendered project, in the directory it lies in; it may be a part of a larger repository."""
+    """A rendered project; its directory may be a part of a larger repository."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     @cached_property
     def remembered(self) -> dict[str, Any]:
-        """All that Copier wrote down: the answers, and `_src_path` and `_commit`.
+        """The content of the answers file: the answers, `_src_path` and `_commit`.
 
         Raises:
-            TemplateError: it wrote down nothing.
+            TemplateError: the file cannot be read, or does not name the template and its commit.
         """
         try:
             found = yaml.safe_load((self.root / ANSWERS).read_bytes())
@@ -53,24 +53,24 @@ class Project:
 
     @property
     def answers(self) -> dict[str, Any]:
-        """The answers by question."""
+        """The answer to each question."""
         return {name: value for name, value in self.remembered.items() if not name.startswith("_")}
 
     @property
     def moved(self) -> Path:
-        """Where the migrations of a release write the old paths of the files they moved."""
+        """The file to which migrations write the old paths of the files they moved."""
         return self._in_git("template-moved")
 
     def begin(self, what: str) -> None:
-        """Write down what is merged into which commit, for a later run in case that this one does not finish."""
+        """Record the merge and the current commit, so that a later run can tell if this one did not finish."""
         self._unfinished.write_bytes(self._head() + what.encode())
 
     def end(self) -> None:
-        """Forget it: everything was merged, or nothing."""
+        """Remove the record: the merge is complete, or changed nothing."""
         self._unfinished.unlink(missing_ok=True)
 
-    def broken_off(self) -> str:
-        """What was being merged into the last commit by a run that did not finish; empty if nothing was."""
+    def unfinished_merge(self) -> str:
+        """Return what an earlier run was merging when it stopped half-way; empty if there was no such run."""
         head, text = self._head(), self._unfinished.read_bytes() if self._unfinished.exists() else b""
         return text.removeprefix(head).decode() if text.startswith(head) else ""
 
@@ -85,10 +85,10 @@ class Project:
         return self.root / git("rev-parse", "--git-path", name, cwd=self.root).decode().strip()
 
     def require_clean(self) -> None:
-        """Make sure that everything can be had back from git.
+        """Make sure that git can restore everything.
 
         Raises:
-            TemplateError: there is no repository, no commit, something that is not committed, or half of a merge.
+            TemplateError: there is no repository, no commit, or something is not committed.
         """
         try:
             git("rev-parse", "--verify", "--quiet", "HEAD", cwd=self.root)
@@ -96,15 +96,16 @@ class Project:
             if "git is not installed" in str(error):
                 raise
             raise TemplateError(
-                "There is no commit of this project to come back to: `git init`, add and commit everything, try again."
+                "This project has no commit to go back to: `git init`, add and commit everything, then try again."
             ) from error
         changes = self.changes()
         if not changes:
             self.end()
-        elif what := self.broken_off():
+        elif what := self.unfinished_merge():
             raise TemplateError(
-                f"Nothing was done: an earlier run did not finish merging {what}, and something is not committed.\n"
-                f"If that is what it left, do not commit it: {GIVE_UP}. If it is yours, commit or stash it.\n{changes}"
+                f"Nothing was done: an earlier run did not finish merging {what}, and there are uncommitted changes.\n"
+                f"If they are from that run, undo it: {UNDO_COMMAND}. If they are yours, commit or stash them.\n"
+                f"{changes}"
             )
         else:
             raise TemplateError(
@@ -112,16 +113,16 @@ class Project:
             )
 
     def changes(self) -> str:
-        """What is not committed, as git lists it; empty when all is."""
+        """Return git's list of uncommitted changes; empty if there are none."""
         return git("status", "--porcelain", cwd=self.root).decode(errors="replace").rstrip()
 
     def tracked(self) -> set[str]:
-        """The paths in the last commit."""
+        """Return the paths in the last commit."""
         listed = git("ls-tree", "-r", "-z", "--name-only", "HEAD", cwd=self.root)
         return {name.decode(errors="surrogateescape") for name in listed.split(b"\0") if name}
 
     def conflicts(self) -> list[str]:
-        """The files in which git could not merge, and those with hunks that Copier put aside as `.rej`."""
+        """Return the files that git could not merge, and the `.rej` files that Copier wrote."""
         unmerged = git("diff", "--name-only", "--relative", "--diff-filter=U", "-z", cwd=self.root)
         names = {name.decode(errors="surrogateescape") for name in unmerged.split(b"\0") if name}
         rejected = {f"{path}.rej" for path in self.tracked() if (self.root / f"{path}.rej").is_file()}

@@ -1,4 +1,4 @@
-"""Finds in the history of the project what became of files of the template that are no longer there."""
+"""Finds out from the project's git history whether missing files of the template were renamed or deleted."""
 
 import os
 from collections.abc import Iterable
@@ -6,25 +6,26 @@ from dataclasses import dataclass, field
 
 from dev.template.project import Project, git
 
-# How much of a file, in percent as git counts it, the commit that moved it must have kept: to be merged into under its
-# new name; and to be recognised as moved or split at all. A feature after the example of another one has less.
+# The similarity, in percent as git measures it, of a removed file and a new file in the same commit. From RENAMED on,
+# the file was renamed, and changes are merged into the new file. From RELATED on, the file was split or rewritten.
+# Below that it was deleted: a feature written after the example of another one is less similar.
 RENAMED = 70
-RECOGNISED = 30
-# A file that was renamed more often than that is treated as split.
+RELATED = 30
+# A file that was renamed more often counts as split.
 MOST_RENAMES = 20
 
 
 @dataclass
-class Fates:
-    """The new path of each renamed file, and the paths of deleted files. What is in neither was split or rewritten."""
+class History:
+    """The new path of each renamed file, and the deleted files; all other missing files were split or rewritten."""
 
     renamed: dict[str, str] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
 
 
-def fates_of(project: Project, missing: Iterable[str]) -> Fates:
-    """Follow each path through all renames."""
-    found, tracked, waiting = Fates(), project.tracked(), {path: path for path in missing}
+def trace(project: Project, missing: Iterable[str]) -> History:
+    """Follow each missing file through its renames."""
+    history, tracked, waiting = History(), project.tracked(), {path: path for path in missing}
     for _ in range(MOST_RENAMES):
         removals = _removals(project, waiting.values())
         renames = {commit: _renames(project, commit) for commit in set(removals.values())}
@@ -34,16 +35,16 @@ def fates_of(project: Project, missing: Iterable[str]) -> Fates:
                 continue
             similarity, new = renames[removals[path]].get(path, (0, ""))
             if not new:
-                found.deleted.add(origin)
+                history.deleted.add(origin)
             elif similarity >= RENAMED and new in tracked:
-                found.renamed[origin] = new
+                history.renamed[origin] = new
             elif similarity >= RENAMED:
                 waiting[origin] = new
-    return found
+    return history
 
 
 def _removals(project: Project, paths: Iterable[str]) -> dict[str, str]:
-    """The last commit that removed each path; it may have renamed it."""
+    """Return the last commit that removed or renamed each path."""
     names = sorted(paths)
     if not names:
         return {}
@@ -51,7 +52,7 @@ def _removals(project: Project, paths: Iterable[str]) -> dict[str, str]:
     listed = git("--literal-pathspecs", *command, "--", *names, cwd=project.root)
     removals: dict[str, str] = {}
     commit = ""
-    # an empty field is followed by a commit, and all others are paths
+    # an empty field is followed by a commit; all other fields are paths
     fields = iter([os.fsdecode(each.strip(b"\n")) for each in listed.split(b"\0")])
     for each in fields:
         if each:
@@ -62,8 +63,8 @@ def _removals(project: Project, paths: Iterable[str]) -> dict[str, str]:
 
 
 def _renames(project: Project, commit: str) -> dict[str, tuple[int, str]]:
-    """How similar the new file is, in percent, and its path, for each path that a commit renamed."""
-    options = ("-r", "-z", "-l0", f"-M{RECOGNISED}%", "--no-rename-empty", "--diff-filter=R", "--name-status")
+    """Return the similarity in percent and the new path of each path that a commit renamed."""
+    options = ("-r", "-z", "-l0", f"-M{RELATED}%", "--no-rename-empty", "--diff-filter=R", "--name-status")
     listed = git("diff-tree", *options, "--no-commit-id", "--relative", commit, cwd=project.root)
     fields = [os.fsdecode(each) for each in listed.split(b"\0")]
     similar, old, new = fields[::3], fields[1::3], fields[2::3]

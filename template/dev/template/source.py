@@ -1,4 +1,4 @@
-"""The template's own repository: its releases, their notes and questions, and what they render."""
+"""The template's repository: its releases, their notes and questions, and rendering them."""
 
 import re
 import tempfile
@@ -25,7 +25,7 @@ NOTES = re.compile(
 
 
 def parse(tag: str) -> Version | None:
-    """The version that a tag names, if it names one."""
+    """Return the version that a tag names; None if it names none."""
     try:
         return Version(tag)
     except InvalidVersion:
@@ -40,7 +40,7 @@ class Source:
 
     @cached_property
     def releases(self) -> dict[str, Version]:
-        """The versions of all releases by their tags, oldest first."""
+        """The version of each release by its tag, oldest first."""
         tags = git("tag", "--list", cwd=self._clone).decode().split()
         found = {tag: version for tag in tags if (version := parse(tag)) and not version.is_prerelease}
         return dict(sorted(found.items(), key=lambda item: item[1]))
@@ -50,17 +50,17 @@ class Source:
         """The tag of the newest release.
 
         Raises:
-            TemplateError: the template has none.
+            TemplateError: the template has no releases.
         """
         if not self.releases:
             raise TemplateError("The template has no releases: it has no tags such as v1.2.3.")
         return list(self.releases)[-1]
 
     def release_of(self, project: Project) -> str:
-        """The tag of the release that a project was made from.
+        """Return the tag of the release that a project was made from.
 
         Raises:
-            TemplateError: it was made from something else.
+            TemplateError: the project was not made from a release.
         """
         commit = str(project.remembered["_commit"])
         if commit in self.releases:
@@ -72,22 +72,22 @@ class Source:
         if before := [tag for tag in self.releases if tag in merged]:
             what, nearest = "lies between two releases", before[-1]
         else:
-            what = "the template does not have under that name: it was untagged, or not committed"
+            what = "the template does not know as a release: it was not tagged, or not committed"
             nearest = self._nearest(project)
         advice = (
             f"Write `_commit: {nearest}`, the release that is nearest to your files, into {ANSWERS}, and commit.\n"
-            "What differs from that release then counts as your own change, and is kept."
+            "All differences from that release then count as your own changes, and are kept."
         )
-        unknown = f"No release renders any of its files: write the one it was made from into {ANSWERS}, and commit."
+        unknown = f"No release matches its files: write the release it was made from into {ANSWERS}, and commit."
         raise TemplateError(
             f"Nothing was done: updates start from releases, and this project was made from {commit}, which {what}.\n"
             f"{advice if nearest else unknown}"
         )
 
     def _nearest(self, project: Project) -> str:
-        """The release that renders most of the project's files as they are; of several, the oldest.
+        """Return the release that matches most of the project's files, the oldest if several do; empty if none matches.
 
-        A newer one would be wrong in silence: the migrations up to it would never run. Empty if none renders any.
+        A release that is too new would do damage unnoticed: the migrations up to it would never run.
         """
         scores = dict.fromkeys(self.releases, 0)
         for tag in self.releases:
@@ -104,29 +104,29 @@ class Source:
         return nearest if scores.get(nearest) else ""
 
     def read(self, tag: str, path: str) -> str:
-        """A file of the template as it was in a release; empty where it was not there."""
+        """Return the text of a file of the template at a release; empty if the release does not have it."""
         try:
             return git("show", f"{tag}:{path}", cwd=self._clone).decode()
         except TemplateError:
             return ""
 
     def questions(self, tag: str) -> dict[str, dict[str, Any]]:
-        """What a release asks; not what it computes."""
+        """Return the questions of a release, without its computed values."""
         asked = yaml.safe_load(self.read(tag, "copier.yml")) or {}
         named = {name: each for name, each in asked.items() if not name.startswith("_") and isinstance(each, dict)}
         return {name: each for name, each in named.items() if each.get("when") is not False}
 
     def notes(self, after: str, upto: str) -> dict[str, str]:
-        """What the releases after one, up to another, say to existing projects; newest first."""
+        """Return the notes for existing projects of each release after `after` up to `upto`, newest first."""
         found = {match["version"]: match["notes"].strip() for match in NOTES.finditer(self.read(upto, "CHANGELOG.md"))}
         wanted = (self.releases[after], self.releases[upto])
         return {name: text for name, text in found.items() if (v := parse(name)) and wanted[0] < v <= wanted[1]}
 
     def render(self, tag: str, answers: Mapping[str, Any], target: Path) -> Path:
-        """Render a release afresh.
+        """Render a release into a new folder.
 
         Raises:
-            TemplateError: the answers are not legal in it.
+            TemplateError: the release does not accept the answers.
         """
         try:
             copier.run_copy(
@@ -139,10 +139,10 @@ class Source:
 
 @contextmanager
 def clone_of(project: Project) -> Iterator[Source]:
-    """Clone the template of a project for a moment.
+    """Clone the template of a project into a temporary folder.
 
     Raises:
-        TemplateError: it cannot be reached.
+        TemplateError: the template cannot be cloned.
     """
     url = str(project.remembered["_src_path"])
     url = str(Path(url).expanduser()) if url.startswith("~") else url
@@ -154,5 +154,5 @@ def clone_of(project: Project) -> Iterator[Source]:
         try:
             git("clone", "--quiet", url, clone, cwd=project.root)
         except TemplateError as error:
-            raise TemplateError(f"The template cannot be had from {url} (_src_path in {ANSWERS}). {error}") from error
+            raise TemplateError(f"Cannot clone the template from {url} (_src_path in {ANSWERS}). {error}") from error
         yield Source(clone)

@@ -23,7 +23,7 @@ def run(url: str, *command: str) -> tuple[int, str]:
 def test_tables_of_a_given_database_are_not_removed_without_asking(migrated_url: str) -> None:
     status, printed = run(migrated_url, "dev.jobs_gone")
     assert status == 1
-    assert "the database of DATABASE_URL has the tables of the jobs" in printed
+    assert "the database of DATABASE_URL still has the jobs' tables" in printed
     assert "make jobs-off" in printed
     assert run(migrated_url, "alembic", "downgrade", "jobs@base")[0] == 0, "they were still there"
     assert run(migrated_url, "dev.jobs_gone")[0] == 0
