@@ -1,4 +1,4 @@
-"""Which variants are run, and which tests of their own suite run where: the same bytes are run once."""
+"""Decide which variants are run, and which parts of the platform's suite run where: the same bytes are run once."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,19 +8,26 @@ from pathlib import Path
 from tests.life import Rendered
 from tests.variants import Variant, by_id, few_variants, structural_variants
 
-# Tests that start the service over and over, which takes most of a suite's time. They run on the few whole variants: on
-# each driver, in each style, with each queue and with none.
-PROCESSES = ("tests/process", "tests/db/test_echo.py", "tests/db/test_migrating.py", "tests/test_multiprocess.py")
-# The same with workers, which are killed.
-WORKERS = "tests/tasks/process"
-# Tests of the launcher, and the files that they depend on.
-LAUNCHER = "tests/dev"
-LAUNCHER_FILES = ("dev", LAUNCHER, "migrations", "alembic.ini", "src/app/db/driver.py", "src/app/tasks")
+SUITE = "tests/platform"
+
+# The parts of the platform's suite, with the paths in a service that each part tests. A part runs once for each set of
+# bytes at these paths; beside that, all parts run on the few whole variants.
+_HTTP = ("src/app/platform/http", "src/app/platform/auth", "src/app/platform/db/driver.py")
+_JOBS = ("src/app/platform/jobs", "src/app/platform/db/driver.py", "src/app/platform/db/listen.py")
+PARTS = {
+    "api": _HTTP,
+    "db": ("src/app/platform/db", "migrations"),
+    "dev": ("dev", "migrations", "alembic.ini", "src/app/platform/db/driver.py", "src/app/platform/jobs"),
+    "jobs": _JOBS,
+    "middleware": _HTTP,
+    "process": _HTTP,
+    "shared": ("src/app/platform/settings.py", "src/app/platform/resources.py", "src/app/platform/db/driver.py"),
+}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A variant, `fresh` from the template, or `worked-on` by an owner; with all that can be run, or most of it."""
+    """A variant, `fresh` from the template, or `worked-on` by an owner; `whole` if everything is run."""
 
     variant: Variant
     kind: str
@@ -28,8 +35,14 @@ class Case:
 
     def traits(self) -> set[str]:
         """What a test may ask for."""
-        jobs = [] if self.variant["task_queue"] == "none" else [f"{self.kind} with jobs"]
-        return {self.kind, *jobs, *(["whole"] if self.whole else [])}
+        jobs = self.variant["task_queue"] != "none"
+        sample = self.variant["sample"] == "orders"
+        return {
+            self.kind,
+            *([f"{self.kind} with jobs"] if jobs else []),
+            *([f"{self.kind} with receipts"] if jobs and sample else []),
+            *(["whole"] if self.whole else []),
+        }
 
 
 def cases(only: str | None) -> list[Case]:
@@ -43,23 +56,14 @@ def cases(only: str | None) -> list[Case]:
     return fresh + [Case(each, "worked-on") for each in few_variants()]
 
 
-def left_out(case: Case, rendered: Rendered) -> list[str]:
-    """The tests that run in another project: on the same bytes, or on all that matters to them.
-
-    Coverage is asked for where nothing is left out.
-    """
+def parts(case: Case, rendered: Rendered) -> list[str]:
+    """Return the parts of the platform's suite that run on a case: all on a whole one, new bytes on the others."""
+    there = [part for part in PARTS if _has(rendered(case.variant), part)]
     if case.whole:
+        return there
+    if case.kind == "worked-on":
         return []
-    tests = [*PROCESSES]
-    if case.kind == "worked-on" or case.variant not in with_workers():
-        tests.append(WORKERS)
-    bytes_of_it = launcher(rendered(case.variant))
-    first = next(
-        each for each in [*whole_variants(), *structural_variants()] if launcher(rendered(each)) == bytes_of_it
-    )
-    if case.kind == "worked-on" or first != case.variant:
-        tests.append(LAUNCHER)
-    return tests
+    return [part for part in there if _first(part, case.variant, rendered) == case.variant]
 
 
 def whole_variants() -> list[Variant]:
@@ -68,22 +72,22 @@ def whole_variants() -> list[Variant]:
     return [each for each in structural_variants() if each.structure() in few]
 
 
-def with_workers() -> list[Variant]:
-    """Where workers are killed: one for each queue on each driver. How features reach their data is nothing to them."""
+def _has(root: Path, part: str) -> bool:
+    return part != "jobs" or (root / "src/app/platform/jobs").is_dir()
+
+
+def _first(part: str, variant: Variant, rendered: Rendered) -> Variant:
+    """Return the first variant, in the order they are run in, that has the same bytes for a part."""
+    tested = digest(rendered(variant), PARTS[part])
     variants = [*whole_variants(), *structural_variants()]
-    return list({(each["db_driver"], each["task_queue"]): each for each in reversed(variants)}.values())
+    return next(each for each in variants if digest(rendered(each), PARTS[part]) == tested)
 
 
 @cache
-def launcher(root: Path) -> str:
-    """A digest of the files that the tests of the launcher depend on."""
-    found = {path for name in LAUNCHER_FILES for path in [root / name, *(root / name).rglob("*")] if path.is_file()}
-    digest = hashlib.sha256()
+def digest(root: Path, paths: tuple[str, ...]) -> str:
+    """Return a digest of the files at these paths."""
+    found = {path for name in paths for path in [root / name, *(root / name).rglob("*")] if path.is_file()}
+    total = hashlib.sha256()
     for path in sorted(found):
-        digest.update(f"{path.relative_to(root)} {path.stat().st_size} ".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def without(*tests: str) -> str:
-    """The argument that makes `make test` skip these tests, and coverage with them: it would be too low."""
-    return "PYTEST_ARGS=" + " ".join(["--no-cov", *(f"--ignore={path}" for path in tests)])
+        total.update(f"{path.relative_to(root)} {path.stat().st_size} ".encode() + path.read_bytes())
+    return total.hexdigest()

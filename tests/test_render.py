@@ -158,7 +158,7 @@ def test_the_queue_library_is_known_to_one_file(variant: Variant, rendered: Rend
     importing = {str(path.relative_to(root)): imports(path) & queues for path in python_files(root)}
     chosen = queues & {variant["task_queue"]}
     assert {path: found for path, found in importing.items() if found} == {
-        f"src/app/tasks/{queue}.py": {queue} for queue in chosen
+        f"src/app/platform/jobs/{queue}.py": {queue} for queue in chosen
     }
 
 

@@ -15,33 +15,36 @@ ANSWERS = r"\.copier-answers\.yml"
 
 # The files that a switch of each question may change, as patterns for whole paths. Add an entry for a new question.
 BUDGETS = {
-    "db_driver": (ANSWERS, r"src/app/db/(driver|listen)\.py", r"pyproject\.toml"),
+    "db_driver": (ANSWERS, r"src/app/platform/db/(driver|listen)\.py", r"pyproject\.toml"),
     "data_access": (
         ANSWERS,
         # files named after the style
         r"(.*/)?(test_)?(dao|repository)\.py",
         r".*/dao/.*",
         # the same path with different content
-        r"src/app/[a-z_]+/service\.py",
+        r"src/app/features/[a-z_]+/service\.py",
         # documents that explain the style
         r"README\.md",
         r"AGENTS\.md",
         r"docs/(data-access|features)\.md",
     ),
-    "pool_profile": (ANSWERS, r"src/app/config\.py"),
+    "pool_profile": (ANSWERS, r"src/app/platform/settings\.py"),
     "task_queue": (
         ANSWERS,
         # files of services with a queue
-        r"(src/app|tests)/(payments|tasks)/.*",
-        r"tests/dev/test_(jobs_gone|worker)\.py",
-        r"src/app/(commands|concurrency|http_client|jobs|worker)\.py",
-        r"src/app/db/(joined|listen)\.py",
+        r"src/app/jobs\.py",
+        r"(src/app|tests)/features/payments/.*",
+        r"src/app/platform/jobs/.*",
+        r"src/app/platform/(concurrency|http_client)\.py",
+        r"src/app/platform/db/listen\.py",
+        r"tests/support/(outbox|receivers)\.py",
         r"dev/(jobs_gone|worker)\.py",
         r"migrations/jobs/.*",
         r"docs/jobs\.md",
         r"docs/adr/0004-jobs-wait-in-postgresql\.md",
-        # composition roots, and the list of tables
-        r"src/app/(__main__|config|models|resources|services)\.py",
+        # composition files, and the platform's settings, resources and list of tables
+        r"src/app/(__main__|config|services)\.py",
+        r"src/app/platform/(models|resources|settings)\.py",
         r"dev/services\.py",
         # manifests, and documents that mention jobs
         r"pyproject\.toml",
@@ -51,12 +54,32 @@ BUDGETS = {
         r"README\.md",
         r"AGENTS\.md",
     ),
+    "sample": (
+        ANSWERS,
+        # the features, their table and their tests
+        r"(src/app|tests)/features/(orders|payments)/.*",
+        r"migrations/service/0002_orders\.py",
+        r"tests/api/test_order(s|_imports|_keys)\.py",
+        r"tests/fuzz/schemathesis\.toml",
+        # the lines that name them
+        r"src/app/(config|jobs|services)\.py",
+        r"pyproject\.toml",
+        r"\.env\.example",
+        r"README\.md",
+        r"docs/(features|jobs)\.md",
+    ),
     "ci_provider": (ANSWERS, r"\.github/workflows/\w+\.yml", r"\.gitlab-ci\.yml"),
 }
 
 # The changes allowed in a switch between queue libraries: whole files, and a maximum of lines in other files.
-LIBRARY_FILES = {".copier-answers.yml", "src/app/tasks/arq.py", "src/app/tasks/celery.py"}
-LIBRARY_LINES = {"AGENTS.md": 1, "src/app/resources.py": 1, "src/app/config.py": 4, "pyproject.toml": 8}
+_ADAPTERS = {f"src/app/platform/jobs/{queue}.py" for queue in ("arq", "celery")}
+LIBRARY_FILES = {".copier-answers.yml", *_ADAPTERS}
+LIBRARY_LINES = {
+    "AGENTS.md": 1,
+    "src/app/platform/resources.py": 1,
+    "src/app/platform/settings.py": 4,
+    "pyproject.toml": 8,
+}
 
 Rendered = Callable[[Variant], Path]
 
@@ -96,7 +119,7 @@ def test_a_switch_has_an_effect(question: str, rendered: Rendered) -> None:
 
 def test_the_pool_profile_changes_one_line(rendered: Rendered) -> None:
     for one, other in neighbours("pool_profile"):
-        before, after = ((rendered(each) / "src/app/config.py").read_text().splitlines() for each in (one, other))
+        before, after = ((rendered(each) / "src/app/platform/settings.py").read_text().splitlines() for each in (one, other))
         differing = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
         assert len(differing) == 1, f"{one.id} and {other.id}: {differing}"
 
@@ -118,11 +141,13 @@ def new_lines(before: dict[str, bytes], after: dict[str, bytes], path: str) -> l
 
 # Tests that are identical in all variants, or in all variants with a queue. Because the same tests pass with all
 # answers, the answers are interchangeable.
+WITH_SAMPLE = [each for each in rendered_variants() if each["sample"] == "orders"]
 CONTRACTS = {
-    "tests/api/**/*.py": rendered_variants(),
-    "tests/**/test_service.py": rendered_variants(),
-    "tests/tasks/**/*": [each for each in rendered_variants() if each["task_queue"] != "none"],
-    "tests/payments/**/*": [each for each in rendered_variants() if each["task_queue"] != "none"],
+    "tests/api/test_[a-np-z]*.py": rendered_variants(),
+    "tests/features/users/test_service.py": rendered_variants(),
+    "tests/api/*.py": WITH_SAMPLE,
+    "tests/features/orders/test_service.py": WITH_SAMPLE,
+    "tests/features/payments/*": [each for each in WITH_SAMPLE if each["task_queue"] != "none"],
 }
 
 

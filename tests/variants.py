@@ -27,6 +27,9 @@ IN_TURNS = ("task_queue",)
 # no tests (tests/test_template_rules.py and tests/test_render.py make sure of that).
 ADDITIVE = ("ci_provider",)
 
+# The questions whose answers only change a value, in one line: they are spread over the variants of the others.
+VALUES = ("pool_profile",)
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -44,7 +47,7 @@ class Variant:
 
     def code(self) -> tuple[str, ...]:
         """Return the answers that affect the content of the files common to all variants."""
-        return tuple(answer for question, answer in self.answers if question not in ADDITIVE)
+        return tuple(answer for question, answer in self.answers if question not in ADDITIVE + VALUES)
 
     def structure(self) -> tuple[str, ...]:
         """Return the answers to structural questions; an old release may not have asked all of them."""
@@ -109,19 +112,20 @@ def plain_variants(offered: Choices | None = None) -> tuple[Variant, ...]:
 
 
 def bare_variants() -> tuple[Variant, ...]:
-    """Return one variant for each combination of answers that affects the code; additive questions get defaults."""
+    """Return one variant for each combination of answers that affects the code; other questions get defaults."""
     variants = all_variants()
-    return _usual(variants, but=[name for name, _ in variants[0].answers if name not in ADDITIVE])
+    return _usual(variants, but=[name for name, _ in variants[0].answers if name not in ADDITIVE + VALUES])
 
 
 def rendered_variants() -> tuple[Variant, ...]:
-    """Return the variants to render: all bare variants, and each structure with every additive answer."""
+    """Return the variants to render: all bare variants, one with each value, each structure with every additive answer."""
     twins = [
         variant.but(**dict(zip(ADDITIVE, answers, strict=True)))
         for variant in structural_variants()
         for answers in product(*(choices()[name] for name in ADDITIVE))
     ]
-    return tuple(dict.fromkeys([*bare_variants(), *twins]))
+    values = [bare_variants()[0].but(**{name: value}) for name in VALUES for value in choices()[name]]
+    return tuple(dict.fromkeys([*bare_variants(), *values, *twins]))
 
 
 def few_variants(first: int = 0, offered: Choices | None = None) -> tuple[Variant, ...]:

@@ -18,6 +18,7 @@ from dev.template.check import check
 from dev.template.drift import drift
 from dev.template.errors import TemplateError
 from dev.template.project import UNDO, Project
+from dev.template.suite import lay
 
 
 def arguments(given: list[str]) -> argparse.Namespace:
@@ -28,6 +29,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     checking = commands.add_parser("check", help="is there a newer release, and what does it ask for?")
     checking.add_argument("--fail", action="store_true", help="exit with status 3 if there is one")
     commands.add_parser("diff", help="what did this project change in the template's files?")
+    commands.add_parser("suite", help="lay the platform's own suite of tests over this project")
     commands.add_parser("update", help="merge a release").add_argument("--to", default="", help="such as v1.2.0")
     switching = commands.add_parser("switch", help="change answers")
     switching.add_argument("answers", nargs="*", metavar="question=answer")
@@ -59,6 +61,8 @@ def main(given: list[str]) -> int:
             return check(project, fail=asked.fail)
         if asked.command == "diff":
             return drift(project)
+        if asked.command == "suite":
+            return lay(project)
         if asked.command == "update":
             return update(project, asked.to, trust=asked.trust)
         given = [*asked.answers, *overrides(asked.make)]

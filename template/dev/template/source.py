@@ -110,6 +110,16 @@ class Source:
         except TemplateError:
             return ""
 
+    def copy(self, tag: str, folder: str, target: Path) -> bool:
+        """Copy a folder of the template as it was in a release; return whether it was there."""
+        listed = git("ls-tree", "-r", "-z", "--name-only", tag, f"{folder}/", cwd=self._clone).decode()
+        paths = list(filter(None, listed.split("\0")))
+        for path in paths:
+            place = target / Path(path).relative_to(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(git("show", f"{tag}:{path}", cwd=self._clone))
+        return bool(paths)
+
     def questions(self, tag: str) -> dict[str, dict[str, Any]]:
         """Return the questions of a release, without its computed values."""
         asked = yaml.safe_load(self.read(tag, "copier.yml")) or {}
