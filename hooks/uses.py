@@ -1,6 +1,7 @@
 """The names that a module binds and uses, and the edits that follow when imported ones are called otherwise."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -62,9 +63,10 @@ class Uses:
                 continue
             others = {self._renames.dotted(each) for each in self.bound.get(new, set())}
             free = new not in self._used if not others else others == {self._renames.dotted(target)}
-            if free and new not in found.values():
+            if free:
                 found[old] = new
-        return found
+        several = Counter(found.values())
+        return {old: new for old, new in found.items() if several[new] == 1}
 
     def edits(self) -> Iterator[Edit]:
         """Yield the edits of names, attributes of modules, and strings that are dotted paths."""
