@@ -5,7 +5,6 @@ import ast
 from hooks.additions import attempt, dump, inserted, name_of, names_in, shell, understand
 from hooks.modules import ANCHOR, Draft, Module
 from hooks.source import Source
-from hooks.statements import Name, Statement
 
 _INDENT = " " * 8
 # what the template's locals are now; in this order they are bound to the names that the owner's statements use
@@ -20,7 +19,7 @@ _LOCALS = {
     "http": "self.http",
     "broker": "self.broker",
 }
-_MOVED = {"Check": Statement("app.platform.resources", (Name("Check"),))}
+_DEFINED = {"Check": "app.platform.resources"}
 
 
 def carry_resources(base: str, mine: str, fresh: str) -> str | None:
@@ -145,5 +144,4 @@ def _complete(draft: Draft, given: _Old, own: _Old, used: set[str]) -> str:
         node = next(each for each in Source(draft.text).tree.body if name_of(each) == "Resources")
         place = Source(draft.text).starts[node.lineno - 1]
         draft.text = f"{draft.text[:place].rstrip()}\n\n{line}\n\n{draft.text[place:]}"
-    moved = [statement for name, statement in _MOVED.items() if name in used]
-    return draft.import_from(own.module, also=moved)
+    return draft.import_from(own.module, defined=_DEFINED)

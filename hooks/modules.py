@@ -2,12 +2,12 @@
 
 import ast
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from hooks.additions import Item, comments, inserted, items, name_of, names_in, understand
 from hooks.source import Source
-from hooks.statements import Statement, merged, parse
+from hooks.statements import ImportNode, Name, Statement, merged, parse
 
 ANCHOR = "# add your own"
 
@@ -25,7 +25,11 @@ class Module:
     def imports(self) -> list[Statement]:
         """The imports at its top level."""
         nodes = [node for node in self.source.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-        return [statement for node in nodes for statement in parse(self.source, node, self._above(node))]
+        return [statement for node in nodes for statement in self.imports_of(node)]
+
+    def imports_of(self, node: ImportNode) -> list[Statement]:
+        """Return what one of them imports, with the comments above it."""
+        return parse(self.source, node, self._above(node))
 
     def own_imports(self, *, every: bool) -> set[str]:
         """Return the names of imports that the other version has not: every one, or those for their effect only."""
@@ -116,22 +120,30 @@ class Draft:
         understand(node)
         if node and above:
             at = _first_offset(Source(self.text), node)
-            self.text = self.text[:at] + "".join(map(_spaced, above)) + self.text[at:]
+            following = [each.node for each in above[1:]] + [node]
+            head = self.text[:at].rstrip("\n") + _gap(above[0].node)
+            lines = [item.render(0) + _gap(item.node, after) for item, after in zip(above, following, strict=True)]
+            self.text = head + "\n" + "".join(lines) + self.text[at:]
         for item in below:
-            self.text = f"{self.text.rstrip()}\n{_gap(item)}{item.render(0)}"
+            self.text = f"{self.text.rstrip()}\n{_gap(item.node)}{item.render(0)}"
         self.text += tail
 
-    def import_from(self, module: Module, *, every: bool = False, also: Iterable[Statement] = ()) -> str:
-        """Import what the text uses and the owner's module imports, or `every` own import; drop what is unused."""
+    def import_from(self, module: Module, *, every: bool = False, defined: Mapping[str, str] | None = None) -> str:
+        """Import what the text uses and the owner's module imports, or `every` own import; drop what is unused.
+
+        `defined` says which modules have names that the owner's module did not import.
+        """
         tree = Source(self.text).tree
         used = names_in(tree) | _exported(tree)
-        present = Module(self.text).imports
+        present, own = Module(self.text).imports, module.imports
         bound = {name_of(node) for node in tree.body} | _locals(present)
         wanted = (used - bound) | module.own_imports(every=every)
         gone = self._used - used
-        kept = [_only(each, _locals([each]) - gone) for each in present]
-        added = [_only(each, wanted) for each in module.imports]
-        self.text = _with_imports(self.text, [each for each in (*kept, *added, *also) if each])
+        kept = [only(each, _locals([each]) - gone) for each in present]
+        added = [only(each, wanted) for each in own]
+        places = {name: place for name, place in (defined or {}).items() if name in used - bound - _locals(own)}
+        more = [Statement(place, (Name(name),)) for name, place in places.items()]
+        self.text = _with_imports(self.text, [each for each in (*kept, *added, *more) if each])
         return self.text
 
 
@@ -140,13 +152,13 @@ def _first_offset(source: Source, node: ast.stmt) -> int:
     return source.starts[min([node.lineno, *(each.lineno for each in decorators)]) - 1]
 
 
-def _spaced(item: Item) -> str:
-    """Return a statement of the top level with the lines that keep it apart from the next one."""
-    return item.render(0) + _gap(item)
-
-
-def _gap(item: Item) -> str:
-    return "\n\n" if isinstance(item.node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) else "\n"
+def _gap(*nodes: ast.AST) -> str:
+    """Return the empty lines beside statements of the top level."""
+    return (
+        "\n\n"
+        if any(isinstance(each, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) for each in nodes)
+        else "\n"
+    )
 
 
 def bindings(statement: Statement) -> dict[str, str]:
@@ -161,7 +173,7 @@ def _locals(statements: Iterable[Statement]) -> set[str]:
     return {local for each in statements for local in bindings(each).values()}
 
 
-def _only(statement: Statement, wanted: Collection[str]) -> Statement | None:
+def only(statement: Statement, wanted: Collection[str]) -> Statement | None:
     """Return the wanted names of a statement, if there are any."""
     if not statement.names:
         return statement if _locals([statement]) & set(wanted) else None
