@@ -76,7 +76,15 @@ class _Change:
     @cached_property
     def _statements(self) -> list[ast.stmt]:
         """The owner's statements before the call."""
-        return [each for each in self._own.statements if name_of(each) not in self._locals]
+        own = [each for each in self._own.statements if name_of(each) not in self._locals]
+        understand(not any(self._is_other(node) for each in own for node in ast.walk(each)))
+        return own
+
+    def _is_other(self, node: ast.AST) -> bool:
+        """Tell whether a node ends the function, or gives a local of the template another value."""
+        if isinstance(node, ast.Name):
+            return node.id in self._locals and not isinstance(node.ctx, ast.Load)
+        return isinstance(node, ast.Return | ast.Yield | ast.YieldFrom)
 
     def methods(self) -> list[ast.stmt]:
         """Return the owner's methods of the class."""
