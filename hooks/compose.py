@@ -32,7 +32,6 @@ def compose(update: Update, old: str, new: str, carry: Carry) -> None:
         return
     update.touch(old, new)
     if mine is None:
-        del update.base[old]
         update.base[new] = fresh
         return
     text = _text(fresh) if mine.content == base.content else _carried(base, mine, fresh, carry)

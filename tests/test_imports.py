@@ -166,6 +166,17 @@ def test_what_cannot_be_called_otherwise_keeps_its_name(body: str) -> None:
     )
 
 
+def test_modules_that_get_the_same_name_keep_their_old_ones() -> None:
+    renames = Renames({f"app.v1.{name}": f"app.features.{name}.routes" for name in ("orders", "users")})
+    assert rewrite("from app.v1 import orders, users\n\norders.x, users.x\n", renames) == (
+        "from app.features.orders import routes as orders\n"
+        "from app.features.users import routes as users\n\norders.x, users.x\n"
+    )
+    assert rewrite("from app.v1 import orders\n\norders.x\n", renames) == (
+        "from app.features.orders import routes\n\nroutes.x\n"
+    )
+
+
 def test_paths_of_modules_are_rewritten_where_they_are_used() -> None:
     before = """\
         import app.api.dependencies
