@@ -40,7 +40,7 @@ def compose(update: Update, old: str, new: str, carry: Carry) -> None:
         return
     del update.base[old], update.mine[old]
     update.base[new], update.mine[new] = base.holding(fresh.content), mine.holding(text.encode())
-    if mine.content != base.content:
+    if text != _text(fresh):
         update.say(f"{new}: has another shape now; your additions to it are carried over, please look at them")
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from hooks.carriers import carry_models, carry_resources, carry_routes
-from tests.carrying import PAGES, Carry
-from tests.shapes import MODELS, RESOURCES, ROUTES
+from tests.carrying import PAGES, Carrier, Carry
+from tests.shapes import MODELS, RESOURCES, ROUTES, SERVICES
 
 # resources
 
@@ -134,6 +134,12 @@ def test_a_model_is_added(carry: Carry) -> None:
 def test_the_samples_models_may_be_gone(carry: Carry) -> None:
     edits = (("from app.orders.models import Order, OrderLine\n", ""), ('"Order", "OrderLine", ', ""))
     assert carry(carry_models, MODELS, *edits) == MODELS
+
+
+@pytest.mark.parametrize(("carrier", "fresh"), [*zip(PAGES, (SERVICES, RESOURCES, MODELS, ROUTES), strict=True)])
+def test_a_comment_at_the_end_stays_at_the_end(carrier: Carrier, fresh: str, carry: Carry) -> None:
+    last = carry.text(carrier)[-40:]
+    assert carry(carrier, fresh, (last, f"{last}# signed\n")) == f"{fresh}# signed\n"
 
 
 def test_what_is_no_python_is_not_understood() -> None:
