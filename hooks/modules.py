@@ -126,7 +126,8 @@ class Draft:
             self.text = head + "\n" + "".join(lines) + self.text[at:]
         for item in below:
             self.text = f"{self.text.rstrip()}\n{_gap(item.node)}{item.render(0)}"
-        self.text += tail
+        apart = len(_gap(Source(self.text).tree.body[-1])) > 1
+        self.text += "\n\n" * (apart and bool(tail)) + tail
 
     def import_from(self, module: Module, *, every: bool = False, defined: Mapping[str, str] | None = None) -> str:
         """Import what the text uses and the owner's module imports, or `every` own import; drop what is unused.

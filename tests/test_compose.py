@@ -174,7 +174,7 @@ def test_what_is_deleted_or_in_the_way_stays_so(old: Old) -> None:
     assert project.unmerged() == [f"{APP}/routes.py"]
     assert project.text(f"{APP}/features/__init__.py") == FEATURES.replace('    "orders",\n', "")
     written = (project.root / APP / "services.py").read_bytes().decode()
-    assert written == (shapes.JOBS_SERVICES + "# ours\n").replace("\n", "\r\n")
+    assert written == (shapes.JOBS_SERVICES + "\n\n# ours\n").replace("\n", "\r\n")
 
 
 def test_the_sample_stays_gone(old: Old) -> None:
