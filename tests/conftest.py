@@ -13,7 +13,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
-from tests import life, owner, releases, rendering, variants
+from tests import life, owner, releases, rendering, shapes, variants
+from tests.carrying import Carry
 from tests.project import Project
 from tests.variants import ROOT, Variant
 
@@ -194,3 +195,16 @@ def born(rendered: Callable[[Variant], Path], tmp_path_factory: pytest.TempPathF
 def project(born: Path, tmp_path: Path) -> Path:
     """A project at the newest release, committed."""
     return Path(shutil.copytree(born, tmp_path / "service"))
+
+
+@pytest.fixture(scope="session", params=shapes.OLD, ids=lambda old: "-".join([old[0].version, *old[1].values()]))
+def old_app(request: pytest.FixtureRequest, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Render each release with answers that matter to the files that have another shape now."""
+    release, answers = request.param
+    return rendering.render(template, tmp_path_factory.mktemp("old") / "project", answers, ref=release.tag) / "src/app"
+
+
+@pytest.fixture
+def carry(old_app: Path, tmp_path: Path) -> Carry:
+    """Carry the owner's edits of a release to the new shape of a file."""
+    return Carry(old_app, tmp_path)

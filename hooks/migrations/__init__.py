@@ -17,7 +17,8 @@ A module has a function `before(update)`, a function `after(update)`, or both. A
         move(update, "src/app/api/ops.py", "src/app/api/health.py")
 
 `before` runs ahead of Copier's own work and may only edit answers (`hooks/answers.py`). `after` runs behind it and may
-only use the steps on files (`hooks/files.py`, `hooks/blocks.py`). Paths are those in the project, with `/`.
+only use the steps on files (`hooks/files.py`, `hooks/blocks.py`, `hooks/imports.py`, `hooks/compose.py`). Paths are
+those in the project, with `/`.
 
 The hooks that run are always those of the newest version. So a module stays as it is while later releases come; only
 `move_block` looks for its target in the new version, and must name the new path when a later release moves that target.
