@@ -95,7 +95,7 @@ def test_no_drift(project: Project) -> None:
 
 @pytest.mark.only("worked-on")
 def test_drift_is_found(project: Project) -> None:
-    models = project.root / "src/app/users/models.py"
+    models = project.root / "src/app/features/users/models.py"
     column = "    nickname: Mapped[str]\n    full_name:"
     with edited(models, "    full_name:", column), pytest.raises(CommandError, match="nickname"):
         project.make("drift")
