@@ -169,8 +169,8 @@ EDITS = (
     ),
     Edit(
         "src/app/config.py",
-        "    # add your own groups below: search: SearchSettings = group(SearchSettings)\n",
-        "    # add your own groups below: search: SearchSettings = group(SearchSettings)\n"
+        "    # add your own groups below: search: SearchSettings = settings.group(SearchSettings)\n",
+        "    # add your own groups below: search: SearchSettings = settings.group(SearchSettings)\n"
         "    letters: LetterSettings = group(LetterSettings)\n",
     ),
     Edit(
@@ -189,8 +189,8 @@ EDITS = (
     ),
     Edit(
         "src/app/config.py",
-        "from app.platform.settings import PlatformSettings, read\n",
-        "from app.platform.settings import PlatformSettings, from_environment, group, read\n",
+        "from app.platform import settings\n",
+        "from app.platform import settings\nfrom app.platform.settings import from_environment, group\n",
     ),
     Edit(
         "src/app/config.py",
