@@ -13,8 +13,8 @@ from hooks.update import Update
 def align_imports(update: Update) -> None:
     """Give `base` and `mine` the imports of the new version, the owner's own ones beside them.
 
-    Only in files that earlier steps touched and the owner edited. A file that cannot be read, or has other statements or
-    comments of the owner's between its imports, stays as it is: its imports are merged by lines.
+    Only in files that earlier steps touched and the owner edited. A file that cannot be read, or has other statements
+    or comments of the owner's between its imports, stays as it is: its imports are merged by lines.
     """
     for path in sorted(update.touched):
         trees = [tree.get(path) for tree in (update.base, update.mine, update.new)]

@@ -223,7 +223,11 @@ EDITS = (
     Edit(
         "src/app/middleware.py",
         "        # add your own below\n",
-        '        # add your own below\n        Middleware(\n            Politeness,\n            word="Moin",\n        ),\n',
+        "        # add your own below\n"
+        "        Middleware(\n"
+        "            Politeness,\n"
+        '            word="Moin",\n'
+        "        ),\n",
     ),
     Edit(
         "src/app/platform/settings.py",

@@ -138,7 +138,11 @@ EDITS = (
     Edit(
         "src/app/middleware/stack.py",
         "        # add your own below\n",
-        '        # add your own below\n        Middleware(\n            Politeness,\n            word="Moin",\n        ),\n',
+        "        # add your own below\n"
+        "        Middleware(\n"
+        "            Politeness,\n"
+        '            word="Moin",\n'
+        "        ),\n",
     ),
     Edit("pyproject.toml", '  "app.auth",\n  # your', '  "app.auth",\n  "app.greetings",\n  # your'),
 )

@@ -13,6 +13,9 @@ UNDO = "git reset --hard && git clean -df"
 # check
 
 
+NDJSON = "src/app/platform/http/ndjson.py"
+
+
 def test_check_says_when_there_is_nothing_newer(project: Path) -> None:
     assert tool(project, "check", "--fail") == (0, f"up to date: {HERE} is the newest release\n")
 
@@ -90,7 +93,7 @@ def test_update_puts_edits_aside_when_a_release_removes_their_file(
     mine = file.read_bytes()
     future.move_to(
         project,
-        future.release(template, tmp_path / "future", lambda root: (root / "template/src/app/platform/http/ndjson.py").unlink()),
+        future.release(template, tmp_path / "future", lambda root: (root / "template" / NDJSON).unlink()),
     )
     status, printed = tool(project, "update")
     assert status == 0, printed

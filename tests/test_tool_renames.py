@@ -59,7 +59,7 @@ def test_a_renamed_file_gets_the_change(update: Update) -> None:
     moved.write_text(f"{moved.read_text()}\n\nOURS = 1\n")
     status, printed = update.run()
     assert status == 0, printed
-    assert "into files that you renamed:\n  src/app/platform/auth/models.py → src/app/platform/auth/tables.py\n" in printed
+    assert f"into files that you renamed:\n  {FILE} → {FOLDER}/tables.py\n" in printed
     assert future.ADDED in update.text("src/app/platform/auth/tables.py")
     assert "OURS = 1" in update.text("src/app/platform/auth/tables.py")
     assert not (update.root / FILE).exists()

@@ -16,7 +16,8 @@ def test_switch_puts_edits_aside_and_back(project: Path) -> None:
     files = [project / "src/app/features/orders/repository.py", project / "tests/features/users/test_repository.py"]
     for file in files:
         file.write_text(f"{file.read_text()}\n\nOURS = 1\n")
-    (project / "src/app/report.py").write_text('"""Ours."""\n\nfrom app.platform.db.repository import AsyncRepository\n')
+    imported = "from app.platform.db.repository import AsyncRepository\n"
+    (project / "src/app/report.py").write_text(f'"""Ours."""\n\n{imported}')
     rendering.commit(project)
     before = owner.contents(project)
     printed = run("make", "template-switch", "data_access=dao", cwd=project)
