@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import client, recipes
-from tests import owner
+from tests import client, owner, recipes
 from tests.life import Rendered, tool
 from tests.project import ONE_WORKER, Project
 from tests.rendering import commit, render

@@ -78,7 +78,7 @@ LIBRARY_LINES = {
     "AGENTS.md": 1,
     "src/app/platform/resources.py": 1,
     "src/app/platform/settings.py": 4,
-    "pyproject.toml": 8,
+    "pyproject.toml": 10,
 }
 
 Rendered = Callable[[Variant], Path]
