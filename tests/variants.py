@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -164,13 +163,12 @@ def _one_for_each(kind: Callable[[Variant], tuple[str, ...]], variants: Iterable
     twins: dict[tuple[str, ...], list[Variant]] = {}
     for variant in variants:
         twins.setdefault(kind(variant), []).append(variant)
-    chosen: dict[tuple[str, ...], Variant] = {}
-    # more than once, because the first choices were made without knowing the later ones
-    for _ in range(3):
-        for name, each in twins.items():
-            others = Counter(pair for other, variant in chosen.items() if other != name for pair in meetings(variant))
-            chosen[name] = max(each, key=lambda variant: sum(0.1 ** others[pair] for pair in meetings(variant)))
-    return tuple(chosen[name] for name in twins)
+    chosen: list[Variant] = []
+    met: set[object] = set()
+    for each in twins.values():
+        chosen.append(max(each, key=lambda variant: len(meetings(variant) - met)))
+        met |= meetings(chosen[-1])
+    return tuple(chosen)
 
 
 def by_id(name: str) -> Variant:
