@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,33 @@ def below(tree: Tree, place: str) -> list[str]:
 
 
 def committed(project: Path) -> Tree:
-    """Return the project's files in HEAD; their contents are read on demand. The repository may be larger."""
-    tree = {}
+    """Return what HEAD holds of the project, which may be a part of its repository; read it when it is asked for."""
+    listed: list[tuple[str, str, str]] = []
     for line in git("ls-tree", "-r", "-z", "HEAD", cwd=project).decode(errors="surrogateescape").split("\0"):
         entry, _, path = line.partition("\t")
         if path and (parts := entry.split())[1] == "blob":
-            tree[path] = File(parts[0], path, partial(git, "cat-file", "blob", parts[2], cwd=project))
-    return tree
+            listed.append((path, parts[0], parts[2]))
+    read = cache(partial(_blobs, project, [name for _, _, name in listed]))
+
+    def content(name: str) -> bytes:
+        return read()[name]
+
+    return {path: File(mode, path, partial(content, name)) for path, mode, name in listed}
+
+
+def _blobs(project: Path, names: list[str]) -> dict[str, bytes]:
+    """Return the content of blobs by their names; one process of git reads them all."""
+    wanted = list(dict.fromkeys(names))
+    output = git("cat-file", "--batch", cwd=project, given="".join(f"{name}\n" for name in wanted).encode())
+    found: dict[str, bytes] = {}
+    at = 0
+    for name in wanted:
+        # a line with name, type and size; the content; the end of a line
+        end = output.index(b"\n", at)
+        size = int(output[at:end].split()[2])
+        found[name] = output[end + 1 : end + 1 + size]
+        at = end + 1 + size + 1
+    return found
 
 
 def rendered(template: Path, version: str, answers: Mapping[str, Any]) -> Tree:
