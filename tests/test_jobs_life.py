@@ -1,4 +1,4 @@
-"""Switches jobs on and off in an existing project with an owner's edits, a revision and rows in the database."""
+"""Updates a project of the first release, with an owner's edits, a revision and rows; switches jobs on and off."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pytest
 from tests import client, life, owner
 from tests.life import Rendered
 from tests.project import START_SECONDS, Project, Service, wait_for
+from tests.releases import past_releases
 from tests.rendering import commit
 from tests.shell import CommandError, run
 from tests.test_variants_run import alembic, answers
@@ -30,8 +31,12 @@ COUNT_JOBS = "SELECT count(*) FROM outbox_messages"
 SCRIPT = """
 import asyncio, sys
 from sqlalchemy import text
-from app.config import DatabaseSettings, load
-from app.db.session import Database
+try:
+    from app.platform.settings import DatabaseSettings, load
+    from app.platform.db.session import Database
+except ImportError:  # before 0.4.0
+    from app.config import DatabaseSettings, load
+    from app.db.session import Database
 
 async def main():
     database = Database(load(DatabaseSettings))
@@ -98,15 +103,23 @@ def assert_refused(project: Project, reason: str) -> None:
     assert run("git", "status", "--porcelain", cwd=project.root) == before
 
 
-def test_jobs_come_and_go(place: Path, rendered: Rendered, worked_on: Rendered) -> None:
+def test_a_project_of_the_first_release_gets_jobs_and_loses_them(
+    place: Path, template: Path, worked_on: Rendered
+) -> None:
     start = plain_variants()[0].but(db_driver="asyncpg", data_access="dao", task_queue="none")
     end = start.but(db_driver="psycopg")
     # not below pytest's own directories: PostgreSQL may run as a user who may not enter them
-    project = Project(life.newborn(rendered(start), place / "jobs-life" / start.id))
+    project = Project(life.born(template, place / "jobs-life" / start.id, past_releases()[0], start))
     owner.work_on(project.root)
     project.make("setup", "migrate")
     commit(project.root, "Set up")
     sql(project, ADD_USER)
+    life.update(project.root, "--trust")
+    owner.catch_up(project.root)
+    assert not owner.unmerged(project.root)
+    assert not owner.lost(project.root)
+    assert life.differences(project.root, worked_on(start)) == ["uv.lock"]
+    settle(project)
     # add a queue, then change the queue and the driver together
     for changed in (["task_queue=arq"], ["task_queue=celery", "db_driver=psycopg"]):
         switch(project, *changed)

@@ -19,7 +19,7 @@ TEMPLATE = ROOT / "template"
 BODIES = ROOT / "variants"
 ANSWERS_FILE = "{{ _copier_conf.answers_file }}.jinja"
 
-MOST_PYTHON_FILES_WITH_BLOCKS = 5
+MOST_PYTHON_FILES_WITH_BLOCKS = 6
 # files with a value in Jinja but no blocks, which still read like Python
 MOST_PYTHON_FILES_WITH_VALUES = 1
 MOST_CONDITIONS = 40

@@ -1,5 +1,7 @@
 """The middleware, in order: what surrounds a request, outermost first."""
 
+from typing import Any
+
 from limits import parse
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -17,19 +19,19 @@ from app.platform.http.middleware.timing import TimingMiddleware
 from app.platform.http.middleware.unexpected_errors import UnexpectedErrorMiddleware
 from app.routes import ROUTERS
 
+CORS: dict[str, Any] = {
+    "allow_methods": ["DELETE", "GET", "PATCH", "POST", "PUT"],
+    "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
+    "expose_headers": ["Retry-After", "X-Request-ID", "X-Response-Time"],
+}
+
 
 def build_stack(settings: Settings) -> list[Middleware]:
     """The middleware, outermost first: each one sees what those below it did, also when they refused the request."""
     http = settings.http
     return [
         Middleware(StartupMessageMiddleware),
-        Middleware(
-            CORSMiddleware,
-            allow_origins=http.cors_origins,
-            allow_methods=["DELETE", "GET", "PATCH", "POST", "PUT"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
-            expose_headers=["Retry-After", "X-Request-ID", "X-Response-Time"],
-        ),
+        Middleware(CORSMiddleware, allow_origins=http.cors_origins, **CORS),
         request_id_middleware(),
         Middleware(TimingMiddleware),
         Middleware(AccessLogMiddleware, exclude=OPERATIONS),
