@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: with the service's own settings and driver."""
+"""Run Alembic's migrations with the service's own settings and driver."""
 
 import asyncio
 
@@ -8,19 +8,19 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app import models
-from app.platform.db import driver, monitoring
+from app.platform.db import driver, monitoring, safety
 from app.platform.settings import DatabaseSettings, load
 
-# Any number will do, as long as all releases of this service use the same.
+# Any number will do, but all releases of this service must use the same one.
 ADVISORY_LOCK = 5_461_234_987
 
 
 def migrate(connection: Connection, settings: DatabaseSettings) -> None:
     """Run the migrations in one transaction.
 
-    The lock lets several instances start at once: one migrates, the others wait, and then find nothing left to do. It
-    is waited for without a limit; after that the limits of the service hold, so that a migration that cannot get a
-    table lock gives up instead of stopping everybody who queues behind it.
+    The advisory lock lets several instances start at once: one migrates, the others wait and then find nothing to do.
+    Waiting for this lock has no time limit. For table locks the service's `DB_LOCK_TIMEOUT` applies: a migration that
+    cannot get one gives up, because every query that needs the table would have to wait with it.
     """
     connection.execute(text("SET lock_timeout = 0"))
     connection.execute(text("SET statement_timeout = 0"))
@@ -37,12 +37,14 @@ def migrate(connection: Connection, settings: DatabaseSettings) -> None:
 
 
 async def connect_and_migrate() -> None:
-    """Open the one connection that migrates; the lock is released with it."""
+    """Migrate on one connection; closing it releases the advisory lock."""
     settings = load(DatabaseSettings)
     engine = create_async_engine(
         driver.url(settings), connect_args=driver.connect_arguments(settings), poolclass=NullPool
     )
-    monitoring.watch_migrations(engine.sync_engine, settings)
+    safety.name_connection_failures(engine.sync_engine)
+    if settings.echo:
+        monitoring.echo_statements(engine.sync_engine)
     async with engine.connect() as connection:
         await connection.run_sync(migrate, settings)
     await engine.dispose()

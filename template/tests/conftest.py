@@ -1,6 +1,6 @@
-"""Real servers, a database a worker, and a savepoint a test.
+"""Fixtures: real servers, one database for each pytest worker, one savepoint for each test.
 
-`TEST_DATABASE_URL` and `TEST_REDIS_URL` name servers to use; otherwise throw-away ones are started.
+The tests use the servers of `TEST_DATABASE_URL` and `TEST_REDIS_URL`, or else start temporary ones.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ _running = ExitStack()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """In the process that starts the workers: start what they share."""
+    """Start the servers and make the template database, once for all workers."""
     if hasattr(session.config, "workerinput") or session.config.option.collectonly:
         return
     if "TEST_DATABASE_URL" not in os.environ:
@@ -68,7 +68,7 @@ def _production_logs() -> Iterator[None]:
     configure = structlog.configure
 
     def configure_again(**options: Any) -> None:
-        # a logger that keeps what it was first used with would keep the settings of one test for all others
+        # a cached logger would keep the configuration of the first test that used it
         configure(**options | {"cache_logger_on_first_use": False})
 
     with pytest.MonkeyPatch.context() as patch:
@@ -79,26 +79,26 @@ def _production_logs() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server_url() -> str:
-    """A database on the PostgreSQL server, to make others from."""
+    """Return the URL of a database on the PostgreSQL server, for connections that create other databases."""
     return os.environ["TEST_DATABASE_URL"]
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> str:
-    """A Redis-protocol server."""
+    """Return the URL of a server with the Redis protocol."""
     return os.environ["TEST_REDIS_URL"]
 
 
 @pytest.fixture(scope="session")
 async def worker_database_url(server_url: str) -> AsyncIterator[str]:
-    """The migrated database of this worker, in which every test is rolled back."""
+    """Yield the URL of this worker's migrated database, in which every test is rolled back."""
     async with scratch_database(server_url, os.environ["TEST_TEMPLATE_DATABASE"]) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 async def worker_engine(worker_database_url: str) -> AsyncIterator[AsyncEngine]:
-    """The engine of this worker's database."""
+    """Yield the engine of this worker's database."""
     database = Database(settings_for(worker_database_url))
     await database.init()
     yield database.engine
@@ -107,28 +107,28 @@ async def worker_engine(worker_database_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def migrated_url(server_url: str) -> AsyncIterator[str]:
-    """A migrated database for one test that commits."""
+    """Yield the URL of a migrated database for a single test that commits."""
     async with scratch_database(server_url, os.environ["TEST_TEMPLATE_DATABASE"]) as url:
         yield url
 
 
 @pytest.fixture
 async def empty_url(server_url: str) -> AsyncIterator[str]:
-    """An empty database for one test."""
+    """Yield the URL of an empty database for a single test."""
     async with scratch_database(server_url) as url:
         yield url
 
 
 @pytest.fixture
 def database_settings(request: pytest.FixtureRequest) -> DatabaseSettings:
-    """The settings of the test's database: its own when it commits, else the worker's."""
+    """Return the settings of the test's database: one of its own if the test commits, else the worker's."""
     name = "migrated_url" if request.node.get_closest_marker("commits") else "worker_database_url"
     return settings_for(request.getfixturevalue(name))
 
 
 @pytest.fixture
 def settings(database_settings: DatabaseSettings) -> Settings:
-    """Settings that nothing outside the test has a say in: cheap password hashes, no rate limits to speak of."""
+    """Return settings independent of the environment: cheap password hashes, rate limits too high to reach."""
     auth = AuthSettings.model_construct(secret_key=SecretStr("k" * 32), argon2_time_cost=1, argon2_memory_kib=64)
     http = HttpSettings.model_construct(rate_limit="100000/minute", login_rate_limit="100000/minute")
     return Settings(
@@ -144,7 +144,7 @@ def settings(database_settings: DatabaseSettings) -> Settings:
 async def database(
     request: pytest.FixtureRequest, settings: Settings, worker_engine: AsyncEngine
 ) -> AsyncIterator[Database]:
-    """The test's database: real for tests that commit, else one savepoint after the other."""
+    """Yield the test's database; without the marker `commits`, its transactions are savepoints."""
     if request.node.get_closest_marker("commits"):
         database = Database(settings.database)
         await database.init()
@@ -159,38 +159,38 @@ async def database(
 
 @pytest.fixture
 def sql_engine(request: pytest.FixtureRequest, database: Database, worker_engine: AsyncEngine) -> Engine:
-    """The engine under the test's database, for `recorded_statements`."""
+    """Return the engine of the test's database, for `recorded_statements`."""
     commits = request.node.get_closest_marker("commits")
     return (database.engine if commits else worker_engine).sync_engine
 
 
 @pytest.fixture
 async def resources(settings: Settings, database: Database) -> AsyncIterator[Resources]:
-    """What the process would have opened, on the test's database."""
+    """Yield the resources of a process, on the test's database."""
     async with Resources(settings, database) as resources:
         yield resources
 
 
 @pytest.fixture
 def services(resources: Resources) -> Services:
-    """The services on the test's database."""
+    """Return the services, on the test's database."""
     return Services(resources)
 
 
 @pytest.fixture
 def state(resources: Resources, services: Services) -> State:
-    """What the lifespan would have given to the requests."""
+    """Return the state that the lifespan gives to requests."""
     return State(resources=resources, services=services)
 
 
 @pytest.fixture
 def app(settings: Settings) -> FastAPI:
-    """The application."""
+    """Return the application."""
     return create_app(settings)
 
 
 @pytest.fixture
 async def client(app: FastAPI, state: State) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the application."""
+    """Yield an HTTP client of the application."""
     async with client_of(app, state) as client:
         yield client

@@ -1,6 +1,6 @@
-"""What `make drift` does: compare the models with the migrations, on a database that exists only for that.
+"""Compare the models with the migrations, for `make drift`.
 
-It is made on the server of `TEST_DATABASE_URL`, or on a throw-away one: nobody's data is touched.
+This uses a new database on the server of `TEST_DATABASE_URL` or on a temporary server, so it touches no existing data.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from tests.support.databases import scratch_database
 
 
 def differences(url: str) -> str:
-    """What a new migration would have to do after all there are; empty when models and migrations agree."""
+    """Return the operations that the migrations lack; empty when models and migrations agree."""
     os.environ["DATABASE_URL"] = url
     migrations.upgrade()
     try:
@@ -28,13 +28,13 @@ def differences(url: str) -> str:
 
 
 async def compare(server_url: str) -> str:
-    """Ask that of a fresh database; in a thread, because migrations bring their own event loop."""
+    """Return the differences on a new database; in a thread, because migrations start an event loop of their own."""
     async with scratch_database(server_url) as url:
         return await asyncio.to_thread(differences, url)
 
 
 def main() -> None:
-    """End with status 1 and the differences, if there are any."""
+    """Print the differences and exit with status 1, if there are any."""
     given = os.environ.get("TEST_DATABASE_URL")
     with nullcontext(given) if given else servers.postgres() as server_url:
         found = asyncio.run(compare(server_url))

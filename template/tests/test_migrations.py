@@ -1,4 +1,4 @@
-"""The migrations make exactly the schema that the models describe, whichever way they are run."""
+"""The migrations create exactly the schema that the models describe, and can be undone."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -36,7 +36,7 @@ async def empty(empty_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def alembic(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Alembic:
-    """Runs Alembic's commands on the test's database, in a thread: migrations bring their own event loop."""
+    """Run Alembic's commands on the test's database, in a thread: migrations start an event loop of their own."""
     monkeypatch.setenv("DATABASE_URL", migrated_url)
 
     async def run(name: str, *arguments: str) -> None:

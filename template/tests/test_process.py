@@ -1,4 +1,4 @@
-"""The real process: it starts, answers, finishes what it has begun, and ends; or says in one line why it cannot."""
+"""The service as a process: it starts, answers and stops, or says in one line why it cannot start."""
 
 import json
 from pathlib import Path

@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox_messages")),
     )
     op.create_index(op.f("ix_outbox_messages_due_at"), "outbox_messages", ["due_at"], unique=False)
-    # in the database, so that asking for a job costs its transaction one statement, and not two
+    # notify by a trigger, so that adding a job takes one statement and not two
     op.execute(
         "CREATE FUNCTION notify_of_outbox_messages() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN PERFORM pg_notify('outbox_messages', ''); RETURN NULL; END $$"
@@ -69,7 +69,7 @@ def refuse_while(count: str, problem: str) -> None:
 
 
 def downgrade() -> None:
-    # until the tables are gone, nobody may ask for a job that would go with them
+    # a job that is added between the checks and the DROP would be lost
     op.execute("LOCK TABLE outbox_messages, dead_jobs IN ACCESS EXCLUSIVE MODE")
     refuse_while("SELECT count(*) FROM outbox_messages", "jobs are not done: let a worker finish them")
     refuse_while("SELECT count(*) FROM dead_jobs", "jobs gave up: `python -m app jobs replay` or `purge` them")

@@ -1,6 +1,6 @@
-"""A closed account, and rights that were taken away, count from the next request on, whatever the token still says.
+"""Closing an account or revoking rights takes effect at the next request, although the token is still valid.
 
-The routes are those of the OpenAPI document: a route that is added is tested at once.
+The tests take the routes from the OpenAPI document, so they also cover new routes.
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ EXAMPLES = {"uuid": str(uuid4()), "integer": "1", "date": "2030-01-31"}
 
 
 def protected(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
-    """Method, path and description of the operations that ask for a token; ids in paths are those of nothing."""
+    """Return method, path and description of the operations that need a token; ids in the paths do not exist."""
     return [
         (method.upper(), _example(path, operation), operation)
         for path, item in app.openapi()["paths"].items()
@@ -48,7 +48,7 @@ Change = Callable[..., Awaitable[None]]
 
 @pytest.fixture
 def change(database: Database) -> Change:
-    """Changes the accounts as an operator would, behind the back of the tokens."""
+    """Change all accounts in the database, without changing their tokens."""
 
     async def change(**values: Any) -> None:
         async with database.transaction() as session:
@@ -58,7 +58,7 @@ def change(database: Database) -> Change:
 
 
 @pytest.mark.parametrize("closed", [{"deleted_at": func.now()}, {"is_active": False}], ids=["deleted", "deactivated"])
-async def test_closed_account_is_turned_away(
+async def test_closed_account_is_refused(
     app: FastAPI, client: httpx.AsyncClient, services: Services, change: Change, closed: dict[str, Any]
 ) -> None:
     headers = await sign_up_admin(client, services)
@@ -71,14 +71,14 @@ async def test_closed_account_is_turned_away(
         if answer.status_code == 401:
             problem(answer, 401, "not_authenticated")
             continue
-        # the caller's own rows, which may be read by the token until it expires
+        # the caller's own rows can be read with the token until it expires
         assert method in READS, f"{method} {path} writes for a closed account: ask for CurrentActor, not CallerId"
         assert "403" not in operation["responses"], f"{method} {path} trusts rights of a closed account"
         assert somebody["id"] not in answer.text
         assert somebody["email"] not in answer.text
 
 
-async def test_rights_that_were_taken_away_are_gone(
+async def test_revoked_rights_are_gone_at_once(
     app: FastAPI, client: httpx.AsyncClient, services: Services, change: Change
 ) -> None:
     headers = await sign_up_admin(client, services)
@@ -100,7 +100,7 @@ async def test_rights_that_were_granted_count_at_once(client: httpx.AsyncClient,
     assert (await client.get("/api/v1/users", headers=headers)).status_code == 200
 
 
-async def test_services_see_the_rights_of_now(
+async def test_services_see_current_rights(
     app: FastAPI, client: httpx.AsyncClient, services: Services, change: Change
 ) -> None:
     seen: list[Actor | None] = []
@@ -125,7 +125,7 @@ async def test_services_see_the_rights_of_now(
 
 
 async def sign_up_admin(client: httpx.AsyncClient, services: Services) -> dict[str, str]:
-    """The headers of an administrator."""
+    """Register an administrator, and return their request headers."""
     email = f"{uuid4().hex}@example.com"
     await sign_up(client, email)
     await services.users.grant_admin(email)

@@ -1,4 +1,4 @@
-"""The contract of /api/v1/auth, and what a token must be like."""
+"""The contract of /api/v1/auth, and of valid access tokens."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -82,7 +82,7 @@ async def test_concurrent_refreshes_get_the_same_token(client: httpx.AsyncClient
     assert len({task.result().json()["refresh_token"] for task in tasks}) == 1
     async with database.read() as session:
         tokens = await session.scalars(select(RefreshToken.id))
-    # of signing up, of signing in, and the one successor
+    # the tokens of sign-up and sign-in, and one successor
     assert len(tokens.all()) == 3
 
 
@@ -112,7 +112,7 @@ async def test_signing_out_with_an_unknown_token_is_no_error(client: httpx.Async
 
 @pytest.fixture
 async def claims(client: httpx.AsyncClient, settings: Settings) -> dict[str, Any]:
-    """What a token for an active user says."""
+    """Return the claims of a valid token for an active user."""
     user = (await client.get(ME, headers=await sign_up(client))).json()
     soon = datetime.now(UTC) + timedelta(minutes=5)
     return {"sub": user["id"], "admin": True, "aud": settings.auth.audience, "exp": soon}

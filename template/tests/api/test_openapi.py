@@ -1,4 +1,4 @@
-"""The description of the API, which clients are generated from."""
+"""The OpenAPI document, which clients are generated from."""
 
 from typing import Any
 

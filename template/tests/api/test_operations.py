@@ -1,4 +1,4 @@
-"""What orchestrators and monitoring ask for."""
+"""The routes for orchestrators and monitoring."""
 
 import httpx2 as httpx
 

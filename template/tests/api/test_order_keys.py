@@ -12,7 +12,7 @@ BODY = {"lines": [{"sku": "TEA-250", "quantity": 2, "unit_price_cents": 499}]}
 OTHER = {"lines": [{"sku": "CUP", "quantity": 1, "unit_price_cents": 1200}]}
 
 
-async def test_repeated_request_with_a_key_has_one_effect_and_the_same_answer(client: httpx.AsyncClient) -> None:
+async def test_repeated_request_with_a_key_takes_effect_once(client: httpx.AsyncClient) -> None:
     headers = await sign_up(client) | {"Idempotency-Key": "order-1"}
     first = await client.post(ORDERS, json=BODY, headers=headers)
     await client.post(f"{ORDERS}/{first.json()['id']}/pay", headers=headers)
@@ -21,7 +21,7 @@ async def test_repeated_request_with_a_key_has_one_effect_and_the_same_answer(cl
     assert (await client.get(f"{ORDERS}/summary", headers=headers)).json()["count"] == 1
 
 
-async def test_key_is_not_good_for_another_request(client: httpx.AsyncClient) -> None:
+async def test_key_of_another_request_is_refused(client: httpx.AsyncClient) -> None:
     headers = await sign_up(client) | {"Idempotency-Key": "order-1"}
     await client.post(ORDERS, json=BODY, headers=headers)
     answer = await client.post(ORDERS, json=OTHER, headers=headers)

@@ -1,4 +1,4 @@
-"""The contract of /api/v1/orders, the same whatever is behind it."""
+"""The contract of /api/v1/orders."""
 
 import asyncio
 from uuid import UUID
@@ -134,7 +134,7 @@ async def test_pages_are_newest_first_and_complete(client: httpx.AsyncClient) ->
         if cursor is None:
             break
     assert sizes == [2, 2, 1]
-    # one transaction has one time, and a test is one transaction: the ids decide
+    # all rows of a test have the same created_at, because a test is one transaction; so the ids decide
     assert sorted(seen) == sorted(placed)
     assert len(set(seen)) == 5
 
@@ -181,7 +181,7 @@ async def test_summary_counts_by_status(client: httpx.AsyncClient) -> None:
     }
 
 
-async def test_paths_do_not_get_in_each_others_way(client: httpx.AsyncClient) -> None:
+async def test_path_of_import_is_not_an_order_id(client: httpx.AsyncClient) -> None:
     """`/import` has no GET, although `/{order_id}` has one."""
     for method, path, allowed in (("PUT", "", {"GET", "POST"}), ("GET", "/import", {"POST"})):
         answer = await client.request(method, f"{ORDERS}{path}")

@@ -79,7 +79,7 @@ async def test_closed_account_is_gone(client: httpx.AsyncClient) -> None:
     problem(await client.post("/api/v1/auth/token", data=form), 401, "invalid_credentials")
 
 
-async def test_user_is_shown_to_oneself_and_to_administrators(client: httpx.AsyncClient, services: Services) -> None:
+async def test_user_is_shown_to_the_user_and_to_administrators(client: httpx.AsyncClient, services: Services) -> None:
     headers = await sign_up(client)
     user = (await client.get(f"{USERS}/me", headers=headers)).json()
     assert (await client.get(f"{USERS}/{user['id']}", headers=headers)).json() == user
@@ -101,7 +101,7 @@ async def test_list_is_for_administrators(client: httpx.AsyncClient, services: S
     assert second["next_cursor"] is None
 
 
-async def test_rights_that_were_taken_away_are_gone_at_once(client: httpx.AsyncClient, services: Services) -> None:
+async def test_revoked_rights_are_gone_at_once(client: httpx.AsyncClient, services: Services) -> None:
     admin = await sign_up_admin(client, services)
     me = (await client.get(f"{USERS}/me", headers=admin)).json()
     assert me["is_admin"] is True
@@ -109,5 +109,5 @@ async def test_rights_that_were_taken_away_are_gone_at_once(client: httpx.AsyncC
     problem(await client.get(USERS, headers=admin), 401, "not_authenticated")
 
 
-async def test_identifier_that_is_none_is_nowhere(client: httpx.AsyncClient) -> None:
+async def test_malformed_id_is_not_found(client: httpx.AsyncClient) -> None:
     problem(await client.get(f"{USERS}/42", headers=await sign_up(client)), 404, "not_found")

@@ -1,1 +1,1 @@
-"""`make fuzz`: hundreds of generated requests to every operation of the running service, judged by its own OpenAPI."""
+"""`make fuzz`: send generated requests to every operation of the running service, and check them by its OpenAPI."""

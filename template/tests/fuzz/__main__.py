@@ -1,4 +1,4 @@
-"""Starts the service on a throw-away database and lets the fuzzer at it: `make fuzz EXAMPLES=300`."""
+"""Start the service on a temporary database and run the fuzzer: `make fuzz EXAMPLES=300`."""
 
 import os
 import subprocess
@@ -12,13 +12,13 @@ from tests.support.databases import migrate
 from tests.support.server import Server, environment, serving
 
 ADMIN = "ada@example.com"
-# leaves nobody to call the other operations, so it has a run of its own
+# closes the account that calls the operations, so the fuzzer runs it last and separately
 CLOSES_THE_ACCOUNT = "delete_me"
 UNLIMITED = {"HTTP_RATE_LIMIT": "100000000/day", "HTTP_LOGIN_RATE_LIMIT": "100000000/day", "LOG_LEVEL": "ERROR"}
 
 
 def sign_up(server: Server, database_url: str) -> str:
-    """An administrator's access token."""
+    """Register an administrator, and return their access token."""
     server.client.post("/api/v1/users", json={"email": ADMIN, "password": PASSWORD}).raise_for_status()
     grant = [sys.executable, "-m", "app", "grant-admin", ADMIN]
     subprocess.run(grant, env=environment(database_url), check=True)
@@ -28,7 +28,7 @@ def sign_up(server: Server, database_url: str) -> str:
 
 
 def fuzz(server: Server, token: str, *options: str) -> int:
-    """Run all checks; the fuzzer's exit status."""
+    """Run all checks, and return the fuzzer's exit status."""
     config = str(Path(__file__).with_name("schemathesis.toml"))
     document = str(server.client.base_url.join("/openapi.json"))
     command = ["schemathesis", "--config-file", config, "run", document, "--checks", "all"]
@@ -39,7 +39,7 @@ def fuzz(server: Server, token: str, *options: str) -> int:
 
 
 def main() -> int:
-    """0 when nothing was found."""
+    """Fuzz the service; return 0 if no check failed."""
     with servers.postgres() as url, tempfile.TemporaryDirectory() as elsewhere:
         migrate(url)
         with serving(Path(elsewhere), url, **UNLIMITED) as server:

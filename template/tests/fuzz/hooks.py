@@ -1,4 +1,4 @@
-"""What the fuzzer has to know to talk to this service."""
+"""Hooks of the fuzzer: the media types of this service."""
 
 import json
 
@@ -6,7 +6,7 @@ import schemathesis
 
 
 def ndjson(_context: object, value: object) -> bytes:
-    """One document a line."""
+    """Serialize the documents, one in each line."""
     documents = value if isinstance(value, list) else [value]
     return "\n".join(json.dumps(document) for document in documents).encode()
 

@@ -1,4 +1,4 @@
-"""Talking to the service."""
+"""A client of the application, sign-up and sign-in, and the check of problem documents."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ PASSWORD = "correct horse battery"
 
 @asynccontextmanager
 async def client_of(app: FastAPI, state: Mapping[str, Any]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that calls the application in this process, which sees `state` as what its lifespan opened."""
+    """Yield a client that calls the application in this process; `state` replaces the state of its lifespan."""
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"] = dict(state)
@@ -26,7 +26,7 @@ async def client_of(app: FastAPI, state: Mapping[str, Any]) -> AsyncIterator[htt
 
 
 async def sign_up(client: httpx.AsyncClient, email: str | None = None) -> dict[str, str]:
-    """Register somebody and sign in; the headers to send from then on."""
+    """Register a user and sign in; return the user's request headers."""
     email = email or f"{uuid4().hex}@example.com"
     created = await client.post("/api/v1/users", json={"email": email, "password": PASSWORD})
     assert created.status_code == 201, created.text
@@ -34,7 +34,7 @@ async def sign_up(client: httpx.AsyncClient, email: str | None = None) -> dict[s
 
 
 async def sign_in(client: httpx.AsyncClient, email: str) -> dict[str, Any]:
-    """The pair of tokens."""
+    """Sign in, and return the pair of tokens."""
     answer = await client.post("/api/v1/auth/token", data={"username": email, "password": PASSWORD})
     assert answer.status_code == 200, answer.text
     pair: dict[str, Any] = answer.json()
@@ -42,12 +42,12 @@ async def sign_in(client: httpx.AsyncClient, email: str) -> dict[str, Any]:
 
 
 def bearer(pair: Mapping[str, Any]) -> dict[str, str]:
-    """The headers that carry an access token."""
+    """Return the request headers with the access token."""
     return {"Authorization": f"Bearer {pair['access_token']}"}
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The problem document of an answer, which must be one, with this status and code."""
+    """Assert that the answer is a problem document with this status and code, and return the document."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = answer.json()

@@ -1,4 +1,4 @@
-"""Databases for tests: a migrated template database a run, and cheap clones of it."""
+"""Databases for tests: each run migrates one template database, and tests clone it."""
 
 import os
 from collections.abc import AsyncIterator
@@ -15,21 +15,21 @@ from app.platform.settings import DatabaseSettings, PoolProfile
 
 
 def settings_for(url: str, **values: object) -> DatabaseSettings:
-    """Settings of the database at `url`; nothing comes from the developer's environment or `.env`.
+    """Return settings for the database at `url`, independent of the environment and `.env`.
 
-    The small pool, whichever profile is this service's default: the tests of the others ask for them.
+    They have the pool profile `small`, whatever the service's default is; tests of other profiles pass them.
     """
     defaults = DatabaseSettings.model_construct(pool_profile=PoolProfile.SMALL).model_dump()
     return DatabaseSettings.model_validate(defaults | {"url": url} | values)
 
 
 def sibling(url: str, database: str) -> str:
-    """The URL of another database on the same server."""
+    """Return the URL of another database on the same server."""
     return make_url(url).set(database=database).render_as_string(hide_password=False)
 
 
 async def execute(url: str, *statements: str) -> None:
-    """Run statements outside of a transaction, which CREATE DATABASE asks for."""
+    """Run statements outside a transaction, as CREATE DATABASE requires."""
     settings = settings_for(url)
     engine = create_async_engine(
         driver.url(settings),
@@ -45,7 +45,7 @@ async def execute(url: str, *statements: str) -> None:
 
 @asynccontextmanager
 async def scratch_database(server_url: str, template: str | None = None) -> AsyncIterator[str]:
-    """The URL of a database that exists inside the block: a clone of `template`, else empty."""
+    """Create a database for the block, a clone of `template` or else empty, and yield its URL."""
     name = f"test_{uuid4().hex}"
     await execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}")
     try:
@@ -55,13 +55,13 @@ async def scratch_database(server_url: str, template: str | None = None) -> Asyn
 
 
 def heads() -> dict[str, str]:
-    """The newest revision of each migration branch, by the branch's label."""
+    """Return the newest revision of each migration branch, by the branch's label."""
     scripts = ScriptDirectory.from_config(migrations.config())
     return {label: head.revision for head in scripts.get_revisions("heads") for label in head.branch_labels}
 
 
 def migrate(url: str) -> None:
-    """Bring the database at `url` up to date, by the service's own migrations."""
+    """Apply the service's migrations to the database at `url`."""
     before = os.environ.get("DATABASE_URL")
     os.environ["DATABASE_URL"] = url
     try:

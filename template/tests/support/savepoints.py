@@ -1,4 +1,4 @@
-"""A database whose every commit can be taken back."""
+"""A database for tests that undoes every commit."""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -7,9 +7,9 @@ from app.platform.settings import DatabaseSettings
 
 
 class SavepointDatabase(Database):
-    """All sessions share one connection and are savepoints in its transaction, which the test rolls back.
+    """All sessions share one connection. They are savepoints in its transaction, which the test rolls back.
 
-    One connection cannot serve two requests at once: tests that need that are marked `commits`.
+    One connection cannot serve two requests at once: tests with concurrent requests need the marker `commits`.
     """
 
     def __init__(self, settings: DatabaseSettings, connection: AsyncConnection) -> None:

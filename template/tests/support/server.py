@@ -1,4 +1,4 @@
-"""The service as a process of its own, as it runs in production."""
+"""Run the service and its commands in processes of their own, as in production."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ API = ("app", "api")
 
 
 def environment(database_url: str, **variables: str) -> dict[str, str]:
-    """What the process is told; nothing of the developer's own settings."""
+    """Return the environment of a process, without the developer's own settings."""
     ours = ("DATABASE_", "DB_", "HTTP_", "AUTH_", "LOG_", "REDIS_", "ENVIRONMENT", "PROMETHEUS_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     source = Path(__file__).parents[2] / "src"
@@ -30,7 +30,7 @@ def environment(database_url: str, **variables: str) -> dict[str, str]:
 
 
 def run_command(working_directory: Path, database_url: str, *arguments: str, **variables: str) -> tuple[int, str, str]:
-    """Run one of the commands in a process of its own; its exit status, and what it printed on both streams."""
+    """Run a command in a process of its own; return its exit status, standard output and standard error."""
     done = subprocess.run(
         [sys.executable, "-m", "app", *arguments],
         cwd=working_directory,
@@ -64,16 +64,16 @@ class Server:
             time.sleep(0.05)
 
     def stop(self) -> tuple[int, str]:
-        """Ask the process to end; its exit status and all that it logged."""
+        """Ask the process to end; return its exit status and its log."""
         self.process.terminate()
         return self.ended()
 
     def ended(self) -> tuple[int, str]:
-        """Wait for the end of the process; its exit status and all that it logged."""
+        """Wait for the end of the process; return its exit status and its log."""
         return self.process.wait(PATIENCE), self.log()
 
     def log(self) -> str:
-        """All that it logged so far."""
+        """Return the log so far."""
         return self._log.read_text()
 
 
@@ -81,12 +81,12 @@ class Server:
 def serving(
     working_directory: Path, database_url: str, *, command: Sequence[str] = API, **variables: str
 ) -> Iterator[Server]:
-    """A service on a free port; killed at the end, if it still runs."""
+    """Start the service on a free port; kill it at the end of the block if it still runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with (
-        # a pipe that nobody reads would stop the service as soon as it is full
+        # a file, because a full pipe that is not read would block the service
         tempfile.NamedTemporaryFile() as log,
         subprocess.Popen(
             [sys.executable, "-m", *command],
@@ -103,5 +103,5 @@ def serving(
         finally:
             server.client.close()
             with suppress(ProcessLookupError):
-                # with its workers
+                # the process group includes the worker processes
                 os.killpg(process.pid, signal.SIGKILL)

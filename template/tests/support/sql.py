@@ -1,4 +1,4 @@
-"""Counting what is sent to the server."""
+"""Count the statements and round trips to PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +9,7 @@ from sqlalchemy import Engine, event, make_url
 
 @contextmanager
 def recorded_statements(engine: Engine) -> Iterator[list[str]]:
-    """The statements that run inside the block, without those that only begin or end transactions."""
+    """Record the statements that run inside the block, without those for savepoints."""
     statements: list[str] = []
 
     def record(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -24,7 +24,7 @@ def recorded_statements(engine: Engine) -> Iterator[list[str]]:
 
 
 class RoundTrips:
-    """A TCP proxy in front of PostgreSQL that counts how often the client speaks."""
+    """A TCP proxy in front of PostgreSQL that counts the client's messages."""
 
     def __init__(self, url: str) -> None:
         self._target = make_url(url)
@@ -33,7 +33,7 @@ class RoundTrips:
 
     @property
     def url(self) -> str:
-        """The database as seen through the proxy."""
+        """Return the URL of the database through the proxy."""
         return self._url.render_as_string(hide_password=False)
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A route that takes every type, for the tests of request bodies."""
+"""A route that accepts every type, for the tests of request bodies."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -11,7 +11,7 @@ from tests.platform.support.everything import Converted, Everything
 
 
 class Local(Everything):
-    """With fields whose rules OpenAPI does not describe: no offset, digits of a number, keys that are numbers."""
+    """Adds fields with rules that OpenAPI cannot describe: no offset, a number of digits, integers as keys."""
 
     local: NaiveDatetime | None = None
     money: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2)] | None = None
@@ -21,7 +21,7 @@ class Local(Everything):
 
 @pytest.fixture
 def received(app: FastAPI) -> list[Everything]:
-    """What the route was given."""
+    """Return the bodies that the route has received."""
     bodies: list[Everything] = []
 
     @app.post("/received")

@@ -1,4 +1,4 @@
-"""Reading JSON lines as they arrive."""
+"""Reading a stream of JSON lines."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Every failure is a problem document, with everything the middleware adds to a success."""
+"""Every failure is a problem document, with all the headers that the middleware adds."""
 
 import httpx2 as httpx
 import pytest
@@ -38,7 +38,7 @@ async def test_status_without_a_name_of_its_own(app: FastAPI, client: httpx.Asyn
     problem(await client.get("/raise"), 418, "http_418")
 
 
-async def test_bug_is_a_500_that_says_nothing_of_the_inside(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_bug_is_a_500_without_details(app: FastAPI, client: httpx.AsyncClient) -> None:
     raising(app, ZeroDivisionError("secret of the inside"))
     answer = await client.get("/raise", headers={"X-Request-ID": "my-request-1"})
     document = problem(answer, 500, "internal_error")
@@ -53,7 +53,7 @@ async def test_bug_in_the_database_layer_is_a_500(app: FastAPI, client: httpx.As
     problem(await client.get("/raise"), 500, "internal_error")
 
 
-async def test_exhausted_pool_is_a_503_with_advice(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_exhausted_pool_is_a_503_with_retry_after(app: FastAPI, client: httpx.AsyncClient) -> None:
     raising(app, PoolTimeoutError("QueuePool limit reached"))
     answer = await client.get("/raise")
     problem(answer, 503, "pool_exhausted")

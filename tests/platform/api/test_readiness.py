@@ -1,4 +1,4 @@
-"""Checks that fail or hang, in the answer of `/readyz`."""
+"""Failed and hanging checks in the answer of `/readyz`."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ async def hang() -> None:
 
 
 class Search:
-    """A resource of the service's own."""
+    """A resource of the service's owner."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -53,7 +53,7 @@ async def test_check_that_hangs_has_failed(client: httpx.AsyncClient, resources:
     assert {check["status"] for check in answer.json()["checks"].values()} == {"failed"}
 
 
-async def test_one_call_has_a_resource_checked_and_closed(client: httpx.AsyncClient, resources: Resources) -> None:
+async def test_added_resource_is_checked_and_closed(client: httpx.AsyncClient, resources: Resources) -> None:
     search = resources.add("search", Search(), critical=False)
     answer = await client.get("/readyz")
     assert answer.json()["checks"]["search"] == {"status": "ok", "critical": False}

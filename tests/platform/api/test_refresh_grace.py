@@ -1,4 +1,4 @@
-"""A used refresh token gets its successor again for some seconds, and revokes its family from then on."""
+"""A used refresh token gets the same successor again within the grace period, and revokes its family after it."""
 
 import asyncio
 from dataclasses import replace
@@ -28,14 +28,14 @@ off = pytest.mark.parametrize("settings", [0.0], indirect=True)
 
 @pytest.fixture
 def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
-    """The usual settings, with the grace that a test asks for by an indirect parameter."""
+    """Return the usual settings, with the grace period of the test's indirect parameter."""
     grace = getattr(request, "param", 10.0)
     return replace(settings, auth=settings.auth.model_copy(update={"refresh_grace": grace}))
 
 
 @pytest.fixture
 async def first(client: httpx.AsyncClient) -> str:
-    """The refresh token of a sign-in."""
+    """Return the refresh token of a sign-in."""
     await sign_up(client, "ada@example.com")
     token: str = (await sign_in(client, "ada@example.com"))["refresh_token"]
     return token
@@ -83,7 +83,7 @@ async def test_slow_tab_gets_the_newest_token(client: httpx.AsyncClient, databas
     assert await family_size(database, first) == 3
 
 
-async def test_client_in_a_loop_is_not_followed_for_ever(client: httpx.AsyncClient, first: str) -> None:
+async def test_search_for_the_newest_token_is_limited(client: httpx.AsyncClient, first: str) -> None:
     newest = first
     for _ in range(33):
         newest = await successor_of(client, newest)
@@ -99,7 +99,7 @@ async def test_grace_ends(client: httpx.AsyncClient, database: Database, first: 
     assert (await send(client, second)).status_code == status
 
 
-async def test_asking_again_does_not_prolong_the_grace(
+async def test_using_a_token_again_does_not_extend_the_grace_period(
     client: httpx.AsyncClient, database: Database, first: str
 ) -> None:
     second = await successor_of(client, first)
@@ -110,7 +110,9 @@ async def test_asking_again_does_not_prolong_the_grace(
 
 
 @pytest.mark.commits
-async def test_thief_an_hour_later_ends_the_family(client: httpx.AsyncClient, database: Database, first: str) -> None:
+async def test_using_a_token_an_hour_later_revokes_its_family(
+    client: httpx.AsyncClient, database: Database, first: str
+) -> None:
     second = await successor_of(client, first)
     third = await successor_of(client, second)
     await change(database, first, used_at=func.now() - timedelta(hours=1))
@@ -130,7 +132,7 @@ async def test_without_grace_the_second_use_revokes(client: httpx.AsyncClient, f
 async def test_without_grace_a_faster_request_revokes_too(
     client: httpx.AsyncClient, database: Database, first: str
 ) -> None:
-    """Of two requests, the later one may use the token first; the earlier one then finds it used."""
+    """A request that started later may use the token first, so the earlier request finds it used."""
     await successor_of(client, first)
     await change(database, first, used_at=func.now() + timedelta(seconds=1))
     await refused(client, first)
@@ -153,7 +155,7 @@ async def test_sign_out_ends_the_grace(client: httpx.AsyncClient, first: str) ->
 
 @pytest.mark.commits
 async def test_sign_out_meets_a_refresh(client: httpx.AsyncClient, database: Database, first: str) -> None:
-    """The new token of a refresh that commits while the sign-out waits for it must be revoked too."""
+    """The sign-out must also revoke the new token of a refresh that it had to wait for."""
     second = await successor_of(client, first)
     held = select(RefreshToken.id).where(RefreshToken.token_digest == digest(second)).with_for_update()
     async with asyncio.TaskGroup() as group, database.transaction() as session:
@@ -167,7 +169,7 @@ async def test_sign_out_meets_a_refresh(client: httpx.AsyncClient, database: Dat
 
 
 async def waiting(database: Database, count: int) -> None:
-    """Return when so many sessions wait for a lock."""
+    """Wait until `count` sessions wait for a lock."""
     waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     async with asyncio.timeout(30), database.read() as session:
         while await session.scalar(text(waits)) != count:

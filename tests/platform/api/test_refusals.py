@@ -1,4 +1,4 @@
-"""What no type can hold is refused, and a refusal has a size that does not depend on the request."""
+"""Values that are not valid JSON are refused, and the size of the error document is limited."""
 
 import json
 import tracemalloc
@@ -8,7 +8,7 @@ import httpx2 as httpx
 import pytest
 from fastapi import FastAPI, Query
 
-from app.platform.json_errors import MAX_CHARACTERS, MAX_DEPTH, MAX_ERRORS, unwritable
+from app.platform.json_errors import MAX_CHARACTERS, MAX_DEPTH, MAX_ERRORS, not_json
 from tests.platform.support.everything import Everything
 from tests.support.client import PASSWORD, problem
 
@@ -46,7 +46,7 @@ async def test_refresh_token_with_a_lone_surrogate_is_refused(client: httpx.Asyn
 
 @pytest.mark.parametrize("field", ["username", "password"])
 async def test_form_with_a_lone_surrogate_is_refused(client: httpx.AsyncClient, field: str) -> None:
-    """A multipart form may name the codec of its fields, and Python has codecs that make surrogates of escapes."""
+    """A multipart form may name the codec of its fields, and some Python codecs decode escapes to surrogates."""
     fields = {"username": "ada@example.com", "password": PASSWORD, field: r"\ud800"}
     parts = "".join(
         f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()
@@ -60,7 +60,7 @@ async def test_form_with_a_lone_surrogate_is_refused(client: httpx.AsyncClient, 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 @pytest.mark.parametrize("field", ["number", "decimal", "anything", "whole"])
-async def test_numbers_that_json_does_not_know_are_refused(
+async def test_numbers_that_are_not_json_are_refused(
     client: httpx.AsyncClient, received: list[Everything], field: str, number: str
 ) -> None:
     content = f'{{"{field}": {number}}}'
@@ -82,12 +82,12 @@ async def test_body_that_is_nested_too_deeply_is_refused(client: httpx.AsyncClie
     assert answer.status_code == 200
 
 
-async def test_looking_for_a_surrogate_takes_memory_for_items_only() -> None:
+async def test_search_for_surrogates_does_not_store_full_locations() -> None:
     body: object = [0] * 100_000
     for _ in range(MAX_DEPTH):
         body = [body]
     tracemalloc.start()
-    assert [error.get("loc") for error in unwritable({"last": SURROGATE, "deep": body})] == [("last",)]
+    assert [error.get("loc") for error in not_json({"last": SURROGATE, "deep": body})] == [("last",)]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 100_000 * 400

@@ -1,4 +1,4 @@
-"""The migration branches: each is independent, and several instances may migrate at once."""
+"""The migration branches are independent, and several instances may migrate at once."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ Alembic = Callable[..., Awaitable[None]]
 
 @pytest.fixture
 def alembic(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> Alembic:
-    """Runs Alembic's commands on the test's database, in a thread: migrations bring their own event loop."""
+    """Run Alembic's commands on the test's database, in a thread: migrations start an event loop of their own."""
     monkeypatch.setenv("DATABASE_URL", migrated_url)
 
     async def run(name: str, *arguments: str) -> None:
@@ -74,7 +74,7 @@ async def test_instances_that_start_at_once_do_not_race(empty_url: str) -> None:
 
 
 def test_source_tree_has_its_own_migrations() -> None:
-    """Never the copy that an editable install puts into site-packages, and forgets."""
+    """An editable install copies the migrations into site-packages, where they become outdated."""
     assert migrations.config().config_file_name == str(Path(__file__).parents[3] / "alembic.ini")
 
 

@@ -1,4 +1,4 @@
-"""`DB_ECHO`: each statement is one line of the log, whatever the level of the log is."""
+"""`DB_ECHO` logs each statement in one line, at every log level."""
 
 import asyncio
 import json
@@ -69,7 +69,7 @@ async def test_statements_are_text_once(database: Database, capfd: pytest.Captur
 
 
 @pytest.mark.parametrize("database", [(True, False)], indirect=True)
-async def test_nothing_is_said_unasked(database: Database, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_without_echo_nothing_is_logged(database: Database, capfd: pytest.CaptureFixture[str]) -> None:
     await work(database)
     assert capfd.readouterr() == ("", "")
 

@@ -1,4 +1,4 @@
-"""What SQLSTATEs become."""
+"""The translation of database errors by their SQLSTATE."""
 
 import pytest
 from sqlalchemy import text
@@ -37,11 +37,11 @@ async def test_sqlstate(database: Database, sqlstate: str, kind: type[AppError] 
     assert type(translated) is (kind or type(None))
 
 
-def test_mistake_in_using_sqlalchemy_is_a_bug() -> None:
+def test_wrong_use_of_sqlalchemy_is_a_bug() -> None:
     assert translate(InvalidRequestError("x")) is None
 
 
-async def test_constraint_is_known_by_name(database: Database) -> None:
+async def test_violated_constraint_is_found_by_name(database: Database) -> None:
     insert = text(
         "INSERT INTO users (id, email, password_hash, is_active, is_admin) "
         "VALUES (gen_random_uuid(), 'a', 'x', true, false)"
@@ -61,7 +61,7 @@ async def test_violation_without_a_constraint_has_no_name(database: Database) ->
     assert not violates(raised.value, "uq_users_email")
 
 
-async def test_exception_never_carries_values(database: Database) -> None:
+async def test_exception_never_contains_values(database: Database) -> None:
     with pytest.raises(IntegrityError) as raised:
         async with database.transaction() as session:
             await session.execute(text("INSERT INTO users (id, email) VALUES (gen_random_uuid(), :e)"), {"e": "x@y.z"})

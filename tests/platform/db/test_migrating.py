@@ -1,4 +1,4 @@
-"""`python -m app migrate`, and the other commands, on databases that they cannot use as they are."""
+"""`python -m app migrate` and the other commands on databases that they cannot use."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, migrated_url: 
 
 @pytest.fixture
 async def looking(migrated_url: str) -> AsyncIterator[Database]:
-    # longer than a process takes that it waits for in a transaction
+    # longer than any process takes that a test waits for inside a transaction
     database = Database(settings_for(migrated_url, idle_in_transaction_timeout=600.0))
     await database.init()
     yield database
@@ -43,7 +43,7 @@ async def looking(migrated_url: str) -> AsyncIterator[Database]:
 
 
 def failure(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *command: str) -> str:
-    """The line a command ends with; it says nothing else."""
+    """Return the error line of a command, which prints nothing else."""
     capfd.readouterr()
     monkeypatch.setattr(sys, "argv", ["app", *command])
     with pytest.raises(SystemExit) as exited:
@@ -57,12 +57,12 @@ def failure(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], 
 
 
 def newer(branch: str) -> str:
-    """What a newer release, with one more migration in a branch, leaves behind."""
+    """Return SQL that makes the schema look as if a newer release had migrated this branch."""
     return f"UPDATE alembic_version SET version_num = 'newer_{branch}' WHERE version_num = '{heads()[branch]}'"
 
 
 def unknown(printed: str) -> object:
-    """The revisions that the one event of a newer schema names."""
+    """Return the unknown revisions that the only event about a newer schema names."""
     (event,) = [json.loads(line) for line in printed.splitlines() if "schema_is_newer" in line]
     return event["unknown"]
 
@@ -145,7 +145,7 @@ async def test_locked_table_is_one_line(
 
 
 async def test_bug_in_a_migration_keeps_its_traceback(tmp_path: Path, migrated_url: str) -> None:
-    # so that the migration makes tables that are there
+    # makes the migration create tables that exist already
     await execute(migrated_url, f"DELETE FROM alembic_version WHERE version_num = '{heads()['platform']}'")
     status, _, errors = await asyncio.to_thread(run_command, tmp_path, migrated_url, "migrate")
     assert status == 1
@@ -189,7 +189,7 @@ async def test_schema_of_another_service_is_refused(
     looking: Database,
     known: bool,
 ) -> None:
-    """Also when both were made from the same template, so that some revisions are the same."""
+    """Two services made from the same template have some revisions in common."""
     shared = f"WHERE version_num <> '{heads()['platform']}'" if known else ""
     renamed = f"UPDATE alembic_version SET version_num = left(md5(version_num), 12) {shared}"
     await execute(migrated_url, "DROP TABLE users CASCADE", renamed)

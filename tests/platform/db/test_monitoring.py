@@ -1,4 +1,4 @@
-"""Slow statements are seen."""
+"""Slow statements are logged."""
 
 import structlog
 from sqlalchemy import text

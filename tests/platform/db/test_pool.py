@@ -1,18 +1,12 @@
-"""The pool: its numbers, and connections that die."""
-
-import asyncio
+"""The numbers of the pool, by profile and setting."""
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from app.platform.db import pool
-from app.platform.db.errors import translate
 from app.platform.db.session import Database
-from app.platform.errors import DatabaseUnavailable
 from app.platform.settings import PoolProfile
-from tests.support.databases import execute, settings_for
+from tests.support.databases import settings_for
 
 URL = "postgresql://x/y"
 
@@ -58,35 +52,4 @@ async def test_external_pooler_means_no_pool_here() -> None:
     database = Database(settings)
     await database.init()
     assert isinstance(database.engine.sync_engine.pool, NullPool)
-    await database.close()
-
-
-async def kill_others(url: str) -> None:
-    await execute(
-        url,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND pid <> pg_backend_pid()",
-    )
-
-
-async def test_idle_connection_that_died_is_replaced_unnoticed(migrated_url: str) -> None:
-    database = Database(settings_for(migrated_url, pool_size=2, pool_ping_idle=0.0))
-    await database.init()
-    await asyncio.gather(database.ping(), database.ping())
-    await kill_others(migrated_url)
-    await database.ping()
-    async with database.transaction() as session:
-        await session.execute(text("SELECT 1"))
-    await database.close()
-
-
-async def test_without_ping_a_dead_connection_costs_one_failure(migrated_url: str) -> None:
-    database = Database(settings_for(migrated_url, pool_pre_ping=False))
-    await database.init()
-    await database.ping()
-    await kill_others(migrated_url)
-    with pytest.raises(DBAPIError) as failed:
-        await database.ping()
-    assert isinstance(translate(failed.value), DatabaseUnavailable)
-    await database.ping()
     await database.close()

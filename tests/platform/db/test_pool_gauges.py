@@ -1,4 +1,4 @@
-"""`db_pool_connections`, whatever becomes of connections and engines."""
+"""The gauge `db_pool_connections` while connections and engines open, fail and close."""
 
 import asyncio
 import gc
@@ -21,18 +21,18 @@ from tests.support.databases import execute, settings_for
 
 
 def shown() -> dict[str, float]:
-    families = text_string_to_metric_families(metrics.render().decode())
-    (family,) = [each for each in families if each.name == "db_pool_connections"]
-    return {each.labels["state"]: each.value for each in family.samples}
+    found = text_string_to_metric_families(metrics.render().decode())
+    (metric,) = [each for each in found if each.name == "db_pool_connections"]
+    return {each.labels["state"]: each.value for each in metric.samples}
 
 
 class Pool:
-    """A database whose connections are looked at; other engines of the process may have some, too."""
+    """Databases whose connections are counted, without those of other engines of the process."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._stack = AsyncExitStack()
-        # of engines that earlier tests have left
+        # remove the engines of earlier tests
         gc.collect()
         self._others = shown()
 
@@ -46,14 +46,14 @@ class Pool:
         await self._stack.aclose()
 
     def numbers(self) -> tuple[float, ...]:
-        """How many are idle, checked out, and beyond the pool's size."""
+        """Return how many connections are idle, checked out, and beyond the pool's size."""
         now = shown()
         return tuple(now[state] - self._others.get(state, 0) for state in ("idle", "checked_out", "overflow"))
 
 
 @pytest.fixture
 async def pool(migrated_url: str) -> AsyncIterator[Pool]:
-    # so that there is something to see in any case
+    # makes the gauge exist in every test
     first = Database(settings_for(migrated_url))
     await first.init()
     pool = Pool(migrated_url)
@@ -93,7 +93,7 @@ async def test_closed_engine_has_no_connections(pool: Pool) -> None:
         await database.ping()
         await database.close()
         assert pool.numbers() == (0, 0, 0)
-    # what was in use as the engine was closed came back to a pool that nobody looks at
+    # the connection in use was returned to the disposed pool, which is not counted
     assert pool.numbers() == (0, 0, 0)
     await driver.close()
     del connection
@@ -101,7 +101,7 @@ async def test_closed_engine_has_no_connections(pool: Pool) -> None:
     assert kept() is None
 
 
-async def test_forgotten_engine_has_no_connections(pool: Pool) -> None:
+async def test_reset_engine_has_no_connections(pool: Pool) -> None:
     database = await pool.database()
     async with database.engine.connect() as used:
         async with database.engine.connect() as idle:
@@ -114,7 +114,7 @@ async def test_forgotten_engine_has_no_connections(pool: Pool) -> None:
         await driver.close()
 
 
-async def test_engine_that_was_disposed_of_counts_anew(pool: Pool) -> None:
+async def test_disposed_engine_counts_from_zero(pool: Pool) -> None:
     database = await pool.database()
     await database.ping()
     await database.engine.dispose()
@@ -187,7 +187,7 @@ async def test_without_a_pool_nothing_is_counted(pool: Pool) -> None:
 
 
 async def driver_connection(connection: AsyncConnection) -> Any:
-    """Of a connection that its pool will not close: to be closed by the test."""
+    """Return the driver's connection, for the test to close because its pool will not."""
     return (await connection.get_raw_connection()).driver_connection
 
 

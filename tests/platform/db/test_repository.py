@@ -1,4 +1,4 @@
-"""The base of the repositories, on the table of users."""
+"""The base class of the repositories, on the table of users."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -14,7 +14,7 @@ from app.platform.context import Actor, actor
 from app.platform.db.pagination import Cursor, PageRequest
 from app.platform.db.repository import AsyncRepository
 from app.platform.db.session import Database
-from tests.platform.support.families import ScratchParent, create_tables, parent
+from tests.platform.support.scratch import ScratchParent, create_tables, parent
 from tests.support.sql import recorded_statements
 
 
@@ -45,7 +45,7 @@ async def users(session: AsyncSession) -> Users:
 async def parents(database: Database, session: AsyncSession) -> Parents:
     await create_tables(database)
     await Parents(session).add_all(parent(name) for name in ("ada", "bob", "cyd"))
-    # so that what is found comes from the server
+    # makes the session load the rows from the server
     session.expunge_all()
     return Parents(session)
 
@@ -120,7 +120,7 @@ async def test_count_and_exists(users: Users) -> None:
     assert not await users.exists(User.email == "eve")
 
 
-async def test_constraint_speaks_up_where_it_is_violated(users: Users, session: AsyncSession) -> None:
+async def test_violated_constraint_raises_in_the_call_that_violates_it(users: Users, session: AsyncSession) -> None:
     await users.add(user("ada"))
     with pytest.raises(IntegrityError):
         async with session.begin_nested():
@@ -175,7 +175,7 @@ async def test_many_rows_and_their_children_are_two_statements(parents: Parents,
     assert [len(row.children) for row in page.items] == [2, 2]
 
 
-async def test_forgotten_loader_option_raises_instead_of_asking_row_by_row(parents: Parents) -> None:
+async def test_missing_loader_option_raises_instead_of_a_query_per_row(parents: Parents) -> None:
     for row in await parents.list():
         with pytest.raises(InvalidRequestError, match="lazy='raise'"):
             _ = row.children

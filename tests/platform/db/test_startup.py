@@ -1,4 +1,4 @@
-"""A process that cannot work does not start, and says why."""
+"""A process that cannot use its database does not start, and says why."""
 
 import pytest
 from sqlalchemy import make_url, text
@@ -55,7 +55,7 @@ async def test_schema_that_lacks_one_branch(migrated_url: str) -> None:
     assert f" {platform} not applied" in await refusal(migrated_url)
 
 
-async def test_no_right_to_look(migrated_url: str) -> None:
+async def test_unreadable_revisions(migrated_url: str) -> None:
     await execute(migrated_url, "ALTER TABLE alembic_version RENAME COLUMN version_num TO other")
     assert "not applied" in await refusal(migrated_url)
 
@@ -70,7 +70,7 @@ async def test_schema_of_a_newer_release_is_no_obstacle(migrated_url: str) -> No
 
 
 @pytest.mark.commits
-async def test_what_was_opened_is_closed_when_a_later_step_fails(
+async def test_open_resources_are_closed_when_opening_fails(
     settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[object] = []

@@ -1,4 +1,4 @@
-"""Who the client is, and who counts as one client."""
+"""The client's address, and the addresses that count as one client."""
 
 import pytest
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -18,7 +18,7 @@ def test_client_is_an_ipv4_address_or_a_64_of_ipv6() -> None:
     assert len({key("192.0.2.1"), key("192.0.2.2"), key("2001:db8::1"), key("2001:db8:0:1::1")}) == 4
 
 
-def test_what_is_no_address_counts_as_one_client() -> None:
+def test_invalid_addresses_count_as_one_client() -> None:
     hosts = ["unknown", "", "<script>", "x" * 10_000, "192.0.2.1:", "192.0.2.256", "1" * 64, "%eth0", "::1%" + "x" * 99]
     assert {client_of({"client": (host, 1)}) for host in hosts} == {(None, "unknown")}
     assert client_of({"client": None}) == client_of({}) == (None, "unknown")
@@ -47,7 +47,7 @@ def test_what_is_no_address_counts_as_one_client() -> None:
         (None, ["192.0.2.1"], None),
     ],
 )
-async def test_nearest_entry_that_is_no_proxy_is_the_client(
+async def test_last_entry_that_is_not_a_proxy_is_the_client(
     peer: str | None, headers: list[str], client: str | None
 ) -> None:
     found = []
@@ -61,6 +61,6 @@ async def test_nearest_entry_that_is_no_proxy_is_the_client(
         "client": (peer, 1) if peer else None,
         "headers": [(b"x-forwarded-for", header.encode()) for header in headers],
     }
-    trusted = proxies.in_both_spellings(proxies.checked("10.0.0.0/8"))
+    trusted = proxies.with_mapped_addresses(proxies.check_entries("10.0.0.0/8"))
     await ProxyHeadersMiddleware(app, trusted)(scope, None, None)  # type: ignore[arg-type] # nothing is sent
     assert found == [client]

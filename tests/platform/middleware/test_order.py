@@ -1,4 +1,4 @@
-"""The order of the middleware, as it shows from outside."""
+"""The order of the middleware, and its effect on responses and logs."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ ORIGIN = {"Origin": "https://shop.example"}
 AROUND = {"x-request-id", "x-response-time", "access-control-allow-origin", "x-content-type-options"}
 
 
-# Owners and their proxies rely on it, also where a request does not show which one of two came first.
+# Services and their proxies rely on this order, also where the tests below do not depend on it.
 STACK = (
     "StartupMessageMiddleware",
     "CORSMiddleware",
@@ -45,7 +45,7 @@ def app(settings: Settings) -> FastAPI:
     return app
 
 
-def test_order_is_this_one(settings: Settings) -> None:
+def test_order_is_unchanged(settings: Settings) -> None:
     names = [str(getattr(each.cls, "__name__", each.cls)) for each in build_stack(settings)]
     assert tuple(names[: len(STACK)]) == STACK
 
@@ -67,7 +67,7 @@ async def test_refused_request_has_everything_around_it_and_is_logged_with_its_u
     assert event["user_id"] == me["id"]
 
 
-async def test_too_large_body_is_refused_before_anybody_is_asked_who_they_are(client: httpx.AsyncClient) -> None:
+async def test_too_large_body_is_refused_before_authentication(client: httpx.AsyncClient) -> None:
     headers = await sign_up(client) | ORIGIN
     with structlog.testing.capture_logs(processors=[add_context]) as logs:
         answer = await client.post("/api/v1/users", content=b"x" * 2000, headers=headers)
@@ -84,7 +84,7 @@ async def test_bug_has_everything_around_it(client: httpx.AsyncClient) -> None:
     assert set(answer.headers) >= AROUND
 
 
-async def test_preflight_goes_no_further_than_cors(client: httpx.AsyncClient) -> None:
+async def test_preflight_is_answered_by_the_cors_middleware(client: httpx.AsyncClient) -> None:
     preflight = ORIGIN | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "idempotency-key"}
     for _ in range(6):
         answer = await client.options("/api/v1/users", headers=preflight)

@@ -1,4 +1,4 @@
-"""What each middleware does by itself."""
+"""Each middleware by itself."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -34,7 +34,7 @@ async def test_every_request_has_an_id_of_its_own(client: httpx.AsyncClient) -> 
     assert len({(await client.get("/livez")).headers["x-request-id"] for _ in range(3)}) == 3
 
 
-async def test_access_log_has_what_is_needed_and_no_more(client: httpx.AsyncClient) -> None:
+async def test_access_log_has_neither_query_string_nor_headers(client: httpx.AsyncClient) -> None:
     headers = await sign_up(client)
     with structlog.testing.capture_logs() as logs:
         await client.get("/api/v1/users/me", params={"colour": "green"}, headers=headers)

@@ -1,4 +1,4 @@
-"""The running service: how it starts, stops, and lives through the loss of its database."""
+"""The running service: how it starts, stops, and survives the loss of its database."""
 
 import asyncio
 import json
@@ -63,7 +63,7 @@ def test_service_survives_the_loss_of_its_database(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with ExitStack() as stack:
-        # not below tmp_path, which only its owner may enter: root's PostgreSQL may run as somebody else
+        # not below tmp_path, which only its owner may enter: as root, PostgreSQL runs as another user
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dev-lost-"))) / "data"
         data.parent.chmod(0o755)
         running = stack.enter_context(ExitStack())
@@ -113,7 +113,7 @@ def test_connections_lost_under_load_are_503s_and_nothing_else(tmp_path: Path, m
             for each in loads:
                 each.result()
         assert set(codes) == {200, 503}
-        # the last cut may not have been noticed yet
+        # the service may not have noticed the last lost connection yet
         server.wait_until_ready()
         assert server.client.get(ME, headers=headers).status_code == 200
 
@@ -139,7 +139,7 @@ def test_failed_start_is_one_clear_line(tmp_path: Path, empty_url: str) -> None:
     assert "Traceback" not in output
 
 
-def test_port_in_the_way_is_one_clear_line(tmp_path: Path, migrated_url: str) -> None:
+def test_port_in_use_is_one_clear_line(tmp_path: Path, migrated_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with serving(tmp_path, migrated_url, HTTP_PORT=port) as server:

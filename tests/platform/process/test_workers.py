@@ -1,4 +1,4 @@
-"""Several worker processes: their metrics are one, whichever of them is asked, and whatever becomes of the others."""
+"""Several worker processes: each shows the metrics of all, also after one of them was killed."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ from tests.support.server import PATIENCE, Server, environment, serving
 
 ME = "/api/v1/users/me"
 WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
-# two connections a worker, which wait as long as the test likes
+# two connections for each worker, with timeouts longer than the test
 WORKERS = {
     "HTTP_WORKERS": "2",
     "HTTP_RATE_LIMIT": "100000/minute",
@@ -32,8 +32,8 @@ WORKERS = {
     "DB_LOCK_TIMEOUT": "600",
     "DB_STATEMENT_TIMEOUT": "600",
 }
-# another connection, so maybe another worker
-ANEW = {"Connection": "close"}
+# makes the next request use a new connection, so maybe another worker
+NEW_CONNECTION = {"Connection": "close"}
 CREATED = "http_request_duration_seconds_count POST /api/v1/users 201"
 Numbers = tuple[float, float, float]
 
@@ -41,15 +41,15 @@ Numbers = tuple[float, float, float]
 def until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        assert time.monotonic() < deadline, f"timeout: {what}"
         time.sleep(0.05)
 
 
 def scrape(server: Server) -> dict[str, float]:
-    """What any of the workers answers on a connection of its own."""
-    answer = server.client.get("/metrics", headers=ANEW)
+    """Return the metrics that one of the workers shows."""
+    answer = server.client.get("/metrics", headers=NEW_CONNECTION)
     assert answer.status_code == 200, answer.text
-    samples = [each for family in text_string_to_metric_families(answer.text) for each in family.samples]
+    samples = [each for metric in text_string_to_metric_families(answer.text) for each in metric.samples]
     return {f"{each.name} {' '.join(each.labels.values())}": each.value for each in samples}
 
 
@@ -60,8 +60,8 @@ def pool(server: Server) -> Numbers:
     return idle, checked_out, overflow
 
 
-def all_say(server: Server, numbers: Numbers) -> bool:
-    """Whether many answers in a row, so of all workers, are these numbers."""
+def all_show(server: Server, numbers: Numbers) -> bool:
+    """Return whether 20 answers in a row, so those of all workers, have these numbers."""
     return all(pool(server) == numbers for _ in range(20))
 
 
@@ -77,26 +77,26 @@ def private_directories(where: Path) -> list[Path]:
 
 
 def processes(directory: Path) -> set[int]:
-    """The workers whose gauges count."""
+    """Return the process ids of the workers with live gauges."""
     return {int(file.stem.rpartition("_")[2]) for file in directory.glob("gauge_live*")}
 
 
 async def occupy(server: Server, database: Database, threads: ThreadPoolExecutor, headers: dict[str, str]) -> None:
-    """Send requests that wait for the row of their user, until no worker has a connection left."""
+    """Send requests that wait for a locked row, until no worker has a free connection."""
 
     def change() -> None:
-        # those of a worker that dies end with it
+        # the requests of a killed worker fail
         with suppress(httpx.TransportError):
-            server.client.patch(ME, json={"full_name": "Ada"}, headers=headers | ANEW)
+            server.client.patch(ME, json={"full_name": "Ada"}, headers=headers | NEW_CONNECTION)
 
     for _ in range(64):
         threads.submit(change)
-        # in a transaction of its own each time: one keeps the list of processes that it saw first
+        # read in a new transaction each time, because pg_stat_activity does not change within a transaction
         async with database.read() as session:
             await session.execute(text("SELECT pg_sleep(0.1)"))
             if await session.scalar(WAITING) == 4:
                 return
-    pytest.fail("both workers have connections left")
+    pytest.fail("a worker has a free connection")
 
 
 @pytest.mark.commits
@@ -110,22 +110,22 @@ async def test_pools_of_all_workers_are_shown_by_each(tmp_path: Path, migrated_u
         async with database.transaction() as session:
             await session.execute(text("SELECT * FROM users FOR UPDATE"))
             await occupy(server, database, threads, headers)
-            assert all_say(server, (0, 4, 0))
+            assert all_show(server, (0, 4, 0))
 
             killed, living = processes(directory)
             os.kill(killed, signal.SIGKILL)
-            # its successor has one of its own since it looked at the schema
-            until(lambda: all_say(server, (1, 2, 0)), "its connections are gone, and there is another worker")
+            # the new worker has one idle connection, because it has verified the schema
+            until(lambda: all_show(server, (1, 2, 0)), "the killed worker's connections are gone, and a new one runs")
             assert killed not in processes(directory)
             assert living in processes(directory)
             assert len(processes(directory)) == 2
-        until(lambda: all_say(server, (3, 0, 0)), "the requests are done")
+        until(lambda: all_show(server, (3, 0, 0)), "the requests are done")
         assert scrape(server)[CREATED] == created == 1
         assert server.stop()[0] == 0
     assert private_directories(tmp_path) == []
 
 
-def test_given_directory_is_begun_anew(tmp_path: Path, migrated_url: str) -> None:
+def test_given_directory_is_emptied(tmp_path: Path, migrated_url: str) -> None:
     (tmp_path / "counter_1.db").write_text("of an earlier run")
     with serving(tmp_path, migrated_url, PROMETHEUS_MULTIPROC_DIR=str(tmp_path), **WORKERS) as server:
         server.wait_until_ready()

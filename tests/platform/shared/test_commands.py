@@ -1,4 +1,4 @@
-"""`python -m app …`."""
+"""The commands of `python -m app`."""
 
 import asyncio
 import json
@@ -93,13 +93,13 @@ def test_admin_is_granted(monkeypatch: pytest.MonkeyPatch, migrated_url: str) ->
     assert query(migrated_url, select(User.is_admin)) == [True]
 
 
-def test_admin_is_not_granted_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_user_is_not_granted_admin(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as exited:
         run(monkeypatch, "grant-admin", "nobody@example.com")
     assert exited.value.code == "python -m app: User not found."
 
 
-def test_prune_deletes_what_nobody_needs_any_more(
+def test_prune_deletes_expired_tokens_and_old_keys(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], migrated_url: str
 ) -> None:
     now = datetime.now(UTC)

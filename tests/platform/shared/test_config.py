@@ -1,4 +1,4 @@
-"""Settings: what is missing or malformed names itself, and never shows its value."""
+"""Settings: errors name the missing or malformed variable, and never show its value."""
 
 import os
 from pathlib import Path
@@ -65,9 +65,7 @@ def test_every_missing_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch
         ("ENVIRONMENT", "staging", "'development' or 'production'"),
     ],
 )
-def test_malformed_variable_names_itself(
-    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str
-) -> None:
+def test_malformed_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigError) as refused:
         load_settings()
@@ -156,7 +154,7 @@ def test_everyone_may_be_a_proxy_in_development_only(monkeypatch: pytest.MonkeyP
     assert load_settings().http.forwarded_allow_ips == value.strip()
 
 
-def test_refusal_of_proxies_stands_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_proxies_are_reported_with_other_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(FORWARDED, "*")
     monkeypatch.setenv("LOG_LEVEL", "LOUD")
     with pytest.raises(ConfigError) as refused:

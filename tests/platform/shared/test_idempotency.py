@@ -1,4 +1,4 @@
-"""A key has one effect, and the same answer for whoever repeats the request."""
+"""Requests with the same key take effect once, and get the same answer."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ async def answer(database: Database, claim: Claim | None, *, fail: bool = False)
     async with database.transaction() as session:
         if earlier := await claim_key(session, claim, Answer):
             return earlier
-        # so that another request comes in between
+        # gives another request time to start
         await asyncio.sleep(0.05)
         if fail:
             raise ZeroDivisionError
@@ -48,12 +48,12 @@ async def test_claimed_request_is_answered_as_the_first_time(database: Database)
 
 
 @pytest.mark.parametrize("other", [None, claim(BOB), claim(key="two")])
-async def test_other_requests_have_an_effect_of_their_own(database: Database, other: Claim | None) -> None:
+async def test_other_requests_take_effect_too(database: Database, other: Claim | None) -> None:
     assert await answer(database, claim()) != await answer(database, other)
 
 
 @pytest.mark.parametrize("other", [claim(text="bye"), claim(operation="leave")])
-async def test_key_is_not_good_for_another_request(database: Database, other: Claim) -> None:
+async def test_key_of_another_request_is_refused(database: Database, other: Claim) -> None:
     await answer(database, claim())
     with pytest.raises(IdempotencyKeyReused):
         await answer(database, other)
@@ -83,7 +83,7 @@ class Labelled(BaseModel):
 
 
 def test_order_of_a_set_does_not_make_another_request() -> None:
-    # numbers that meet in the table of a set keep the order in which they came
+    # numbers with the same hash slot keep their order of insertion
     one, other = (Labelled(labels=frozenset(way), parts={"a": [set(way)]}) for way in ([0, 8], [8, 0]))
     assert one.model_dump_json() != other.model_dump_json()
     assert Claim.of(ADA, "one", "label", one) == Claim.of(ADA, "one", "label", other)

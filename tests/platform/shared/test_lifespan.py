@@ -17,7 +17,7 @@ Sent = list[Mapping[str, Any]]
 
 
 async def live(settings: Settings, *, fail: bool) -> tuple[Sent, dict[str, Any]]:
-    """Start the application and stop it again; what it said, and its state."""
+    """Start and stop the application; return the messages it sent, and its state."""
     sent: Sent = []
     state: dict[str, Any] = {}
     asked = iter(["lifespan.startup", "lifespan.shutdown"])

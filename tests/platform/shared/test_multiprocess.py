@@ -1,4 +1,4 @@
-"""Processes that count in files: where, until when, and what they add up to."""
+"""Processes that keep their metrics in files: the directory, its clean-up, and the totals."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ input()
 
 @contextmanager
 def counting(directory: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that has counted, and lives until the end of the block."""
+    """Start a process with metrics in the directory; kill it at the end of the block."""
     with subprocess.Popen(
         [sys.executable, "-c", COUNT],
         env=environment("", PROMETHEUS_MULTIPROC_DIR=str(directory)),
@@ -45,8 +45,8 @@ def counting(directory: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def values(families: list[Metric]) -> dict[str, float]:
-    return {each.name + each.labels.get("le", ""): each.value for family in families for each in family.samples}
+def values(found: list[Metric]) -> dict[str, float]:
+    return {each.name + each.labels.get("le", ""): each.value for metric in found for each in metric.samples}
 
 
 def live_gauges(directory: Path) -> list[str]:
@@ -70,7 +70,7 @@ def test_given_directory_is_made_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert given.is_dir()
 
 
-def test_given_directory_loses_what_an_earlier_run_counted_and_nothing_else(tmp_path: Path) -> None:
+def test_only_metrics_of_an_earlier_run_are_removed(tmp_path: Path) -> None:
     kept = {"notes.db", "counter_all.db", "gauge_livesum_7.db.bak", "counters"}
     for name in ("counter_1.db", "histogram_22.db", "summary_3.db", "gauge_livesum_7.db", "gauge_all_7.db", *kept):
         (tmp_path / name).write_text("old")
@@ -105,7 +105,7 @@ def test_dead_processes_leave_their_counters_only(tmp_path: Path) -> None:
     assert live_gauges(tmp_path) == []
 
 
-def test_process_of_another_user_lives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_process_of_another_user_counts_as_alive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def refuse(_pid: int, _signal: int) -> None:
         raise PermissionError
 
@@ -115,7 +115,7 @@ def test_process_of_another_user_lives(monkeypatch: pytest.MonkeyPatch, tmp_path
         monkeypatch.undo()
 
 
-def test_files_that_cannot_be_read_yet_or_any_more_do_no_harm(tmp_path: Path) -> None:
+def test_empty_and_vanished_files_are_skipped(tmp_path: Path) -> None:
     with counting(tmp_path):
         (tmp_path / "counter_1.db").touch()
         (tmp_path / "counter_2.db").symlink_to(tmp_path / "gone")
@@ -123,7 +123,7 @@ def test_files_that_cannot_be_read_yet_or_any_more_do_no_harm(tmp_path: Path) ->
         assert values(multiprocess.collect(tmp_path))["things_total"] == 2
 
 
-def test_many_may_look_while_files_are_removed(tmp_path: Path) -> None:
+def test_many_may_collect_while_files_are_removed(tmp_path: Path) -> None:
     with counting(tmp_path) as process, ThreadPoolExecutor(4) as threads:
         process.kill()
         process.wait()
@@ -146,7 +146,7 @@ def test_own_numbers_are_added_to_those_of_others(tmp_path: Path) -> None:
         found = values(multiprocess.add(registry.collect(), multiprocess.collect(tmp_path)))
     assert (found["things_total"], found["open"]) == (14, 26)
     assert (found["seconds_bucket1.0"], found["seconds_bucket+Inf"], found["seconds_sum"]) == (2, 3, 6)
-    # what is no sum is known here
+    # gauges that cannot be added up keep this process's value
     assert (found["each"], found["own"]) == (30, 40)
     with counting(tmp_path):
         assert values(multiprocess.add([], multiprocess.collect(tmp_path)))["open"] == 3

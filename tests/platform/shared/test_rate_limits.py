@@ -1,4 +1,4 @@
-"""Counting, in memory and on a real Redis-protocol server."""
+"""Rate limits in memory, and on a real server with the Redis protocol."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -27,16 +27,16 @@ def unreachable_redis() -> str:
         return f"redis://127.0.0.1:{free.getsockname()[1]}/0"
 
 
-async def test_limit_is_reached_and_says_when_to_come_back(limiter: RateLimiter) -> None:
+async def test_refused_request_is_told_when_the_window_ends(limiter: RateLimiter) -> None:
     key = uuid4().hex
-    verdicts = [await limiter.hit(LIMIT, key) for _ in range(5)]
-    assert [verdict.remaining for verdict in verdicts] == [2, 1, 0, 0, 0]
-    assert [verdict.reset_after > 0 for verdict in verdicts] == [False, False, False, True, True]
-    assert verdicts[-1].reset_after <= 60
+    results = [await limiter.hit(LIMIT, key) for _ in range(5)]
+    assert [result.remaining for result in results] == [2, 1, 0, 0, 0]
+    assert [result.reset_after > 0 for result in results] == [False, False, False, True, True]
+    assert results[-1].reset_after <= 60
     assert (await limiter.hit(LIMIT, uuid4().hex)).remaining == 2
 
 
-async def test_sign_of_life(limiter: RateLimiter) -> None:
+async def test_ping(limiter: RateLimiter) -> None:
     await limiter.ping()
 
 
@@ -52,8 +52,8 @@ async def test_processes_share_their_counts_in_redis(redis_url: str) -> None:
 async def test_without_redis_each_process_counts_by_itself(unreachable_redis: str) -> None:
     limiter = RateLimiter(unreachable_redis)
     with structlog.testing.capture_logs() as logs:
-        verdicts = [await limiter.hit(LIMIT, "ada") for _ in range(4)]
-    assert [verdict.reset_after > 0 for verdict in verdicts] == [False, False, False, True]
+        results = [await limiter.hit(LIMIT, "ada") for _ in range(4)]
+    assert [result.reset_after > 0 for result in results] == [False, False, False, True]
     assert {log["event"] for log in logs} == {"rate_limit_fallback"}
     with pytest.raises(ConnectionError):
         await limiter.ping()
@@ -79,7 +79,7 @@ def test_memory_forgets_when_the_window_ends(monkeypatch: pytest.MonkeyPatch) ->
     assert len(vars(counters)["_counts"]) == 1
 
 
-def test_memory_is_bounded_and_a_flood_of_keys_sets_nobody_free() -> None:
+def test_memory_is_bounded_and_a_flood_of_keys_resets_no_busy_key() -> None:
     counters = MemoryCounters()
     assert [counters.increment("guesser", 60) for _ in range(21)][-1] == 21
     with structlog.testing.capture_logs() as logs:

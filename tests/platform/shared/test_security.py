@@ -1,4 +1,4 @@
-"""Password hashes and opaque tokens; what a token must be like is tested through the API."""
+"""Password hashes and opaque tokens; the API's tests cover valid and invalid access tokens."""
 
 import time
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ async def test_unknown_user_never_matches(hasher: PasswordHasher) -> None:
 def test_token_that_was_valid_expires(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     actor = Actor(uuid4(), is_admin=True)
     token = security.issue_access_token(actor, settings.auth)
-    # rights are asked of the database, not of the token
+    # the user's rights come from the database, not from the token
     assert security.read_access_token(token, settings.auth) == Actor(actor.user_id, is_admin=False)
     later = time.time() + settings.auth.access_token_ttl + 1
     monkeypatch.setattr("app.platform.security.time.time", lambda: later)

@@ -1,4 +1,4 @@
-"""A request model with every type that JSON can carry: the service's own models may have only text and numbers."""
+"""A request model with every type that a body can have: the service's own models may only have text and numbers."""
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from app.platform.schemas import RequestModel, Text
 
-# pydantic announces any text
+# pydantic's own JSON schema allows any text
 DECIMAL = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[+-]?[0-9]+(\.[0-9]+)?$"}]}
 
 
@@ -30,21 +30,21 @@ class Level(IntEnum):
 
 
 class Span(TypedDict):
-    """A part that is no model."""
+    """A TypedDict inside a model."""
 
     begins: datetime
     days: NotRequired[int]
 
 
 class Circle(RequestModel):
-    """One of two shapes."""
+    """A member of the union `Shape`."""
 
     shape: Literal["circle"]
     radius: float = Field(gt=0)
 
 
 class Box(RequestModel):
-    """The other one."""
+    """A member of the union `Shape`, which contains itself."""
 
     shape: Literal["box"]
     sides: tuple[int, int]
@@ -55,21 +55,21 @@ Shape = Annotated[Circle | Box, Field(discriminator="shape")]
 
 
 class Tree(RequestModel):
-    """A model that holds one that holds it."""
+    """A model that contains itself through `Branch`."""
 
     planted: date
     branches: list["Branch"] = Field(default=[])
 
 
 class Branch(RequestModel):
-    """The other half of it."""
+    """A model that contains itself through `Tree`."""
 
     tree: Tree | None = None
     leaves: set[int] = Field(default=set())
 
 
 class Validated(RequestModel):
-    """A model whose own validators see the values first, as Python objects."""
+    """A model whose own "before" validators return Python objects."""
 
     labels: frozenset[Text]
     clock: time
@@ -87,7 +87,7 @@ class Validated(RequestModel):
 
 
 class Converted(RequestModel):
-    """A model whose own validators and settings make more of the text than JSON Schema says."""
+    """A model whose own validators and settings accept values that its JSON Schema does not describe."""
 
     day: Annotated[date, BeforeValidator(date.fromisoformat)]
     amount: Annotated[Decimal, BeforeValidator(lambda text: Decimal(text.replace(",", ".")))]
@@ -95,7 +95,7 @@ class Converted(RequestModel):
 
 
 class Everything(RequestModel):
-    """A field of each type; all of them are optional, so that a test can send one at a time."""
+    """A field of each type; all are optional, so that a test can send a single field."""
 
     text: Text | None = None
     whole: int | None = None

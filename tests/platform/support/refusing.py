@@ -1,4 +1,4 @@
-"""A server that refuses every connection in PostgreSQL's protocol, or never answers."""
+"""A server that refuses every connection by PostgreSQL's protocol, or never answers."""
 
 import socket
 import struct
@@ -6,13 +6,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-# the major version in a client's question for encryption, which comes before its real request
+# the major version in a client's request for encryption, which precedes its start-up packet
 ENCRYPTION = 1234
 
 
 @contextmanager
 def refusing(sqlstate: str | None, message: str = "") -> Iterator[int]:
-    """The port on which each connection is refused with this error; without one, nothing is ever answered."""
+    """Yield the port of a server that refuses each connection with this error; without one, it never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_serve, args=(server, sqlstate, message))
         if sqlstate:
@@ -39,7 +39,7 @@ def _serve(server: socket.socket, sqlstate: str, message: str) -> None:
 
 
 def _request(client: socket.socket) -> int:
-    """Read a start-up packet; the major version of the protocol it asks for."""
+    """Read a start-up packet, and return the major version of the requested protocol."""
     length, version = struct.unpack("!ii", client.recv(8, socket.MSG_WAITALL))
     client.recv(length - 8, socket.MSG_WAITALL)
     return int(version) >> 16

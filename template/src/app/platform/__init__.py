@@ -1,1 +1,1 @@
-"""The template's part of the service: read it, hook into it, and leave it to updates (README.md beside this file)."""
+"""The template's part of the service. README.md in this folder says how to extend it without editing it."""

@@ -1,4 +1,4 @@
-"""Runs commands: `python -m app <command>`."""
+"""Run the commands of `python -m app <command>`."""
 
 import argparse
 import inspect
@@ -23,16 +23,16 @@ def _positional(parser: argparse.ArgumentParser, function: Callable[..., None]) 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A function that is called from the command line under its own name; its docstring is the help.
+    """A command with the name of its function; the function's docstring is the help text.
 
-    Without `add_arguments` each of its parameters is a positional argument, and gets text.
+    Without `add_arguments` each parameter of the function is a positional argument of type `str`.
     """
 
     function: Callable[..., None]
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
 
     def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-        """Make it one of the commands."""
+        """Add this command to the parser's commands."""
         name, text = self.function.__name__.replace("_", "-"), self.function.__doc__
         parser = commands.add_parser(name, help=text, description=text)
         parser.set_defaults(function=self.function)
@@ -43,7 +43,10 @@ class Command:
 
 
 def run(description: str | None, commands: Iterable[Command]) -> None:
-    """Run the command that is asked for; a problem that somebody can mend is one line, with exit status 1."""
+    """Run the command given on the command line.
+
+    An error that the user or operator can fix is printed in one line, with exit status 1; a bug keeps its traceback.
+    """
     parser = argparse.ArgumentParser(prog=PROGRAM, description=description)
     known = parser.add_subparsers(required=True)
     for each in commands:
@@ -55,6 +58,6 @@ def run(description: str | None, commands: Iterable[Command]) -> None:
     except (AppError, ConfigError, StartupError) as error:
         sys.exit(f"{PROGRAM}: {error}")
     except SQLAlchemyError as error:
-        if (reason := startup.temporary(error)) is None:
+        if (reason := startup.temporary_reason(error)) is None:
             raise
         sys.exit(f"{PROGRAM}: PostgreSQL cannot do this now: {reason}")

@@ -1,6 +1,6 @@
-"""Who is calling, and in which request: read by the logs and by the audit columns.
+"""The current caller and request id, which the logs and the audit columns need.
 
-Context variables, so that neither a service nor a repository has to hand them on.
+Context variables, so that services and repositories need not pass them on.
 """
 
 from contextvars import ContextVar
@@ -14,7 +14,7 @@ __all__ = ["Actor", "actor", "actor_id", "request_id"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """An authenticated caller. Rights are those of the account now; until a route asks for them there are none."""
+    """An authenticated caller. In a request `is_admin` is False unless the route depends on `CurrentActor`."""
 
     user_id: UUID
     is_admin: bool = False
@@ -24,6 +24,6 @@ actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
 
 
 def actor_id() -> UUID | None:
-    """The caller's user id, `None` when nobody is signed in (a job, a script, a registration)."""
+    """Return the caller's user id; `None` if no user is signed in (a job, a script, a registration)."""
     current = actor.get()
     return current.user_id if current else None

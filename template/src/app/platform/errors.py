@@ -1,16 +1,16 @@
-"""Failures that callers may expect, each with its HTTP status and a stable code. No web import."""
+"""Expected failures, each with its HTTP status and a stable code. This module imports no web framework."""
 
 from typing import ClassVar
 
 
 class AppError(Exception):
-    """Base of every expected failure; anything else is a bug and answered with 500.
+    """The base class of expected failures. Any other exception is a bug, and gets the answer 500.
 
     Attributes:
         status: HTTP status of the problem document.
         code: machine-readable name, stable across releases.
-        title: what went wrong in general; the message of an instance says what went wrong this time.
-        retry_after: seconds after which a repetition may succeed, if it may.
+        title: describes the kind of failure; the message of an instance describes the single case.
+        retry_after: seconds after which trying again may succeed; `None` if it will not.
     """
 
     status: ClassVar[int] = 500
@@ -24,11 +24,11 @@ class AppError(Exception):
 
 
 class StartupError(Exception):
-    """The process cannot start; the message is one line that says why."""
+    """The process cannot start; the message says why in one line."""
 
 
 class NotAuthenticated(AppError):
-    """There is no valid access token (or, at sign-in, no matching credentials)."""
+    """The request has no valid access token, or the sign-in has wrong credentials."""
 
     status = 401
     code = "not_authenticated"
@@ -36,7 +36,7 @@ class NotAuthenticated(AppError):
 
 
 class Forbidden(AppError):
-    """The caller is known, and may not do this."""
+    """The caller is authenticated, but not allowed to do this."""
 
     status = 403
     code = "forbidden"
@@ -44,7 +44,7 @@ class Forbidden(AppError):
 
 
 class RateLimited(AppError):
-    """The caller made too many requests."""
+    """The client made too many requests."""
 
     status = 429
     code = "rate_limited"
@@ -56,7 +56,7 @@ class RateLimited(AppError):
 
 
 class IntegrityConflict(AppError):
-    """A constraint of the database refuses the change."""
+    """The change violates a constraint of the database."""
 
     status = 409
     code = "integrity_conflict"
@@ -64,7 +64,7 @@ class IntegrityConflict(AppError):
 
 
 class WriteConflict(AppError):
-    """Concurrent changes got in each other's way: deadlock, serialization failure, lock timeout."""
+    """Concurrent changes conflict: deadlock, serialization failure, lock timeout."""
 
     status = 503
     code = "write_conflict"

@@ -1,8 +1,8 @@
-"""Idempotency keys: a repeated POST has one effect and gets the same answer.
+"""Idempotency keys: a repeated POST takes effect once, and gets the same answer again.
 
-The key is claimed in the transaction of the effect. A second request with it waits for the first one's commit or
-rollback in PostgreSQL itself, so there is no moment at which both could run. The table belongs to the template: its
-migrations are on the branch `platform`.
+A request claims its key in the transaction that makes the change. A second request with the same key waits in
+PostgreSQL until the first transaction commits or rolls back, so both can never run at once. The table belongs to the
+template: its migrations are on the branch `platform`.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ ResponseT = TypeVar("ResponseT", bound=BaseModel)
 
 
 class IdempotencyKeyReused(AppError):
-    """The key came before with another request."""
+    """An earlier, different request used the same key."""
 
     status = 422
     code = "idempotency_key_reused"
@@ -33,7 +33,7 @@ class IdempotencyKeyReused(AppError):
 
 
 class IdempotencyKey(Base):
-    """A key that was used, and the answer it got."""
+    """A used key, and the answer to its request."""
 
     __tablename__ = "idempotency_keys"
 
@@ -46,7 +46,7 @@ class IdempotencyKey(Base):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A key that a user gave to one request."""
+    """A user's idempotency key, and a digest of the request it is for."""
 
     user_id: UUID
     key: str
@@ -54,37 +54,37 @@ class Claim:
 
     @classmethod
     def of(cls, user_id: UUID, key: str, operation: str, body: BaseModel) -> "Claim":
-        """The claim of `key` for an operation with this body."""
-        request = operation.encode() + b"\n" + to_json(_ordered(body.model_dump(mode="json"), body.model_dump()))
+        """Return the claim of `key` for an operation with this body."""
+        request = operation.encode() + b"\n" + to_json(_sort_sets(body.model_dump(mode="json"), body.model_dump()))
         return cls(user_id, key, hashlib.sha256(request).hexdigest())
 
-    def row(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-        """The conditions that find the row of this key."""
+    def conditions(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+        """Return the conditions that select the row of this key."""
         return IdempotencyKey.user_id == self.user_id, IdempotencyKey.key == self.key
 
 
-def _ordered(written: Any, value: Any) -> Any:
-    """What was written of a value, with sets sorted: each process goes through them in its own way."""
-    match written, value:
+def _sort_sets(dumped: Any, value: Any) -> Any:
+    """Return the JSON dump of a value with its sets sorted: each process iterates over sets in another sequence."""
+    match dumped, value:
         case list(), set() | frozenset():
-            return sorted(written, key=to_json)
-        case dict(), dict() if len(written) == len(value):
-            parts = zip(written.items(), value.values(), strict=True)
-            return {key: _ordered(part, inside) for (key, part), inside in parts}
-        case list(), list() | tuple() if len(written) == len(value):
-            return [_ordered(*both) for both in zip(written, value, strict=True)]
+            return sorted(dumped, key=to_json)
+        case dict(), dict() if len(dumped) == len(value):
+            parts = zip(dumped.items(), value.values(), strict=True)
+            return {key: _sort_sets(part, inside) for (key, part), inside in parts}
+        case list(), list() | tuple() if len(dumped) == len(value):
+            return [_sort_sets(*both) for both in zip(dumped, value, strict=True)]
         case _:
-            return written
+            return dumped
 
 
 async def claim_key(session: AsyncSession, claim: Claim | None, answer: type[ResponseT]) -> ResponseT | None:
-    """Claim the key in the session's transaction; return the answer it got before, `None` when the work is to be done.
+    """Claim the key in the session's transaction, and return the answer to the earlier request with the same key.
 
-    A second request with the same key waits here until the first one's transaction has ended. Without a claim there is
-    nothing to wait for.
+    Return `None` when there is no earlier request or no claim: then the caller does the work. A second request with the
+    same key waits here until the first one's transaction has ended.
 
     Raises:
-        IdempotencyKeyReused: the key came before with another request.
+        IdempotencyKeyReused: an earlier, different request used the same key.
     """
     if claim is None:
         return None
@@ -96,21 +96,21 @@ async def claim_key(session: AsyncSession, claim: Claim | None, answer: type[Res
     )
     if claimed is not None:
         return None
-    earlier = (await session.scalars(select(IdempotencyKey).where(*claim.row()))).one()
+    earlier = (await session.scalars(select(IdempotencyKey).where(*claim.conditions()))).one()
     if earlier.request_digest != claim.request_digest:
         raise IdempotencyKeyReused
     return answer.model_validate(earlier.response)
 
 
 async def keep_answer(session: AsyncSession, claim: Claim | None, answer: BaseModel) -> None:
-    """Keep the answer beside the claimed key, for requests that repeat this one."""
+    """Store the answer with the claimed key, for later requests with the same key."""
     if claim is not None:
-        row = update(IdempotencyKey).where(*claim.row())
-        await session.execute(row.values(response=answer.model_dump(mode="json")))
+        query = update(IdempotencyKey).where(*claim.conditions())
+        await session.execute(query.values(response=answer.model_dump(mode="json")))
 
 
 async def forget(session: AsyncSession, before: datetime) -> int:
-    """Delete the keys that were claimed before that time, and return how many."""
+    """Delete the keys that were claimed before this time, and return their number."""
     result = await session.execute(
         delete(IdempotencyKey).where(IdempotencyKey.created_at < before).returning(IdempotencyKey.key)
     )

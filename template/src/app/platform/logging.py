@@ -1,6 +1,6 @@
-"""Structured logs: JSON lines in production, readable text in development, both on standard output.
+"""Structured logs on standard output: JSON lines in production, readable text in development.
 
-Our own events go from structlog straight to bytes; what libraries say through `logging` gets the same shape.
+structlog writes the service's own events directly. Log records of libraries, which use `logging`, get the same format.
 """
 
 import logging
@@ -20,7 +20,7 @@ _DETAIL = re.compile(r"\n\s*DETAIL:.*")
 
 
 def add_context(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Name the request and its user in every event that does not do so itself."""
+    """Add the request id and the user id to every event that does not have them."""
     if current := request_id.get():
         event.setdefault("request_id", current)
     if user := actor_id():
@@ -29,14 +29,14 @@ def add_context(_logger: WrappedLogger, _method: str, event: MutableMapping[str,
 
 
 def hide_rows(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take out of tracebacks what PostgreSQL tells of the row that violates a constraint: it is somebody's data."""
+    """Remove PostgreSQL's DETAIL lines from tracebacks: they show the row that violates a constraint."""
     if "exception" in event:
         event["exception"] = _DETAIL.sub("", event["exception"])
     return event
 
 
 def configure(settings: LogSettings, environment: Environment) -> None:
-    """Set up structlog and the root logger of this process; a second call replaces the first."""
+    """Configure structlog and the root logger of this process; a later call replaces the configuration."""
     json_lines = settings.json_lines
     if json_lines is None:
         json_lines = environment is Environment.PRODUCTION
@@ -65,13 +65,13 @@ def _configure_stdlib(level: int, shared: list[Processor], *, json_lines: bool) 
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # Our own middleware writes the access log; asgi-correlation-id would repeat a client's invalid request id.
+    # The service's own middleware writes the access log; asgi-correlation-id would log a client's invalid request id.
     for name in ("uvicorn.access", "asgi_correlation_id"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _renderers(dumps: Callable[..., str | bytes] | None) -> list[Processor]:
-    """Tracebacks as plain text: the rich and the dict renderers would print local variables, secrets among them."""
+    """Return processors that print tracebacks as plain text: other renderers print local variables with secrets."""
     if dumps:
         return [structlog.processors.format_exc_info, hide_rows, structlog.processors.JSONRenderer(dumps)]
     return [

@@ -1,4 +1,4 @@
-"""Every Prometheus instrument of the process, declared once."""
+"""The platform's Prometheus metrics, and their output."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 
 from app.platform import multiprocess
 
-# prometheus_client decides the same way, also when it is imported, where this process counts: in files, or in memory
+# Whether this process keeps its metrics in files or in memory; prometheus_client decides the same way at its import.
 IN_FILES = multiprocess.VARIABLE in os.environ
 
 HTTP_REQUEST_SECONDS = Histogram(
@@ -30,23 +30,23 @@ DB_SLOW_STATEMENTS = Counter("db_slow_statements_total", "SQL statements that to
 
 
 def render() -> bytes:
-    """The text exposition of all instruments, of all processes of the service or worker if there are several."""
+    """Return the metrics in Prometheus' text format, added up over all processes of the service or worker."""
     directory = os.environ.get(multiprocess.VARIABLE)
     if directory is None:
         return generate_latest(REGISTRY)
-    families = multiprocess.collect(Path(directory))
+    collected = multiprocess.collect(Path(directory))
     if not IN_FILES:
-        # one that starts others, and counts in memory
-        families = multiprocess.add(REGISTRY.collect(), families)
-    return generate_latest(_Families(families))
+        # this process starts the others, and keeps its own metrics in memory
+        collected = multiprocess.add(REGISTRY.collect(), collected)
+    return generate_latest(_Collected(collected))
 
 
-class _Families(CollectorRegistry):
-    """Samples that were collected already."""
+class _Collected(CollectorRegistry):
+    """A registry of metrics that were collected already."""
 
-    def __init__(self, families: list[Metric]) -> None:
+    def __init__(self, collected: list[Metric]) -> None:
         super().__init__()
-        self._families = families
+        self._collected = collected
 
     def collect(self) -> Iterator[Metric]:
-        return iter(self._families)
+        return iter(self._collected)

@@ -1,6 +1,6 @@
-"""Metrics of several processes: each counts in files of its own, all in one directory, and any of them can add them up.
+"""Metrics of several processes: each keeps them in files of its own in a shared directory, and any can add them up.
 
-prometheus_client looks at the variable as it is imported, so it has to be there before such a process starts.
+prometheus_client reads the environment variable at its import, so it must be set before these processes start.
 """
 
 import os
@@ -21,10 +21,10 @@ _FILE = re.compile(r"(counter|summary|histogram|gauge_[a-z]+)_\d+\.db")
 
 @contextmanager
 def shared_directory(given: str | None = None) -> Iterator[None]:
-    """Have the processes that are started from here on count in `given`, or else in a directory that is removed again.
+    """Let processes started inside the block keep their metrics in `given`, or else in a temporary directory.
 
     Raises:
-        StartupError: the directory cannot be written.
+        StartupError: the directory is not writable.
     """
     with ExitStack() as stack:
         try:
@@ -39,7 +39,7 @@ def shared_directory(given: str | None = None) -> Iterator[None]:
 
 
 def _empty(directory: Path) -> None:
-    """Make the directory, and remove what an earlier run left: counters start at 0 with the service."""
+    """Create the directory, and remove the files of earlier runs: counters start at 0 with the service."""
     directory.mkdir(parents=True, exist_ok=True)
     for file in directory.iterdir():
         if _FILE.fullmatch(file.name):
@@ -49,28 +49,31 @@ def _empty(directory: Path) -> None:
 
 
 def collect(directory: Path) -> list[Metric]:
-    """What the processes have counted, added up.
+    """Return the metrics of all processes, added up.
 
-    Live gauges of a process that died are forgotten. Its counters and histograms stay until the service starts anew:
-    a sum that shrinks would look like a restart to Prometheus.
+    Skip the live gauges of dead processes. Their counters and histograms stay until the service restarts, because a
+    shrinking sum would look like a restart to Prometheus.
     """
-    files = [str(file) for file in directory.glob("*.db") if _FILE.fullmatch(file.name) and _counts(file)]
+    files = [str(file) for file in directory.glob("*.db") if _FILE.fullmatch(file.name) and _is_readable(file)]
     return list(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
 
 
-def _counts(file: Path) -> bool:
-    """Whether the file is to be read; several processes may be asked at once, and each removes what is to go."""
-    if file.name.startswith("gauge_live") and not _lives(int(file.stem.rpartition("_")[2])):
+def _is_readable(file: Path) -> bool:
+    """Return whether to read the file; remove it if it holds live gauges of a dead process.
+
+    Several processes may collect at once, so another one may have removed the file already.
+    """
+    if file.name.startswith("gauge_live") and not _is_alive(int(file.stem.rpartition("_")[2])):
         file.unlink(missing_ok=True)
         return False
     try:
-        # empty for a moment, while its process begins it
+        # a new file is empty for a moment
         return file.stat().st_size > 0
     except FileNotFoundError:
         return False
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -81,18 +84,19 @@ def _lives(pid: int) -> bool:
 
 
 def add(own: Iterable[Metric], others: Iterable[Metric]) -> list[Metric]:
-    """The metrics of this process with those of others added to them.
+    """Return the metrics of this process, with those of other processes added to them.
 
-    A gauge that is no sum has the label `pid` in those of others. It is left out: this process knows what it shows.
+    Skip the others' samples with the label `pid`: these are gauges that cannot be added up, and this process has its
+    own value of them.
     """
-    families = {family.name: family for family in own}
+    metrics = {metric.name: metric for metric in own}
     for other in others:
-        family = families.setdefault(other.name, Metric(other.name, other.documentation, other.type))
-        samples = {(each.name, frozenset(each.labels.items())): each for each in family.samples}
+        metric = metrics.setdefault(other.name, Metric(other.name, other.documentation, other.type))
+        samples = {(each.name, frozenset(each.labels.items())): each for each in metric.samples}
         for each in other.samples:
             if "pid" not in each.labels:
                 key = (each.name, frozenset(each.labels.items()))
                 before = samples[key].value if key in samples else 0
                 samples[key] = each._replace(value=before + each.value)
-        family.samples = list(samples.values())
-    return list(families.values())
+        metric.samples = list(samples.values())
+    return list(metrics.values())

@@ -1,6 +1,6 @@
-"""The proxies whose X-Forwarded-For is believed: the entries of `HTTP_FORWARDED_ALLOW_IPS`.
+"""Trusted proxies: check the entries of `HTTP_FORWARDED_ALLOW_IPS`, whose X-Forwarded-For header uvicorn believes.
 
-uvicorn takes an entry that it cannot parse for the name of a host, and then trusts nobody by it, without a message.
+uvicorn takes an entry that it cannot parse for a host name, which silently matches no proxy.
 """
 
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_interface, ip_network
@@ -11,15 +11,15 @@ ANYONE_REFUSED = (
     "or networks of your proxies, such as 10.0.0.0/8 (everyone is allowed with ENVIRONMENT=development only)"
 )
 _IPV4_IN_IPV6 = IPv6Network("::ffff:0:0/96")
-# fc00::/7 is the widest private network; a wider one is the internet, or a large part of it
+# fc00::/7 is the widest private network; a wider network is a large part of the internet
 _WIDEST_PREFIX = 7
 
 
-def checked(value: str) -> str:
-    """Returns the comma-separated entries without spaces.
+def check_entries(value: str) -> str:
+    """Return the comma-separated entries without spaces.
 
     Raises:
-        ValueError: there is none, or one is neither an address nor a network.
+        ValueError: there is no entry, or an entry is neither an address nor a network.
     """
     entries = [entry.strip() for entry in value.split(",") if entry.strip()]
     if not entries:
@@ -27,12 +27,12 @@ def checked(value: str) -> str:
         raise ValueError(message)
     if entries != [ANYONE]:
         for number, entry in enumerate(entries, start=1):
-            _check(number, entry)
+            _check_entry(number, entry)
     return ",".join(entries)
 
 
 def trust_anyone(value: str) -> bool:
-    """Whether the checked entries together include every client, or a large part of the internet."""
+    """Return whether the checked entries together cover every client, or a large part of the internet."""
     if value == ANYONE:
         return True
     networks = [ip_network(entry) for entry in value.split(",")]
@@ -41,15 +41,15 @@ def trust_anyone(value: str) -> bool:
     return any(map(_is_wide, ipv4)) or any(map(_is_wide, ipv6))
 
 
-def in_both_spellings(value: str) -> list[str]:
-    """Returns the checked entries, and those of IPv4 as IPv6, too: dual-stack sockets write `::ffff:10.0.0.1`."""
+def with_mapped_addresses(value: str) -> list[str]:
+    """Return the checked entries, and each IPv4 entry also as IPv4-mapped IPv6, as dual-stack sockets show it."""
     entries = value.split(",")
     networks = [ip_network(entry) for entry in entries if entry != ANYONE]
     ipv4 = [network for network in networks if isinstance(network, IPv4Network)]
     return [*entries, *(f"::ffff:{network.network_address}/{96 + network.prefixlen}" for network in ipv4)]
 
 
-def _check(number: int, entry: str) -> None:
+def _check_entry(number: int, entry: str) -> None:
     try:
         network = ip_network(entry, strict=False)
     except ValueError:

@@ -1,7 +1,7 @@
 """Fixed-window counters for rate limits: in this process's memory, or in Redis for all processes.
 
-`limits` parses the limits and counts in Redis. Its own memory storage walks through all counters and starts a task at
-every request, so the memory side is the few lines below.
+The library `limits` parses the limits and counts in Redis. Its memory storage is not used, because at every request it
+iterates over all counters and starts a task.
 """
 
 import hashlib
@@ -20,13 +20,19 @@ from app.platform import metrics
 log = structlog.get_logger(__name__)
 
 MAX_KEYS = 100_000
-"""Of the counters in memory: about 20 MiB, and more clients than one process answers in a minute."""
+"""The most counters in memory: about 20 MiB, and more clients than one process can serve in a minute."""
 _MAX_KEY_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the limiter says of one request: `reset_after` is in whole seconds, 0 when the request may pass."""
+class RateLimitResult:
+    """The limiter's answer for one request.
+
+    Attributes:
+        limit: requests allowed in the window.
+        remaining: requests left in the window.
+        reset_after: whole seconds until the window ends; 0 when the request is allowed.
+    """
 
     limit: int
     remaining: int
@@ -34,14 +40,14 @@ class Verdict:
 
 
 class MemoryCounters:
-    """Counters that are forgotten when their window ends; never more than `MAX_KEYS`."""
+    """At most `MAX_KEYS` counters, each of which is removed after its window ends."""
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[int, float]] = {}
         self._next_sweep = 0.0
 
     def increment(self, key: str, window: int) -> int:
-        """Count one more hit and return how many there were in the running window of `window` seconds."""
+        """Count one hit, and return the number of hits in the current window of `window` seconds."""
         now = time.monotonic()
         if now >= self._next_sweep:
             self._sweep(now)
@@ -55,7 +61,7 @@ class MemoryCounters:
         return count + 1
 
     def seconds_left(self, key: str) -> float:
-        """Seconds until the window of `key` ends; 0 when there is none."""
+        """Return the seconds until the window of `key` ends; 0 when it has no window."""
         _, ends = self._counts.get(key, (0, 0.0))
         return max(0.0, ends - time.monotonic())
 
@@ -63,8 +69,8 @@ class MemoryCounters:
         self._counts = {k: v for k, v in self._counts.items() if v[1] > now}
 
     def _make_room(self, now: float) -> None:
-        # Forget the half with the fewest hits: keys at their limit stay refused, those of a flood of addresses have one
-        # hit each, and no new client is refused for want of room. Half, so that this is rare, and so is the warning.
+        # Remove the half with the fewest hits. Keys at their limit stay refused, while a flood of addresses has one hit
+        # each; so new clients are never refused for lack of room. Removing half keeps this, and its warning, rare.
         self._sweep(now)
         if len(self._counts) > MAX_KEYS // 2:
             median = sorted(count for count, _ in self._counts.values())[len(self._counts) // 2]
@@ -73,14 +79,14 @@ class MemoryCounters:
 
 
 class RateLimiter:
-    """Counts hits per key. When Redis does not answer, each process counts by itself until it does again."""
+    """Counts hits per key. While Redis does not answer, each process counts in its own memory."""
 
     def __init__(self, redis_url: str | None = None) -> None:
         self._memory = MemoryCounters()
         self._redis: RedisStorage | None = None
         self._connections: ConnectionPool | None = None
         if redis_url:
-            # a limiter must never hold a request up for longer than this
+            # the limiter must not delay a request for longer than this
             timeouts = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
             self._connections = ConnectionPool.from_url(redis_url, **timeouts)
             self._redis = RedisStorage(
@@ -90,8 +96,8 @@ class RateLimiter:
                 connection_pool=self._connections,  # type: ignore[arg-type] # documented, not annotated
             )
 
-    async def hit(self, limit: RateLimitItem, key: str) -> Verdict:
-        """Count one request of `key`; one round trip with Redis, a second one when the request is refused."""
+    async def hit(self, limit: RateLimitItem, key: str) -> RateLimitResult:
+        """Count one request of `key`. Redis needs one round trip, and a second one when the limit is exceeded."""
         if len(key) > _MAX_KEY_LENGTH:
             key = hashlib.sha256(key.encode()).hexdigest()
         counter = limit.key_for(key)
@@ -103,10 +109,10 @@ class RateLimiter:
             return self._count_here(limit, counter)
 
     async def ping(self) -> None:
-        """Ask Redis for a sign of life, if there is one.
+        """Ping Redis, if it is configured.
 
         Raises:
-            ConnectionError: it does not answer.
+            ConnectionError: Redis does not answer.
         """
         if self._redis and not await self._redis.check():
             message = "Redis does not answer"
@@ -117,17 +123,17 @@ class RateLimiter:
         if self._connections:
             await self._connections.aclose()
 
-    async def _count(self, limit: RateLimitItem, counter: str) -> Verdict:
+    async def _count(self, limit: RateLimitItem, counter: str) -> RateLimitResult:
         if self._redis is None:
             return self._count_here(limit, counter)
         count = await self._redis.incr(counter, limit.get_expiry())
         if count <= limit.amount:
-            return Verdict(limit.amount, limit.amount - count)
+            return RateLimitResult(limit.amount, limit.amount - count)
         ends = await self._redis.get_expiry(counter)
-        return Verdict(limit.amount, 0, max(1, math.ceil(ends - time.time())))
+        return RateLimitResult(limit.amount, 0, max(1, math.ceil(ends - time.time())))
 
-    def _count_here(self, limit: RateLimitItem, counter: str) -> Verdict:
+    def _count_here(self, limit: RateLimitItem, counter: str) -> RateLimitResult:
         count = self._memory.increment(counter, limit.get_expiry())
         if count <= limit.amount:
-            return Verdict(limit.amount, limit.amount - count)
-        return Verdict(limit.amount, 0, max(1, math.ceil(self._memory.seconds_left(counter))))
+            return RateLimitResult(limit.amount, limit.amount - count)
+        return RateLimitResult(limit.amount, 0, max(1, math.ceil(self._memory.seconds_left(counter))))

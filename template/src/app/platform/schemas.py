@@ -1,4 +1,4 @@
-"""What all request and response bodies have in common."""
+"""Base classes of all request and response bodies."""
 
 from typing import Annotated, Any
 
@@ -14,32 +14,31 @@ from pydantic import (
 from pydantic_core import CoreSchema
 
 from app.platform import strict_json
-from app.platform.json_errors import unwritable
+from app.platform.json_errors import not_json
 
-# PostgreSQL's text cannot hold NUL, and no control character belongs into a name
+# PostgreSQL's text type cannot store NUL, and names need no control characters
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
 
-
-# plain `int` in a RequestModel means the same; this name is for other models
-Integer = Annotated[int, BeforeValidator(strict_json.whole)]
+# for models that are not RequestModels; in a RequestModel plain `int` means the same
+Integer = Annotated[int, BeforeValidator(strict_json.to_integer)]
 
 
 class RequestModel(BaseModel):
     """A request body: it accepts what its OpenAPI schema describes, and refuses unknown fields.
 
-    Values of another JSON type are refused, not converted: "7" is no integer, 1 no boolean. Dates, UUIDs, decimals,
-    enums and sets are read from what JSON can write. A datetime needs an offset, unless it is a `NaiveDatetime`.
-    Models, TypedDicts and dataclasses inside of a body follow the same rules if they are RequestModels, too.
+    Values of another JSON type are refused, not converted: "7" is not an integer, 1 is not a boolean. Dates, UUIDs,
+    decimals, enums and sets are read from their JSON forms. A datetime needs an offset, unless its type is
+    `NaiveDatetime`. A model, TypedDict or dataclass inside a body follows these rules only if it is a RequestModel.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """The schema with the rules of `strict_json`; Python code that makes an instance gives Python objects."""
+        """Return the schema with the rules of `strict_json`. Python code makes instances from Python objects."""
         schema = handler(source)
         if cls.__pydantic_complete__:
-            # asked for by FastAPI, or by another model
+            # FastAPI or another model asks for the schema
             return strict_json.reading_json(schema, cls)
         strict_json.adapt(schema, cls, handler)
         return schema
@@ -50,13 +49,13 @@ class FormModel(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_unwritable(cls, fields: Any) -> Any:
-        if errors := unwritable(fields):
+    def _refuse_non_json(cls, fields: Any) -> Any:
+        if errors := not_json(fields):
             raise ValidationError.from_exception_data(cls.__name__, errors)
         return fields
 
 
 class ResponseModel(BaseModel):
-    """A response body, made from the attributes of a model."""
+    """A response body, made from the attributes of a model instance."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)

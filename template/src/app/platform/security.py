@@ -1,4 +1,4 @@
-"""Access tokens and password hashes. Nothing here knows about users, HTTP or the database."""
+"""Access tokens, refresh tokens and password hashes, independent of users, HTTP and the database."""
 
 import asyncio
 import hashlib
@@ -36,7 +36,7 @@ def issue_access_token(actor: Actor, settings: AuthSettings) -> str:
 
 
 def read_access_token(token: str, settings: AuthSettings) -> Actor | None:
-    """The actor a token speaks for; `None` when it is expired, tampered with, or not ours."""
+    """Return the actor of an access token; `None` when the token is expired or invalid."""
     try:
         actor, expires = _verify(token, settings.secret_key.get_secret_value(), settings.audience)
     except (jwt.InvalidTokenError, ValueError):
@@ -46,7 +46,7 @@ def read_access_token(token: str, settings: AuthSettings) -> Actor | None:
 
 @lru_cache(maxsize=4096)
 def _verify(token: str, secret: str, audience: str) -> tuple[Actor, float]:
-    """What a valid token says, and until when; remembered, because a client sends the same one many times."""
+    """Return a token's actor and time of expiry; cached, because clients send the same token many times."""
     claims = jwt.decode(
         token,
         secret,
@@ -54,31 +54,32 @@ def _verify(token: str, secret: str, audience: str) -> tuple[Actor, float]:
         audience=audience,
         options={"require": ["sub", "admin", "aud", "exp"]},
     )
-    # without the claim `admin`, which is for clients: rights may have been taken away since
+    # ignore the claim `admin`, which is for clients only: the user's rights may have changed since
     return Actor(user_id=UUID(claims["sub"])), float(claims["exp"])
 
 
 def new_opaque_token() -> str:
-    """The first refresh token of a sign-in: 256 random bits, URL-safe."""
+    """Return the first refresh token of a sign-in: 256 random bits, URL-safe."""
     return secrets.token_urlsafe(32)
 
 
 def successor_of(token: str, settings: AuthSettings) -> str:
-    """The refresh token that replaces this one: the same at each call.
+    """Return the refresh token that replaces this one.
 
-    So it can be given again without being stored. The label keeps its key apart from the one that signs access tokens.
+    Each call returns the same token, so it can be sent again without being stored. The label makes the key differ from
+    the key that signs access tokens.
     """
     key = hmac.digest(settings.secret_key.get_secret_value().encode(), b"successor of a refresh token", "sha256")
     return urlsafe_b64encode(hmac.digest(key, token.encode(), "sha256")).rstrip(b"=").decode()
 
 
 def digest(token: str) -> str:
-    """What is stored of an opaque token; a plain hash is enough for 256 bits that cannot be guessed."""
+    """Return the hash that is stored in place of an opaque token; 256 random bits need no slow or salted hash."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 class PasswordHasher:
-    """argon2id on a few threads of its own: one hash takes tens of milliseconds and much memory."""
+    """Hashes passwords with argon2id in a few threads: a hash takes tens of milliseconds and much memory."""
 
     def __init__(self, settings: AuthSettings) -> None:
         self._argon2 = Argon2(settings.argon2_time_cost, settings.argon2_memory_kib, parallelism=4)
@@ -86,12 +87,15 @@ class PasswordHasher:
         self._unknown_user = self._argon2.hash(secrets.token_urlsafe(16))
 
     async def hash(self, password: str) -> str:
-        """The encoded argon2id hash of a password."""
+        """Return the encoded argon2id hash of a password."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._argon2.hash, password)
 
     async def verify(self, password: str, encoded: str | None) -> bool:
-        """Whether the password matches; `None` takes as long, so that timing does not tell who has an account."""
+        """Return whether the password matches the hash.
+
+        Pass `None` for an unknown user: it takes as long, so the response time does not reveal which accounts exist.
+        """
         loop = asyncio.get_running_loop()
         matches = await loop.run_in_executor(self._threads, self._matches, password, encoded or self._unknown_user)
         return matches and encoded is not None
@@ -103,5 +107,5 @@ class PasswordHasher:
             return False
 
     def close(self) -> None:
-        """Stop the threads once they have finished what they are at."""
+        """Wait for running hashes, and stop the threads."""
         self._threads.shutdown(wait=True)

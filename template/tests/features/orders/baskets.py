@@ -1,4 +1,4 @@
-"""What the tests of the service order, and how they look at what was stored."""
+"""Orders for the tests of the service, and helpers to count the stored rows."""
 
 from collections.abc import AsyncIterator, Sequence
 from uuid import UUID, uuid4
@@ -19,23 +19,23 @@ BASKET = OrderCreate(lines=[TEA, CUP])
 
 
 async def register(services: Services) -> UUID:
-    """A new user's id."""
+    """Register a user, and return the user's id."""
     user = UserCreate(email=f"{uuid4().hex}@example.com", password=SecretStr("correct horse battery"))
     return (await services.users.create(user)).id
 
 
 async def batches(*sizes: int) -> AsyncIterator[Sequence[OrderCreate]]:
-    """So many baskets in each batch of an import."""
+    """Yield batches of an import, each with this number of baskets."""
     for size in sizes:
         yield [BASKET] * size
 
 
 async def rows(database: Database, model: type[Order | OrderLine | IdempotencyKey]) -> int:
-    """How many rows a table has."""
+    """Return the number of rows of a table."""
     async with database.read() as session:
         return (await session.scalars(select(func.count()).select_from(model))).one()
 
 
 def claim(owner: UUID, key: str = "one", body: OrderCreate = BASKET) -> Claim:
-    """The claim of a key for a basket."""
+    """Return the claim of a key for a basket."""
     return Claim.of(owner, key, "create_order", body)

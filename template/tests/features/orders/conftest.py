@@ -1,4 +1,4 @@
-"""The service of orders, and somebody who orders."""
+"""Fixtures: the service of orders, and a user who owns orders."""
 
 from uuid import UUID
 
@@ -11,11 +11,11 @@ from tests.features.orders.baskets import register
 
 @pytest.fixture
 def orders(services: Services) -> OrderService:
-    """The service on the test's database."""
+    """Return the service on the test's database."""
     return services.orders
 
 
 @pytest.fixture
 async def owner(services: Services) -> UUID:
-    """A user's id."""
+    """Return the id of a new user."""
     return await register(services)

@@ -1,4 +1,4 @@
-"""Imports and failures: all of it is stored or nothing, whatever is behind the service."""
+"""A failed import or order stores nothing, in both styles of data access."""
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from uuid import UUID
@@ -43,7 +43,7 @@ async def test_import_of_nothing_imports_nothing(orders: OrderService, owner: UU
 
 
 @pytest.mark.commits
-async def test_import_that_breaks_off_leaves_nothing(orders: OrderService, owner: UUID, database: Database) -> None:
+async def test_interrupted_import_stores_nothing(orders: OrderService, owner: UUID, database: Database) -> None:
     async def broken() -> AsyncIterator[Sequence[OrderCreate]]:
         yield [BASKET] * 10
         raise ConnectionResetError

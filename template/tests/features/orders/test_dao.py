@@ -79,14 +79,14 @@ async def test_page_may_be_of_one_status(orders: OrderDAO, owner: UUID) -> None:
     assert [order.id for order in page.items] == [paid.id]
 
 
-async def test_forgotten_loader_option_raises_instead_of_asking_row_by_row(orders: OrderDAO, owner: UUID) -> None:
+async def test_missing_loader_option_raises_instead_of_a_query_per_row(orders: OrderDAO, owner: UUID) -> None:
     await insert(orders, owner)
     for order in await orders.querier.all():
         with pytest.raises(InvalidRequestError, match="lazy='raise'"):
             _ = order.lines
 
 
-async def test_forgotten_loader_option_raises_inside_a_transaction_too(
+async def test_missing_loader_option_raises_inside_a_transaction_too(
     orders: OrderDAO, owner: UUID, database: Database
 ) -> None:
     order = await insert(orders, owner)
@@ -100,7 +100,7 @@ async def test_forgotten_loader_option_raises_inside_a_transaction_too(
     await execute_transaction(database, forget)
 
 
-async def test_question_per_row_shows_in_the_number_of_statements(
+async def test_query_per_row_shows_in_the_number_of_statements(
     orders: OrderDAO, owner: UUID, sql_engine: Engine
 ) -> None:
     for _ in range(5):

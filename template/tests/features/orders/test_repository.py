@@ -39,7 +39,7 @@ async def insert(session: AsyncSession, owner: UUID, lines: int = 2) -> UUID:
     order = Order(user_id=owner, total_cents=lines)
     order.lines = [OrderLine(position=n, sku=f"sku-{n}", quantity=1, unit_price_cents=1) for n in range(lines, 0, -1)]
     await OrderRepository(session).add(order)
-    # so that what is found comes from the server
+    # makes the session load the rows from the server
     session.expunge_all()
     return order.id
 
@@ -99,7 +99,7 @@ async def test_page_and_summary_know_the_status(orders: OrderRepository, session
     ]
 
 
-async def test_forgotten_loader_option_raises_instead_of_asking_row_by_row(
+async def test_missing_loader_option_raises_instead_of_a_query_per_row(
     orders: OrderRepository, session: AsyncSession, owner: UUID
 ) -> None:
     await insert(session, owner)
@@ -108,7 +108,7 @@ async def test_forgotten_loader_option_raises_instead_of_asking_row_by_row(
             _ = order.lines
 
 
-async def test_question_per_row_shows_in_the_number_of_statements(
+async def test_query_per_row_shows_in_the_number_of_statements(
     orders: OrderRepository, session: AsyncSession, owner: UUID, sql_engine: Engine
 ) -> None:
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""How much the service of orders asks of the database, whatever is behind it."""
+"""The number of statements and round trips of the service of orders, in both styles of data access."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""What one can rely on with orders, whatever is behind the service."""
+"""The contract of the service of orders, the same in both styles of data access."""
 
 import asyncio
 from collections.abc import Awaitable, Iterator, Sequence

@@ -43,7 +43,7 @@ async def test_deleted_user_is_not_found(users: UserDAO) -> None:
     assert await users.counter.count() == 1
 
 
-async def test_page_has_the_users_that_are_there(users: UserDAO) -> None:
+async def test_page_has_no_deleted_users(users: UserDAO) -> None:
     user = await insert(users)
     await insert(users, "eve@example.com", deleted=True)
     assert [found.id for found in (await users.page(PageRequest())).items] == [user.id]

@@ -1,4 +1,4 @@
-"""What users can rely on, whatever is behind the service."""
+"""The contract of the service of users, the same in both styles of data access."""
 
 import asyncio
 from collections.abc import Iterator
@@ -134,7 +134,7 @@ async def test_sign_in_takes_the_right_password_of_an_active_user(users: UserSer
     assert await users.active_actor(created.id) is None
 
 
-async def test_actor_has_the_rights_of_now(users: UserService) -> None:
+async def test_actor_has_current_rights(users: UserService) -> None:
     created = await users.create(registration())
     assert await users.active_actor(created.id) == Actor(created.id, is_admin=False)
     await users.grant_admin("ADA@example.com")

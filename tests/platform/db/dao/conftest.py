@@ -1,4 +1,4 @@
-"""A DAO of its own for these tests."""
+"""A DAO for these tests."""
 
 import pytest
 
@@ -10,5 +10,5 @@ from tests.platform.db.dao.users import Users
 
 @pytest.fixture
 def users(database: Database) -> BaseDAO[User]:
-    """Access to the table of users."""
+    """Return a DAO for the table of users."""
     return Users(database)

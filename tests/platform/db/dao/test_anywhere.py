@@ -1,4 +1,4 @@
-"""DAOs need no web framework: a job, a script and a worker use them as they are."""
+"""DAOs work without a web framework: in jobs, scripts and workers."""
 
 import asyncio
 from uuid import UUID, uuid4
@@ -47,7 +47,7 @@ async def test_anyio_script(migrated_url: str) -> None:
 
 
 async def test_new_event_loop_after_a_reset(migrated_url: str) -> None:
-    # what a forked worker inherits: an engine whose connections belong to somebody else
+    # a forked worker inherits an engine whose connections belong to its parent process
     database = Database(settings_for(migrated_url))
     await database.init()
     users = Users(database)

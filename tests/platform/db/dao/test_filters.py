@@ -1,4 +1,4 @@
-"""Filters by name, each on the server."""
+"""Filters, each executed by the server."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Access by key, and inserting."""
+"""Getting a row by its key, and inserting rows."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Locked rows."""
+"""`for_update`: locked rows."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ async def test_lock_outside_of_a_transaction_is_refused(database: Database) -> N
 
 
 @pytest.mark.commits
-async def test_locked_row_is_as_the_one_who_had_the_lock_left_it(database: Database) -> None:
+async def test_locked_row_has_the_values_of_the_previous_lock_holder(database: Database) -> None:
     await Users(database).insert("ada")
     locked, read = asyncio.Event(), asyncio.Event()
 
@@ -66,7 +66,7 @@ async def test_locked_rows_can_be_skipped(database: Database) -> None:
 
 
 @pytest.mark.commits
-async def test_locks_are_refused_at_once_if_wanted(database: Database) -> None:
+async def test_lock_with_nowait_fails_at_once(database: Database) -> None:
     await Users(database).insert("ada")
 
     async def take(provider: SessionProvider) -> None:

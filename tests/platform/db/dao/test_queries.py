@@ -27,7 +27,7 @@ async def emails(query: QueryBuilder[User]) -> list[str]:
     return [user.email for user in await query.all()]
 
 
-async def test_shared_beginning_is_not_changed_by_what_follows(users: BaseDAO[User]) -> None:
+async def test_builders_with_shared_first_steps_are_independent(users: BaseDAO[User]) -> None:
     await insert(users, "ada", "bob", "cyd")
     beginning = users.querier.order_by(User.email)
     one = beginning.filter(email="bob")
@@ -112,7 +112,7 @@ async def test_pages_are_complete_without_overlap(users: BaseDAO[User]) -> None:
     assert sorted(seen) == ["a", "b", "d", "e"]
 
 
-async def test_page_refuses_an_order_and_a_limit_of_somebody_elses(users: BaseDAO[User]) -> None:
+async def test_page_refuses_order_by_limit_and_offset(users: BaseDAO[User]) -> None:
     for query in (users.querier.order_by(User.email), users.querier.limit(5), users.querier.offset(5)):
         with pytest.raises(ValueError, match="leave out order_by, limit and offset"):
             await query.page(PageRequest())

@@ -1,4 +1,4 @@
-"""Rows that hang on other rows."""
+"""Rows with related rows."""
 
 import pytest
 from sqlalchemy import Engine, inspect
@@ -9,7 +9,7 @@ from app.platform.db.dao.base import BaseDAO
 from app.platform.db.dao.transaction import execute_transaction
 from app.platform.db.pagination import PageRequest
 from app.platform.db.session import Database, SessionProvider
-from tests.platform.support.families import ScratchChild, ScratchParent, create_tables, parent
+from tests.platform.support.scratch import ScratchChild, ScratchParent, create_tables, parent
 from tests.support.sql import recorded_statements
 
 CHILDREN = selectinload(ScratchParent.children)
@@ -32,7 +32,7 @@ async def parents(database: Database) -> Parents:
 
 
 @pytest.mark.usefixtures("parents")
-async def test_what_hangs_on_an_instance_is_inserted_with_it(database: Database) -> None:
+async def test_related_instances_are_inserted_too(database: Database) -> None:
     assert await Children(database).counter.count() == 6
 
 
@@ -70,9 +70,7 @@ async def test_lock_is_on_the_row_and_not_on_its_children(database: Database) ->
     assert len((await execute_transaction(database, lock)).children) == 2
 
 
-async def test_forgotten_loader_option_raises_instead_of_asking_row_by_row(
-    parents: Parents, database: Database
-) -> None:
+async def test_missing_loader_option_raises_instead_of_a_query_per_row(parents: Parents, database: Database) -> None:
     async def forget(steps: SessionProvider) -> None:
         for row in await Parents(steps).querier.all():
             with pytest.raises(InvalidRequestError, match="lazy='raise'"):

@@ -1,4 +1,4 @@
-"""Steps of a transaction: nested ones, those that fail, and those that come too late."""
+"""Steps of a transaction: nested transactions, failed steps, and steps after the transaction's end."""
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -67,7 +67,7 @@ async def test_step_in_a_savepoint_may_fail(database: Database) -> None:
     assert [user.email for user in stored] == ["ada", "cyd"]
 
 
-async def test_failed_question_may_be_caught(database: Database) -> None:
+async def test_error_of_a_read_may_be_caught(database: Database) -> None:
     async def steps(provider: SessionProvider) -> None:
         with pytest.raises(ValueError, match="no column"):
             Users(provider).querier.filter(emial="ada")
@@ -80,7 +80,7 @@ async def test_failed_question_may_be_caught(database: Database) -> None:
     assert await Users(database).counter.count() == 1
 
 
-async def test_provider_is_of_no_use_after_its_transaction(database: Database) -> None:
+async def test_provider_raises_after_its_transaction(database: Database) -> None:
     async def leak(provider: SessionProvider) -> SessionProvider:
         return provider
 

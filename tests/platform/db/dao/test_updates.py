@@ -1,4 +1,4 @@
-"""Updates by conditions."""
+"""Updates of rows that meet conditions."""
 
 import asyncio
 from typing import Any
@@ -28,7 +28,7 @@ async def test_rows_that_meet_the_conditions_are_changed_and_counted(users: Base
     assert await users.counter.filter(full_name="X", is_admin=True).count() == 2
 
 
-async def test_shared_beginning_is_not_changed_by_what_follows(users: BaseDAO[User]) -> None:
+async def test_builders_with_shared_first_steps_are_independent(users: BaseDAO[User]) -> None:
     await insert(users, "ada", "bob")
     ada = users.updater.filter(email="ada").values(full_name="A")
     assert await ada.values(full_name="B", is_admin=True).filter(is_admin=True).execute() == 0
@@ -52,7 +52,7 @@ async def test_update_without_a_condition_is_refused(users: BaseDAO[User]) -> No
     assert await users.counter.filter(full_name="X").count() == 0
 
 
-async def test_update_of_all_rows_is_said_aloud(users: BaseDAO[User]) -> None:
+async def test_update_of_all_rows_needs_an_explicit_condition(users: BaseDAO[User]) -> None:
     await insert(users, "ada", "bob")
     assert await users.updater.where(true()).values(full_name="X").execute() == 2
 

@@ -1,11 +1,11 @@
-"""All users, whatever the feature says about them."""
+"""A DAO for all users, deleted ones included, and an exception for these tests."""
 
 from app.features.users.models import User
 from app.platform.db.dao.base import BaseDAO
 
 
 class Users(BaseDAO[User]):
-    """The table of users."""
+    """A DAO for the table of users."""
 
     model = User
 
@@ -15,4 +15,4 @@ class Users(BaseDAO[User]):
 
 
 class Refused(Exception):
-    """What a step of these tests raises."""
+    """Raised by steps in these tests."""

@@ -13,7 +13,7 @@ from app.platform.db.pagination import Page, PageRequest
 
 
 class OrderLineDAO(BaseDAO[OrderLine]):
-    """Lines of orders, for bulk work; otherwise they come and go with their order."""
+    """Lines of orders, for bulk inserts only; all other lines are written together with their order."""
 
     model = OrderLine
 
@@ -24,29 +24,29 @@ class OrderDAO(BaseDAO[Order]):
     model = Order
 
     async def find(self, owner: UUID, order_id: UUID) -> Order | None:
-        """The order with its lines, in one statement."""
+        """Return the order with its lines, in one statement."""
         query = self.querier.filter(id=order_id, user_id=owner)
         return await query.options(joinedload(Order.lines)).one_or_none()
 
     async def lock(self, owner: UUID, order_id: UUID) -> Order | None:
-        """The order, locked until the transaction ends; waits for whoever has it now."""
+        """Return the order, locked until the transaction ends; wait while another transaction has the lock."""
         return await self.querier.filter(id=order_id, user_id=owner).for_update().one_or_none()
 
     async def update_status(self, owner: UUID, order_id: UUID, status: OrderStatus) -> Order:
-        """Change the status of an order that is there; the order with its lines."""
+        """Change the status of an existing order, and return the order with its lines."""
         query = self.updater.filter(id=order_id, user_id=owner).values(status=status)
         (order,) = await query.returning(selectinload(Order.lines)).execute()
         return order
 
     async def page_of(self, owner: UUID, request: PageRequest, status: OrderStatus | None) -> Page[Order]:
-        """One page of the owner's orders with their lines, in two statements."""
+        """Return one page of the owner's orders with their lines, in two statements."""
         query = self.querier.filter(user_id=owner).options(selectinload(Order.lines))
         if status:
             query = query.filter(status=status)
         return await query.page(request)
 
     async def summary(self, owner: UUID) -> Sequence[StatusSummary]:
-        """Count and total per status."""
+        """Return the number of orders and their total per status."""
         query = (
             select(
                 Order.status,

@@ -1,10 +1,10 @@
-"""How dealing with orders can fail."""
+"""The errors of orders."""
 
 from app.platform.errors import AppError
 
 
 class OrderNotFound(AppError):
-    """The caller has no such order; another user's looks the same."""
+    """The caller has no order with this id; another user's order gets the same answer."""
 
     status = 404
     code = "order_not_found"
@@ -20,7 +20,7 @@ class OrderNotPayable(AppError):
 
 
 class InvalidImport(AppError):
-    """A line of an import is not an order."""
+    """A line of an import is not a valid order."""
 
     status = 422
     code = "invalid_import"

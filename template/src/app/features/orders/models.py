@@ -11,7 +11,7 @@ from app.platform.db.mixins import Audit, Timestamps, UuidKey
 
 
 class OrderStatus(StrEnum):
-    """The life of an order."""
+    """The states of an order."""
 
     PENDING = "pending"
     PAID = "paid"
@@ -19,7 +19,7 @@ class OrderStatus(StrEnum):
 
 
 class Order(UuidKey, Timestamps, Audit, Base):
-    """What a user ordered; money in cents."""
+    """An order of a user; amounts are in cents."""
 
     __tablename__ = "orders"
     __table_args__ = (

@@ -19,27 +19,27 @@ class OrderRepository(AsyncRepository[Order]):
     model = Order
 
     async def find(self, owner: UUID, order_id: UUID) -> Order | None:
-        """The order with its lines, in one statement."""
+        """Return the order with its lines, in one statement."""
         query = select(Order).where(Order.id == order_id, Order.user_id == owner)
         rows = await self._session.scalars(query.options(joinedload(Order.lines)))
         return rows.unique().one_or_none()
 
     async def lock(self, owner: UUID, order_id: UUID) -> Order | None:
-        """The order with its lines, locked until the transaction ends; waits for whoever has it now."""
+        """Return the order with its lines, locked until the transaction ends; wait while another one has the lock."""
         query = select(Order).where(Order.id == order_id, Order.user_id == owner)
         query = query.options(selectinload(Order.lines)).with_for_update()
-        # what the session read before it had the lock may be out of date
+        # rows that the session loaded before it had the lock may be out of date
         return await self._session.scalar(query.execution_options(populate_existing=True))
 
     async def page_of(self, owner: UUID, request: PageRequest, status: OrderStatus | None) -> Page[Order]:
-        """One page of the owner's orders with their lines, in two statements."""
+        """Return one page of the owner's orders with their lines, in two statements."""
         where = [Order.user_id == owner]
         if status:
             where.append(Order.status == status)
         return await self.page(request, *where, options=[selectinload(Order.lines)])
 
     async def summary(self, owner: UUID) -> Sequence[StatusSummary]:
-        """Count and total per status."""
+        """Return the number of orders and their total per status."""
         query = (
             select(
                 Order.status,
@@ -53,6 +53,6 @@ class OrderRepository(AsyncRepository[Order]):
         return [StatusSummary.model_validate(row) for row in await self._session.execute(query)]
 
     async def insert_rows(self, orders: Sequence[dict[str, Any]], lines: Sequence[dict[str, Any]]) -> None:
-        """Insert many orders and their lines, without making objects of them."""
+        """Insert many orders and their lines, without making model instances."""
         await self._session.execute(insert(Order), orders)
         await self._session.execute(insert(OrderLine), lines)

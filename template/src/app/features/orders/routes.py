@@ -1,4 +1,4 @@
-"""Orders of the caller. Another user's order is answered like one that does not exist."""
+"""Routes for the caller's orders. Another user's order gets the same answer as one that does not exist."""
 
 from typing import Annotated
 from uuid import UUID
@@ -24,7 +24,7 @@ _NDJSON = "application/x-ndjson"
 _IMPORT_BODY = {
     "requestBody": {
         "required": True,
-        "description": "JSON lines: one item each, without brackets and commas around them.",
+        "description": "JSON lines: one item in each line, without brackets or commas between the lines.",
         "content": {_NDJSON: {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/OrderCreate"}}}},
     }
 }
@@ -44,15 +44,15 @@ async def list_orders(
     caller: CallerId,
     services: ServicesDep,
     paging: Paging,
-    status: Annotated[OrderStatus | None, Query(description="Only these.")] = None,
+    status: Annotated[OrderStatus | None, Query(description="Show only orders with this status.")] = None,
 ) -> Page[OrderRead]:
-    """Show one's own orders, newest first."""
+    """Show the caller's orders, newest first."""
     return await services.orders.page(caller, paging, status)
 
 
 @router.get("/summary")
 async def summarize_orders(caller: CallerId, services: ServicesDep) -> OrderSummary:
-    """Show how many orders there are, and what they cost, by status."""
+    """Show the number of the caller's orders and their total, by status."""
     return await services.orders.summary(caller)
 
 
@@ -68,13 +68,13 @@ async def import_orders(request: Request, caller: CurrentActor, services: Servic
 
 @router.get("/{order_id:uuid}", responses=responses(OrderNotFound))
 async def get_order(order_id: UUID, caller: CallerId, services: ServicesDep) -> OrderRead:
-    """Show one of one's own orders."""
+    """Show one of the caller's orders."""
     return await services.orders.get(caller, order_id)
 
 
 @router.post("/{order_id:uuid}/pay", responses=responses(OrderNotFound, OrderNotPayable))
 async def pay_order(order_id: UUID, caller: CurrentActor, services: ServicesDep) -> OrderRead:
-    """Pay a pending order; of two payers at once, one wins."""
+    """Pay a pending order; of two requests at once, one succeeds."""
     return await services.orders.pay(caller.user_id, order_id)
 
 

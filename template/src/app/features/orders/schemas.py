@@ -1,4 +1,4 @@
-"""What goes in and out about orders."""
+"""Request and response bodies of orders."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ _Sku = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["TEA-25
 
 
 class LineCreate(RequestModel):
-    """One product to order."""
+    """A product to order."""
 
     sku: _Sku
     quantity: Integer = Field(ge=1, le=10_000, examples=[2])
@@ -22,7 +22,7 @@ class LineCreate(RequestModel):
 
 
 class OrderCreate(RequestModel):
-    """An order to be placed."""
+    """An order to place."""
 
     lines: list[LineCreate] = Field(min_length=1, max_length=100)
 
@@ -47,7 +47,7 @@ class OrderRead(ResponseModel):
 
 
 class StatusSummary(ResponseModel):
-    """How many orders have a status, and what they cost together."""
+    """The number of orders with one status, and their total."""
 
     status: OrderStatus
     count: int
@@ -55,7 +55,7 @@ class StatusSummary(ResponseModel):
 
 
 class OrderSummary(ResponseModel):
-    """All orders of a user by status; statuses without an order are left out."""
+    """The number of a user's orders and their total, by status; statuses without orders are left out."""
 
     count: int
     total_cents: int
@@ -63,7 +63,7 @@ class OrderSummary(ResponseModel):
 
     @classmethod
     def of(cls, by_status: Sequence[StatusSummary]) -> "OrderSummary":
-        """The sums over all statuses."""
+        """Return the summary of all statuses."""
         return cls(
             count=sum(part.count for part in by_status),
             total_cents=sum(part.total_cents for part in by_status),
@@ -72,6 +72,6 @@ class OrderSummary(ResponseModel):
 
 
 class ImportResult(ResponseModel):
-    """How many orders an import stored."""
+    """The number of orders that an import stored."""
 
     imported: int

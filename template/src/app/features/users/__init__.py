@@ -1,1 +1,1 @@
-"""People who sign in."""
+"""Users: the accounts that can sign in."""

@@ -11,7 +11,7 @@ from app.platform.db.dao.builders import QueryBuilder
 from app.platform.db.dao.filters import Condition
 from app.platform.db.pagination import Page, PageRequest
 
-# built once: it is on the path of every request that changes something
+# built once, because every request that changes something runs this query
 _IS_ADMIN = select(User.is_admin).where(User.id == bindparam("user_id"), User.is_live(), User.is_active)
 
 
@@ -22,27 +22,27 @@ class UserDAO(BaseDAO[User]):
 
     @property
     def live(self) -> QueryBuilder[User]:
-        """Begin a query for users that are not deleted."""
+        """Return a query builder for users that are not deleted."""
         return self.querier.where(User.is_live())
 
     async def find(self, user_id: UUID) -> User | None:
-        """The user with this id."""
+        """Return the user with this id."""
         return await self.live.filter(id=user_id).one_or_none()
 
     async def is_admin(self, user_id: UUID) -> bool | None:
-        """Whether an active user is an administrator; `None` when there is no active user with this id."""
+        """Return whether an active user is an administrator; `None` when there is no active user with this id."""
         async with self._provider.read() as session:
             return await session.scalar(_IS_ADMIN, {"user_id": user_id})
 
     async def find_by_email(self, email: str) -> User | None:
-        """The user with this address; addresses are kept in lower case."""
+        """Return the user with this email address, in upper or lower case."""
         return await self.live.filter(email=email.lower()).one_or_none()
 
     async def page(self, request: PageRequest) -> Page[User]:
-        """One page of all users, newest first."""
+        """Return one page of all users, newest first."""
         return await self.live.page(request)
 
     async def update(self, who: Condition, **values: Any) -> User | None:
-        """Change the user who meets the condition, in one statement; `None` when there is none."""
+        """Change the user who meets the condition, in one statement; return the user, or `None` if none meets it."""
         changed = await self.updater.where(User.is_live(), who).values(**values).returning().execute()
         return next(iter(changed), None)

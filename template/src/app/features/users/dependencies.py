@@ -1,4 +1,4 @@
-"""The caller's account, for the routes of users; other features ask `app.platform.auth.dependencies` who is calling."""
+"""The caller's account, for the routes of users; other features use `app.platform.auth.dependencies`."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from app.platform.errors import Forbidden, NotAuthenticated
 
 
 async def active_user(user_id: CallerId, services: ServicesDep) -> UserRead:
-    """The caller's account as it is now; a deactivated one is turned away before its token expires."""
+    """Return the caller's current account; refuse a deactivated account although its token is still valid."""
     user = await services.users.find(user_id)
     if user is None or not user.is_active:
         raise NotAuthenticated
@@ -22,7 +22,7 @@ ActiveUser = Annotated[UserRead, Depends(active_user)]
 
 
 async def admin_user(user: ActiveUser) -> UserRead:
-    """The caller's account, which is an administrator's as of now."""
+    """Return the caller's account; refuse callers who are not administrators now."""
     if not user.is_admin:
         raise Forbidden
     return user

@@ -1,10 +1,10 @@
-"""How dealing with users can fail."""
+"""The errors of users."""
 
 from app.platform.errors import AppError
 
 
 class EmailTaken(AppError):
-    """Somebody else has an account with this address."""
+    """Another account has this email address."""
 
     status = 409
     code = "email_taken"
@@ -12,7 +12,7 @@ class EmailTaken(AppError):
 
 
 class UserNotFound(AppError):
-    """There is no such user."""
+    """The user does not exist."""
 
     status = 404
     code = "user_not_found"

@@ -8,7 +8,7 @@ from app.platform.db.mixins import Audit, SoftDelete, Timestamps, UuidKey
 
 
 class User(UuidKey, Timestamps, SoftDelete, Audit, Base):
-    """Somebody with an account. A deleted user's email address stays taken."""
+    """A user with an account. A deleted user's email address stays taken."""
 
     __tablename__ = "users"
     __table_args__ = (Index(None, "created_at", "id"),)

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select
 from app.features.users.models import User
 from app.platform.db.repository import AsyncRepository
 
-# built once: they are on the path of most requests
+# built once, because most requests run these queries
 _BY_ID = select(User).where(User.id == bindparam("user_id"), User.is_live())
 _IS_ADMIN = select(User.is_admin).where(User.id == bindparam("user_id"), User.is_live(), User.is_active)
 
@@ -18,14 +18,14 @@ class UserRepository(AsyncRepository[User]):
     model = User
 
     async def find(self, user_id: UUID) -> User | None:
-        """The user with this id."""
+        """Return the user with this id."""
         return await self._session.scalar(_BY_ID, {"user_id": user_id})
 
     async def is_admin(self, user_id: UUID) -> bool | None:
-        """Whether an active user is an administrator; `None` when there is no active user with this id."""
+        """Return whether an active user is an administrator; `None` when there is no active user with this id."""
         return await self._session.scalar(_IS_ADMIN, {"user_id": user_id})
 
     async def find_by_email(self, email: str) -> User | None:
-        """The user with this address; addresses are kept in lower case."""
+        """Return the user with this email address, in upper or lower case."""
         query = select(User).where(User.email == email.lower(), User.is_live())
         return await self._session.scalar(query)

@@ -1,4 +1,4 @@
-"""Users: registration, one's own account, administration."""
+"""Routes for users: registration, the caller's own account, administration."""
 
 from uuid import UUID
 
@@ -19,31 +19,31 @@ router = APIRouter(prefix="/users", tags=["users"])
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses=responses(EmailTaken))
 async def create_user(body: UserCreate, services: ServicesDep) -> UserRead:
-    """Register."""
+    """Register a user."""
     return await services.users.create(body)
 
 
 @router.get("/me", responses=AUTHENTICATED)
 async def get_me(user: ActiveUser) -> UserRead:
-    """Show one's own account."""
+    """Show the caller's account."""
     return user
 
 
 @router.patch("/me", responses=AUTHENTICATED)
 async def update_me(body: UserUpdate, user: ActiveUser, services: ServicesDep) -> UserRead:
-    """Change one's own account."""
+    """Change the caller's account."""
     return await services.users.update(user.id, body)
 
 
 @router.delete("/me", status_code=status.HTTP_204_NO_CONTENT, responses=AUTHENTICATED)
 async def delete_me(user: ActiveUser, services: ServicesDep) -> None:
-    """Close one's own account; its access token is worthless from now on."""
+    """Close the caller's account; from now on its access tokens are refused."""
     await services.users.delete(user.id)
 
 
 @router.get("/{user_id:uuid}", responses=ADMIN_ONLY | responses(UserNotFound))
 async def get_user(user_id: UUID, user: ActiveUser, services: ServicesDep) -> UserRead:
-    """Show an account: one's own, or, to administrators, anybody's."""
+    """Show an account: the caller's own or, for administrators, any account."""
     if user_id == user.id:
         return user
     if not user.is_admin:
@@ -53,5 +53,5 @@ async def get_user(user_id: UUID, user: ActiveUser, services: ServicesDep) -> Us
 
 @router.get("", responses=ADMIN_ONLY)
 async def list_users(paging: Paging, _admin: AdminUser, services: ServicesDep) -> Page[UserRead]:
-    """Show all accounts to administrators, newest first."""
+    """Show all accounts, newest first; for administrators only."""
     return await services.users.page(paging)

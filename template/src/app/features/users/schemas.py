@@ -1,4 +1,4 @@
-"""What goes in and out about users."""
+"""Request and response bodies of users."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from app.platform.schemas import RequestModel, ResponseModel, Text
 
-# What a browser's email field accepts (WHATWG HTML, "valid e-mail address"), with a dot in the domain.
+# Matches the addresses that a browser's email field accepts (WHATWG HTML, "valid e-mail address"), with a dot required.
 _EMAIL = (
     r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
     r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)+$"
@@ -32,13 +32,13 @@ class UserCreate(RequestModel):
 
 
 class UserUpdate(RequestModel):
-    """The fields to change; those left out stay as they are."""
+    """The fields to change; omitted fields stay as they are."""
 
     full_name: FullName | None = None
 
 
 class UserRead(ResponseModel):
-    """A user, as others may see them."""
+    """A user's public data."""
 
     id: UUID
     email: str = Field(examples=["ada@example.com"])

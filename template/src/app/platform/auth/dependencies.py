@@ -1,4 +1,4 @@
-"""Who is calling: what routes ask for to know it."""
+"""Dependencies that give routes their caller."""
 
 from typing import Annotated
 from uuid import UUID
@@ -11,7 +11,7 @@ from app.platform.context import Actor, actor
 from app.platform.errors import Forbidden, NotAuthenticated
 from app.platform.http.openapi import responses
 
-# The middleware has read the token by the time a route runs; this describes it in OpenAPI.
+# This only describes the token in OpenAPI: the middleware reads it before the route runs.
 _bearer = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False)
 
 AUTHENTICATED = responses(NotAuthenticated)
@@ -19,7 +19,7 @@ ADMIN_ONLY = responses(NotAuthenticated, Forbidden)
 
 
 async def auth_service(request: Request) -> AuthService:
-    """Return the `auth` of this process's services."""
+    """Return this process's `AuthService`."""
     service: AuthService = request.state.services.auth
     return service
 
@@ -28,9 +28,9 @@ AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 
 
 async def caller_id(_token: Annotated[str | None, Depends(_bearer)]) -> UUID:
-    """The caller's user id from the access token, without a query.
+    """Return the caller's user id from the access token, without a query.
 
-    Only for reading the caller's own rows: the account may have been closed since the token was issued.
+    Use it only to read the caller's own rows: the account may have been closed since the token was issued.
     """
     caller = actor.get()
     if caller is None:
@@ -42,7 +42,7 @@ CallerId = Annotated[UUID, Depends(caller_id)]
 
 
 async def current_actor(user_id: CallerId, service: AuthServiceDep) -> Actor:
-    """The caller with the rights of now, by one query; a closed account is turned away before its token expires."""
+    """Return the caller with current rights; one query, which also refuses valid tokens of closed accounts."""
     caller = await service.active_actor(user_id)
     if caller is None:
         raise NotAuthenticated
@@ -54,7 +54,7 @@ CurrentActor = Annotated[Actor, Depends(current_actor)]
 
 
 async def admin_actor(caller: CurrentActor) -> Actor:
-    """The caller, who is an administrator as of now."""
+    """Return the caller; refuse callers who are not administrators now."""
     if not caller.is_admin:
         raise Forbidden
     return caller

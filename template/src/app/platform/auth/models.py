@@ -11,9 +11,9 @@ from app.platform.db.mixins import Timestamps, UuidKey
 
 
 class RefreshToken(UuidKey, Timestamps, Base):
-    """One link in a chain of rotated tokens. All links that began with one sign-in are a family.
+    """A refresh token. All tokens that descend from one sign-in share a `family_id`.
 
-    Without a foreign key to users, so that the two migration branches do not depend on each other.
+    There is no foreign key to users, so that the migration branches do not depend on each other.
     """
 
     __tablename__ = "refresh_tokens"

@@ -22,13 +22,13 @@ async def sign_in(form: Annotated[SignInForm, Form()], service: AuthServiceDep) 
 async def refresh(body: RefreshRequest, service: AuthServiceDep) -> TokenPair:
     """Exchange a refresh token for a new pair.
 
-    For some seconds a used token gets the same refresh token again, for two tabs at once or an answer that was lost.
-    Using it later revokes all tokens that came from the same sign-in.
+    For some seconds a used token gets the same new refresh token again, for two tabs at once or a lost answer. Using it
+    later revokes all tokens of the same sign-in.
     """
     return await service.refresh(body.refresh_token.get_secret_value())
 
 
 @router.post("/logout", status_code=status.HTTP_204_NO_CONTENT)
 async def sign_out(body: RefreshRequest, service: AuthServiceDep) -> None:
-    """Revoke a refresh token and all that came from the same sign-in."""
+    """Revoke a refresh token, and all other tokens of the same sign-in."""
     await service.sign_out(body.refresh_token.get_secret_value())

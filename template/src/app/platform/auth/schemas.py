@@ -1,4 +1,4 @@
-"""What goes in and out about signing in."""
+"""Request and response bodies of the sign-in routes."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from app.platform.schemas import FormModel, RequestModel, ResponseModel, Text
 
 
 class TokenPair(ResponseModel):
-    """An access token for the next minutes, and the means to get the next one."""
+    """A short-lived access token, and a refresh token to get the next pair."""
 
     access_token: str
     refresh_token: str
@@ -17,7 +17,7 @@ class TokenPair(ResponseModel):
 
 
 class SignInForm(FormModel):
-    """The fields of OAuth2's password flow (RFC 6749, section 4.3.2) that matter here; others are ignored."""
+    """The fields of OAuth2's password flow (RFC 6749, section 4.3.2) that are used here; others are ignored."""
 
     grant_type: Literal["password"] = "password"
     username: Text = Field(max_length=254, description="The email address.")
@@ -25,6 +25,6 @@ class SignInForm(FormModel):
 
 
 class RefreshRequest(RequestModel):
-    """The refresh token of a pair."""
+    """A body with a refresh token."""
 
     refresh_token: SecretStr = Field(min_length=1, max_length=200)

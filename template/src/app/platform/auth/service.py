@@ -1,6 +1,6 @@
 """Signing in, rotating refresh tokens, signing out.
 
-The same in every style of data access: the template owns this table, and a switch of style should not touch security.
+This code is the same in both styles of data access, so that switching the style does not touch security.
 """
 
 from datetime import timedelta
@@ -18,9 +18,9 @@ from app.platform.context import Actor
 from app.platform.db.session import SessionProvider
 from app.platform.settings import AuthSettings
 
-# A client refreshes a few times within the grace. More than this is a loop, which must not make the query longer.
+# A client refreshes a few times within the grace period. More is a loop, which must not make the query longer.
 _MAX_SUCCESSORS = 32
-# Times are compared by the database's clock: each instance has one of its own.
+# Times are compared with the database's clock, because the clocks of the instances differ.
 _VALID = (RefreshToken.revoked_at.is_(None), RefreshToken.expires_at > func.now())
 
 
@@ -30,17 +30,17 @@ class _Successor(NamedTuple):
 
 
 class Accounts(Protocol):
-    """What signing in asks of whoever keeps the accounts: `app/features/users/`."""
+    """The accounts as sign-in needs them; `app/features/users/` implements this."""
 
     async def authenticate(self, email: str, password: str) -> Actor | None:
-        """Return the active user with this address and password."""
+        """Return the active user with this email address and password."""
 
     async def active_actor(self, user_id: UUID) -> Actor | None:
-        """Return the user with the rights of now; `None` when there is no such active user."""
+        """Return the user with current rights; `None` when there is no active user with this id."""
 
 
 class AuthService:
-    """Tokens for users."""
+    """Issues, refreshes and revokes the tokens of users."""
 
     def __init__(self, database: SessionProvider, accounts: Accounts, settings: AuthSettings) -> None:
         self._database = database
@@ -48,14 +48,14 @@ class AuthService:
         self._settings = settings
 
     async def active_actor(self, user_id: UUID) -> Actor | None:
-        """Return the user with the rights of now; `None` when there is no such active user."""
+        """Return the user with current rights; `None` when there is no active user with this id."""
         return await self._accounts.active_actor(user_id)
 
     async def sign_in(self, email: str, password: str) -> TokenPair:
-        """Begin a new family of refresh tokens.
+        """Return a pair of tokens, whose refresh token starts a new family.
 
         Raises:
-            InvalidCredentials: no active user has this address and this password.
+            InvalidCredentials: no active user has this email address and password.
         """
         actor = await self._accounts.authenticate(email, password)
         if actor is None:
@@ -68,14 +68,14 @@ class AuthService:
     async def refresh(self, token: str) -> TokenPair:
         """Exchange a refresh token for a new pair.
 
-        For `AUTH_REFRESH_GRACE` seconds a used token gets its successor again. One that is used later was stolen: its
-        family is revoked.
+        For `AUTH_REFRESH_GRACE` seconds a used token gets the same successor again. A token that is used again later
+        counts as stolen: its family is revoked.
 
         Raises:
             InvalidRefreshToken: it is unknown, expired, revoked or used too long ago, or its user is no longer active.
         """
         async with self._database.transaction() as session:
-            # raising in here would roll the revocation back
+            # raising inside this block would roll the revocation back
             successor = await self._use(session, token) or await self._use_again(session, token)
         actor = successor and await self._accounts.active_actor(successor.user_id)
         if not actor or not successor:
@@ -83,20 +83,20 @@ class AuthService:
         return self._pair(actor, successor.token)
 
     async def sign_out(self, token: str) -> None:
-        """Revoke the family of a refresh token; an unknown one is nothing to complain about."""
+        """Revoke the family of a refresh token; ignore an unknown token."""
         family = select(RefreshToken.family_id).where(RefreshToken.token_digest == security.digest(token))
         async with self._database.transaction() as session:
             await self._revoke(session, RefreshToken.family_id.in_(family))
 
     async def forget_expired(self) -> int:
-        """Delete the tokens that have expired, and return how many."""
+        """Delete the expired refresh tokens, and return their number."""
         expired = delete(RefreshToken).where(RefreshToken.expires_at < func.now())
         async with self._database.transaction() as session:
             result = await session.execute(expired.returning(RefreshToken.id))
             return len(result.all())
 
     async def _use(self, session: AsyncSession, token: str) -> _Successor | None:
-        """Exchange an unused token. Of two requests with it, the second waits here for the first and finds it used."""
+        """Exchange an unused token. Of two requests at once, the second waits here, and then finds the token used."""
         use = (
             update(RefreshToken)
             .where(RefreshToken.token_digest == security.digest(token), RefreshToken.used_at.is_(None), *_VALID)
@@ -111,8 +111,8 @@ class AuthService:
         return _Successor(used.user_id, successor)
 
     async def _use_again(self, session: AsyncSession, token: str) -> _Successor | None:
-        """Give the successor of a used token again within the grace, and revoke its family after it."""
-        # now() is when this request came: waiting for the lock of another one does not count
+        """Return the successor of a used token within the grace period; revoke the token's family after it."""
+        # now() is the start of this transaction, so the time spent waiting for a lock does not count
         just_used = RefreshToken.used_at > func.now() - timedelta(seconds=self._settings.refresh_grace)
         find = (
             select(RefreshToken.user_id, RefreshToken.family_id, just_used.label("just_used"))
@@ -122,7 +122,7 @@ class AuthService:
         used = (await session.execute(find)).one_or_none()
         if used is None:
             return None
-        # with a grace of 0 the comparison is not enough: the request that used the token may have come after this one
+        # without a grace period the comparison is not enough: a transaction that began later may have used the token
         if not self._settings.refresh_grace or not used.just_used:
             await self._revoke(session, RefreshToken.family_id == used.family_id)
             return None
@@ -130,7 +130,7 @@ class AuthService:
         return _Successor(used.user_id, newest) if newest else None
 
     async def _newest_successor(self, session: AsyncSession, token: str) -> str | None:
-        """The unused one of a token's successors; `None` when they were made with another key."""
+        """Return the unused one of a token's successors; `None` when they were made with another secret key."""
         by_digest: dict[str, str] = {}
         for _ in range(_MAX_SUCCESSORS):
             token = security.successor_of(token, self._settings)
@@ -143,7 +143,10 @@ class AuthService:
 
     @staticmethod
     async def _revoke(session: AsyncSession, family: ColumnElement[bool]) -> None:
-        """Revoke until nothing is left: a statement does not see the new token of a refresh that it had to wait for."""
+        """Revoke all tokens of a family.
+
+        Repeat until none is left: a statement that waits for a concurrent refresh does not see the refresh's new token.
+        """
         revoke = (
             update(RefreshToken)
             .where(family, RefreshToken.revoked_at.is_(None))

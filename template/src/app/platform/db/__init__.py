@@ -1,1 +1,1 @@
-"""Everything about PostgreSQL that is not about one feature."""
+"""Everything about PostgreSQL that no single feature owns."""

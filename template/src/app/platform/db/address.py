@@ -1,4 +1,4 @@
-"""`DATABASE_URL`: reading it, and showing it without its secrets."""
+"""Read `DATABASE_URL`, and show it without its secrets."""
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -7,28 +7,31 @@ from app.platform.settings import ConfigError, DatabaseSettings
 
 
 def read(settings: DatabaseSettings, drivername: str) -> URL:
-    """Return `DATABASE_URL` with this driver in it.
+    """Return `DATABASE_URL` with this driver.
 
     Raises:
-        ConfigError: it is not a PostgreSQL URL, or names another driver; only the scheme of its value is repeated.
+        ConfigError: it is not a PostgreSQL URL, or names another driver. The message shows only the URL's scheme.
     """
     try:
         given = make_url(settings.url.get_secret_value())
     except (ArgumentError, ValueError):
-        # ValueError: what stands where the port is expected is no number, and may be a part of the password
+        # ValueError: the port is not a number, and may be a part of the password
         message = "DATABASE_URL: not a URL (such as postgresql://user:password@host:5432/name)"
         raise ConfigError(message) from None
     if given.drivername not in {"postgres", "postgresql", drivername}:
         message = f"DATABASE_URL: expected postgresql:// or {drivername}://, not {given.drivername}://"
         raise ConfigError(message)
     if "@" in f"{given.host}{given.database}":
-        # a part of the password was read as the host or the database, which errors of the drivers show
+        # a part of the password was parsed as host or database, which drivers show in their errors
         message = "DATABASE_URL: percent-encode special characters of user and password, such as @ as %40"
         raise ConfigError(message)
     return given.set(drivername=drivername)
 
 
-def shown(url: URL) -> str:
-    """Return the URL for errors and logs: without the password, and without the query, which may hold another one."""
+def redacted(url: URL) -> str:
+    """Return the URL for errors and logs: without the password, and with only host and port of the query.
+
+    The query may hold a password, too.
+    """
     query = {key: value for key, value in url.query.items() if key in {"host", "port"}}
     return url.set(query=query).render_as_string(hide_password=True)

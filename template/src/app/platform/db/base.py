@@ -1,11 +1,11 @@
-"""The declarative base of all models."""
+"""The declarative base class of all models."""
 
 from types import MappingProxyType
 
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-# Every constraint has a name that migrations can drop it by and errors can be recognised by.
+# Gives every constraint a predictable name, which migrations drop it by and `errors.violates` compares.
 NAMING_CONVENTION = {
     "pk": "pk_%(table_name)s",
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
@@ -16,7 +16,7 @@ NAMING_CONVENTION = {
 
 
 class Base(DeclarativeBase):
-    """Base of all models. Values the server computes come back with the INSERT or UPDATE, never by lazy loading."""
+    """The base class of all models. INSERT and UPDATE return the values that the server computes: no lazy loading."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
     __mapper_args__ = MappingProxyType({"eager_defaults": True})

@@ -1,6 +1,6 @@
-"""What PostgreSQL and SQLAlchemy report, as failures the callers of the service understand.
+"""Translate errors of PostgreSQL and SQLAlchemy into the service's own errors.
 
-The codes are SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html. Both drivers hand them out as
+The codes are SQLSTATEs (https://www.postgresql.org/docs/current/errcodes-appendix.html). Both drivers provide them as
 `orig.sqlstate`.
 """
 
@@ -34,12 +34,12 @@ _BY_CLASS: dict[str, type[AppError]] = {
 
 
 def violates(error: IntegrityError, constraint: str) -> bool:
-    """Whether the named constraint is the one that refused the change."""
+    """Return whether the error is a violation of the named constraint."""
     return driver.constraint_name(error) == constraint
 
 
 def translate(error: SQLAlchemyError) -> AppError | None:
-    """The expected failure behind a database error; `None` when it is a bug of ours."""
+    """Return the expected failure that caused a database error; `None` when the error is a bug in the service."""
     if isinstance(error, PoolTimeoutError):
         return PoolExhausted()
     if not isinstance(error, DBAPIError):

@@ -1,4 +1,4 @@
-"""Running Alembic from inside the service. The migrations themselves are in `migrations/`."""
+"""Run Alembic from inside the service. The migrations are in `migrations/`."""
 
 from pathlib import Path
 
@@ -6,17 +6,17 @@ from alembic import command
 from alembic.config import Config
 
 _PACKAGE = Path(__file__).resolve().parents[2]
-# A wheel carries its migrations in the package, a checkout has them beside `src/`. An editable install copies them into
-# site-packages as well, where they would age: looking beside this file never finds that copy.
+# A wheel has the migrations inside the package, a checkout has them beside `src/`. An editable install also copies them
+# into site-packages, where they become outdated; paths relative to this file never find that copy.
 _PACKED = _PACKAGE / "_alembic" / "alembic.ini"
 _INI = _PACKED if _PACKED.is_file() else _PACKAGE.parents[1] / "alembic.ini"
 
 
 def config() -> Config:
-    """Alembic's configuration, wherever the process was started."""
+    """Return Alembic's configuration, whatever the working directory is."""
     return Config(_INI)
 
 
 def upgrade() -> None:
-    """Bring all branches of the schema up to date; of several processes at once, one does the work."""
+    """Apply the missing migrations of all branches; of several processes at once, one migrates and the others wait."""
     command.upgrade(config(), "heads")

@@ -1,4 +1,4 @@
-"""Columns that several models share."""
+"""Mixins for models: columns that several models share."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -10,13 +10,13 @@ from app.platform.context import actor_id
 
 
 class UuidKey:
-    """A random UUID as primary key, known before the row is written."""
+    """A random UUID as primary key, made in Python before the row is inserted."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
 
 
 class Timestamps:
-    """When the row was created and last changed, by the server's transaction clock."""
+    """When the row was created and last changed: the start of the transaction, by the server's clock."""
 
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(
@@ -25,21 +25,21 @@ class Timestamps:
 
 
 class SoftDelete:
-    """Rows that are marked as deleted instead of removed; queries say `Model.is_live()`."""
+    """Rows are marked as deleted, not removed. Add `Model.is_live()` to each query that must skip deleted rows."""
 
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     @classmethod
     def is_live(cls) -> ColumnElement[bool]:
-        """The condition under which a row still counts."""
+        """Return the condition for rows that are not deleted."""
         return cls.deleted_at.is_(None)
 
 
 class Audit:
-    """Who created and last changed the row.
+    """The users who created and last changed the row.
 
-    Column defaults, so that they are filled by the ORM, by `insert()` and by `update()` alike. Without foreign keys,
-    because the trail must outlive the user.
+    Column defaults, because these also apply to `insert()` and `update()` statements. No foreign keys, because the
+    columns must keep the ids of removed users.
     """
 
     created_by: Mapped[UUID | None] = mapped_column(default=actor_id)

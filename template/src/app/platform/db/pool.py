@@ -1,4 +1,4 @@
-"""Connection pool profiles: plain numbers, each of which a `DB_…` variable overrides."""
+"""Connection pool profiles: named sets of numbers. A `DB_…` variable overrides each number."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +10,13 @@ from app.platform.settings import DatabaseSettings, PoolProfile
 
 @dataclass(frozen=True, slots=True)
 class PoolNumbers:
-    """Connections one process may hold: `size` stay open, `overflow` more come and go; `recycle` in seconds."""
+    """The pool of one process.
+
+    Attributes:
+        size: connections that stay open.
+        overflow: additional connections, closed as soon as they are returned.
+        recycle: seconds after which a connection is replaced.
+    """
 
     size: int
     overflow: int
@@ -18,7 +24,7 @@ class PoolNumbers:
 
     @property
     def total(self) -> int:
-        """The most connections the process ever holds."""
+        """Return the largest number of connections that the process can hold."""
         return self.size + self.overflow
 
 
@@ -30,7 +36,7 @@ PROFILES = {
 
 
 def numbers(settings: DatabaseSettings) -> PoolNumbers | None:
-    """The numbers in force; `None` when an external pooler owns the connections."""
+    """Return the profile's numbers with the overrides applied; `None` when an external pooler holds the connections."""
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
         return None
     profile = PROFILES[settings.pool_profile]
@@ -42,7 +48,7 @@ def numbers(settings: DatabaseSettings) -> PoolNumbers | None:
 
 
 def describe(settings: DatabaseSettings) -> dict[str, Any]:
-    """The numbers in force, for the log."""
+    """Return the numbers for the log."""
     pool = numbers(settings)
     if pool is None:
         return {"profile": settings.pool_profile, "pool": "external"}
@@ -50,7 +56,7 @@ def describe(settings: DatabaseSettings) -> dict[str, Any]:
 
 
 def engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    """The pool's part of the arguments of `create_async_engine`."""
+    """Return the arguments of `create_async_engine` that concern the pool."""
     pool = numbers(settings)
     if pool is None:
         return {"poolclass": NullPool}

@@ -1,4 +1,4 @@
-"""The pool in the metrics: how many connections are idle, checked out, and beyond the pool's size."""
+"""Gauges of the connection pool: how many connections are idle, checked out, and beyond the pool's size."""
 
 from functools import partial
 from weakref import WeakSet
@@ -14,16 +14,16 @@ STATES = ("idle", "checked_out", "overflow")
 
 
 class _Connections:
-    """The open connections of one engine, as the events of its pool report them."""
+    """The open connections of one engine, counted by the events of its pool."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        # weak, because a pool that was disposed of may still take a connection back; then both go together
+        # weak: a disposed pool may still take a connection back, and pool and connection are then freed together
         self._idle: WeakSet[ConnectionPoolEntry] = WeakSet()
         self._checked_out: set[ConnectionPoolEntry] = set()
 
     def count(self) -> tuple[int, int, int]:
-        """The numbers, in the order of `STATES`."""
+        """Return the number of connections in each state, in the order of `STATES`."""
         idle, checked_out = len(self._idle), len(self._checked_out)
         return idle, checked_out, max(0, idle + checked_out - self._size)
 
@@ -34,7 +34,7 @@ class _Connections:
         _write()
 
     def check_in(self, connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
-        # neither a connection that was closed, nor one that was checked out before the engine was disposed of
+        # skip a closed connection, and one that was checked out before the engine was disposed of
         if connection is not None and entry in self._checked_out:
             self._idle.add(entry)
         self._checked_out.discard(entry)
@@ -45,7 +45,7 @@ class _Connections:
         _write()
 
     def detach(self, _connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
-        # not written before the next event: the garbage collector may call this while the gauge holds its lock
+        # do not write the gauges here: the garbage collector may call this while a gauge holds its lock
         self._idle.discard(entry)
         self._checked_out.discard(entry)
 
@@ -56,14 +56,14 @@ class _Connections:
         _write()
 
 
-# the engines of this process that have open connections
+# this process's engines with open connections
 _engines: set[_Connections] = set()
 _gauges: list[Gauge] = []
 _written = [0, 0, 0]
 
 
 def count_connections(engine: Engine) -> None:
-    """Show the engine's connections, added to those of the other engines of the process."""
+    """Count the engine's connections in the gauges, together with those of the process's other engines."""
     if not isinstance(engine.pool, QueuePool):
         return
     if not _gauges:
@@ -84,7 +84,7 @@ def _number(index: int) -> int:
 
 def _total() -> tuple[int, int, int]:
     idle = checked_out = overflow = 0
-    # a copy, because another thread may have engines too
+    # a copy, because another thread may add an engine meanwhile
     for each in tuple(_engines):
         one = each.count()
         idle, checked_out, overflow = idle + one[0], checked_out + one[1], overflow + one[2]
@@ -92,7 +92,7 @@ def _total() -> tuple[int, int, int]:
 
 
 def _write() -> None:
-    """Set the gauges where processes count in files: a scrape cannot call functions in other processes."""
+    """Set the gauges if processes keep their metrics in files: a scrape cannot call functions of other processes."""
     if not metrics.IN_FILES:
         return
     for index, value in enumerate(_total()):

@@ -1,4 +1,4 @@
-"""The base of all repositories: the queries every model needs, on a session that somebody else commits."""
+"""The base class of all repositories: the queries that every model needs. The service commits, not the repository."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
@@ -8,17 +8,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.platform.db.base import Base
-from app.platform.db.pagination import Page, PageRequest, behind, cut, newest_first
+from app.platform.db.pagination import Page, PageRequest, after_cursor, newest_first, to_page
 
 ModelT = TypeVar("ModelT", bound=Base)
 Condition = ColumnExpressionArgument[bool]
 
 
 class AsyncRepository(Generic[ModelT]):
-    """Queries for one aggregate. Give a subclass its `model`, and a method for every query that has a name.
+    """Queries for one aggregate. A subclass sets `model`, and has one method for each query of its own.
 
-    Nothing here commits: the service owns the transaction. `add`, `update` and `delete` flush, so that a constraint
-    speaks up where it is violated.
+    Repositories never commit: the service does. `add`, `update` and `delete` flush, so that a violated constraint
+    raises in the call that violates it.
     """
 
     model: ClassVar[type[Any]]
@@ -27,21 +27,21 @@ class AsyncRepository(Generic[ModelT]):
         self._session = session
 
     async def get(self, key: Any, *options: ORMOption) -> ModelT | None:
-        """The row with this primary key, from the session when it is there already."""
+        """Return the row with this primary key, without a query if the session has loaded it."""
         row: ModelT | None = await self._session.get(self.model, key, options=options)
         return row
 
     async def get_one(self, *where: Condition) -> ModelT:
-        """The one row that meets the conditions.
+        """Return the only row that meets the conditions.
 
         Raises:
-            sqlalchemy.exc.NoResultFound: there is none.
-            sqlalchemy.exc.MultipleResultsFound: there are several.
+            sqlalchemy.exc.NoResultFound: no row meets them.
+            sqlalchemy.exc.MultipleResultsFound: several rows meet them.
         """
         return (await self._session.scalars(self._select(*where))).unique().one()
 
     async def get_many(self, keys: Iterable[Any]) -> Sequence[ModelT]:
-        """The rows with these primary keys, in no certain order; unknown keys are left out."""
+        """Return the rows with these primary keys, unsorted; unknown keys are ignored."""
         (key,) = self.model.__mapper__.primary_key
         return await self.list(key.in_(list(keys)))
 
@@ -52,33 +52,33 @@ class AsyncRepository(Generic[ModelT]):
         limit: int | None = None,
         options: Sequence[ORMOption] = (),
     ) -> Sequence[ModelT]:
-        """The rows that meet the conditions."""
+        """Return the rows that meet the conditions."""
         query = self._select(*where).order_by(*order_by).limit(limit).options(*options)
         return (await self._session.scalars(query)).unique().all()
 
     async def page(self, request: PageRequest, *where: Condition, options: Sequence[ORMOption] = ()) -> Page[ModelT]:
-        """One page of the rows that meet the conditions, newest first."""
+        """Return one page of the rows that meet the conditions, newest first."""
         rows = await self.list(
-            behind(self.model, request.after),
+            after_cursor(self.model, request.after),
             *where,
             order_by=newest_first(self.model),
             limit=request.limit + 1,
             options=options,
         )
-        return cut(rows, request.limit)
+        return to_page(rows, request.limit)
 
     async def count(self, *where: Condition) -> int:
-        """How many rows meet the conditions."""
+        """Return how many rows meet the conditions."""
         query = select(func.count()).select_from(self.model).where(*where)
         return (await self._session.scalars(query)).one()
 
     async def exists(self, *where: Condition) -> bool:
-        """Whether any row meets the conditions."""
+        """Return whether any row meets the conditions."""
         query = select(exists(select(self.model).where(*where)))
         return (await self._session.scalars(query)).one()
 
     async def add(self, row: ModelT) -> ModelT:
-        """Insert the row; what the server computes is on it afterwards."""
+        """Insert the row, and set its attributes that the server computes."""
         self._session.add(row)
         await self._session.flush()
         return row
@@ -89,19 +89,19 @@ class AsyncRepository(Generic[ModelT]):
         await self._session.flush()
 
     async def update(self, row: ModelT, **values: Any) -> ModelT:
-        """Change the row."""
+        """Set these attributes of the row, and flush."""
         for name, value in values.items():
             setattr(row, name, value)
         await self._session.flush()
         return row
 
     async def delete(self, row: ModelT) -> None:
-        """Remove the row."""
+        """Delete the row."""
         await self._session.delete(row)
         await self._session.flush()
 
     async def stream(self, *where: Condition, batch: int = 1000) -> AsyncIterator[ModelT]:
-        """All rows that meet the conditions, with at most `batch` of them in memory; needs a transaction."""
+        """Yield the rows that meet the conditions, at most `batch` in memory at a time; needs a transaction."""
         query = self._select(*where).execution_options(yield_per=batch)
         async for row in await self._session.stream_scalars(query):
             yield row

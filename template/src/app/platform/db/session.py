@@ -1,7 +1,7 @@
-"""The one engine of a process, and the sessions on it.
+"""The database engine of a process, and its sessions.
 
-A service method opens `transaction()` to write and `read()` to read, and is done with it when it returns; so the commit
-comes before the response, and no connection is held while the response is written.
+A service method opens `transaction()` to write or `read()` to read, and closes it before it returns. So the commit
+comes before the response, and no connection is held while the response is sent.
 """
 
 from collections.abc import AsyncIterator
@@ -18,22 +18,22 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import Session
 
-from app.platform.db import driver, monitoring, pool
+from app.platform.db import driver, monitoring, pool, safety
 from app.platform.settings import DatabaseSettings
 
 
 class SessionProvider(Protocol):
-    """Gives sessions: `Database` new ones, `app.platform.db.shared` the one of an open transaction."""
+    """Provides sessions: `Database` opens new ones, `app.platform.db.shared` shares that of an open transaction."""
 
     def transaction(self, *, autoflush: bool = True) -> AbstractAsyncContextManager[AsyncSession]:
-        """A session whose work is committed at the end of the block, and rolled back when the block raises."""
+        """Open a session that commits at the end of the block, or rolls back when the block raises."""
 
     def read(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """A session for statements that change nothing."""
+        """Open a session for statements that change nothing."""
 
 
 class ReadSession(Session):
-    """A session that refuses to write: it commits each statement by itself, so there would be nothing to roll back."""
+    """A session that refuses to write: each statement commits by itself, so a write could not be rolled back."""
 
     def flush(self, objects: Any = None) -> None:
         """Raise when there is anything to flush.
@@ -46,7 +46,7 @@ class ReadSession(Session):
         super().flush(objects)
 
     def get_bind(self, mapper: Any = None, *, clause: Any = None, **options: Any) -> Engine | Connection:
-        """Raise for statements that write; here, because every statement comes by, and an event would cost more.
+        """Raise for statements that write. Every statement passes this method, and it is cheaper than an event.
 
         Raises:
             RuntimeError: the statement is an INSERT, UPDATE or DELETE.
@@ -62,7 +62,10 @@ def _refuse_write() -> NoReturn:
 
 
 class Database:
-    """Engine and sessions. `init` and `close` may be called again; `reset` is for a forked worker or a new loop."""
+    """The engine and its sessions.
+
+    `init` and `close` may be called repeatedly. `reset` is for a forked worker process or a new event loop.
+    """
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._settings = settings
@@ -72,31 +75,32 @@ class Database:
 
     @property
     def engine(self) -> AsyncEngine:
-        """The engine.
+        """Return the engine.
 
         Raises:
-            RuntimeError: `init` was not called, or `close` was.
+            RuntimeError: the database is not initialised, or was closed.
         """
         if self._engine is None:
             raise self._not_initialised()
         return self._engine
 
     async def init(self) -> None:
-        """Create the engine, unless there is one. Connections are opened when they are needed.
+        """Create the engine if it does not exist. The pool opens connections when they are needed.
 
         Raises:
-            ConfigError: `DATABASE_URL` is not one this service can use.
+            ConfigError: this service cannot use the `DATABASE_URL`.
         """
         if self._engine is not None:
             return
         self._engine = create_async_engine(
             driver.url(self._settings),
             connect_args=driver.connect_arguments(self._settings),
-            # an exception or a log line must never carry somebody's data
+            # exceptions and log lines must not contain personal data
             hide_parameters=True,
             **pool.engine_arguments(self._settings),
         )
-        monitoring.watch(self._engine.sync_engine, self._settings)
+        safety.attach(self._engine.sync_engine, self._settings)
+        monitoring.attach(self._engine.sync_engine, self._settings)
         self._bind(self._engine)
 
     async def close(self) -> None:
@@ -104,12 +108,12 @@ class Database:
         await self._drop(close=True)
 
     async def reset(self) -> None:
-        """Forget the engine without touching its connections, which belong to another process or event loop."""
+        """Drop the engine without closing its connections, which belong to another process or event loop."""
         await self._drop(close=False)
 
     @asynccontextmanager
     async def get_session(self, *, autoflush: bool = True) -> AsyncIterator[AsyncSession]:
-        """A session whose owner commits; what is not committed when the block ends or raises is rolled back.
+        """Open a session that the caller commits; uncommitted work is rolled back when the block ends or raises.
 
         Raises:
             RuntimeError: the database was not initialised.
@@ -121,7 +125,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, *, autoflush: bool = True) -> AsyncIterator[AsyncSession]:
-        """A session in a transaction: BEGIN, the block, COMMIT; or ROLLBACK when the block raises.
+        """Open a session in a transaction: BEGIN, the block, COMMIT; or ROLLBACK when the block raises.
 
         Raises:
             RuntimeError: the database was not initialised.
@@ -131,10 +135,10 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """A session in autocommit: a read of one statement is one round trip. Writing through it raises.
+        """Open a session in autocommit mode: a read of one statement takes one round trip.
 
         Raises:
-            RuntimeError: the database was not initialised, or the block wrote.
+            RuntimeError: the database was not initialised, or the block tried to write.
         """
         if self._readers is None:
             raise self._not_initialised()
@@ -142,7 +146,7 @@ class Database:
             yield session
 
     async def ping(self) -> None:
-        """Ask the server for a sign of life."""
+        """Run a trivial statement, which raises when the server does not answer."""
         async with self.read() as session:
             await session.execute(text("SELECT 1"))
 

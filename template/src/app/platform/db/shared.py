@@ -1,4 +1,4 @@
-"""One transaction that several services or DAOs share."""
+"""A transaction that several services or DAOs share."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -9,9 +9,9 @@ from app.platform.db.session import SessionProvider
 
 
 class SharedTransaction:
-    """Hands out the session of an open transaction: a service that is built on it works inside of that transaction.
+    """Provides the session of an open transaction: a service or DAO built on it works inside this transaction.
 
-    `session` is that session, for statements of one's own.
+    Use the attribute `session` for other statements in the transaction.
     """
 
     def __init__(self, session: AsyncSession) -> None:
@@ -21,20 +21,20 @@ class SharedTransaction:
 
     @asynccontextmanager
     async def transaction(self, *, autoflush: bool = True) -> AsyncIterator[AsyncSession]:
-        """The session; nothing is committed at the end of the block."""
+        """Yield the shared session; the end of the block commits nothing."""
         session = self._current()
         try:
             with nullcontext() if autoflush else session.no_autoflush:
                 yield session
         except BaseException as error:
-            # whoever opened a savepoint takes the step back; otherwise half of it would be committed
+            # an open savepoint rolls the failed step back; without one, half of the step would be committed
             if not session.in_nested_transaction():
                 self.failure = error
             raise
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """The session; it sees what the transaction has done so far."""
+        """Yield the shared session, which sees the transaction's own changes."""
         yield self._current()
 
     def _current(self) -> AsyncSession:
@@ -48,10 +48,10 @@ class SharedTransaction:
 async def shared_transaction(provider: SessionProvider, *, autoflush: bool = True) -> AsyncIterator[SharedTransaction]:
     """Open a transaction to share: committed at the end of the block, rolled back when the block raises.
 
-    Inside of another shared transaction it joins that one.
+    Inside another shared transaction, join it.
 
     Raises:
-        RuntimeError: the block caught the error of a step that failed half-way; nothing was committed.
+        RuntimeError: the block caught the error of a step that failed; nothing was committed.
     """
     async with provider.transaction(autoflush=autoflush) as session:
         shared = SharedTransaction(session)

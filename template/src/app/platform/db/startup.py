@@ -1,4 +1,4 @@
-"""Whether the database is one this version of the service can work with; migrating it."""
+"""Verify that this release of the service can use the database, and migrate the database."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The revisions of a database beside those of this release.
+    """How the database's revisions differ from those of this release.
 
     Attributes:
         missing: heads of this release that are not applied.
-        unknown: applied revisions that this release does not have: they come from a newer one.
+        unknown: applied revisions that this release does not have, because a newer release applied them.
     """
 
     missing: set[str]
@@ -32,12 +32,12 @@ class Schema:
 
 
 async def verify(database: Database) -> None:
-    """Connect, sign in, and compare the schema's revisions with those of the migrations.
+    """Connect, and compare the applied revisions with those of this release.
 
     Raises:
-        StartupError: PostgreSQL cannot be reached, refuses us, or its schema lacks a migration.
+        StartupError: PostgreSQL cannot be reached, refuses the connection, or its schema lacks a migration.
     """
-    where = address.shown(database.engine.url)
+    where = address.redacted(database.engine.url)
     try:
         schema = await _compare(database)
     except DatabaseUnavailable as error:
@@ -45,7 +45,7 @@ async def verify(database: Database) -> None:
     except DBAPIError as error:
         message = f"cannot use PostgreSQL at {where}: {_reason(error.orig)}"
         raise StartupError(message) from error
-    # in a rolling update this release still runs beside a newer one
+    # unknown revisions are no error: in a rolling update this release runs beside a newer one
     if schema.missing and not schema.unknown:
         message = (
             f"the schema of {where} is behind: {', '.join(sorted(schema.missing))} not applied; "
@@ -55,18 +55,18 @@ async def verify(database: Database) -> None:
 
 
 def migrate(settings: DatabaseSettings, models: MetaData) -> None:
-    """Apply the missing migrations; change nothing when a newer release has applied its own.
+    """Apply the missing migrations. Change nothing when a newer release has migrated the database.
 
     Raises:
-        StartupError: PostgreSQL cannot be reached, or the schema is that of another service.
+        StartupError: PostgreSQL cannot be reached, or the schema belongs to another service.
     """
-    where = address.shown(driver.url(settings))
+    where = address.redacted(driver.url(settings))
     try:
         migrations.upgrade()
     except DatabaseUnavailable as error:
         raise _unreachable(where, error) from error
     except CommandError:
-        # compared afterwards, because a newer release may have migrated while this one waited for its turn
+        # compare only now, because a newer release may have migrated while this one waited for the lock
         unknown, absent = asyncio.run(_ahead(settings, models))
         if not unknown:
             raise
@@ -79,8 +79,8 @@ def migrate(settings: DatabaseSettings, models: MetaData) -> None:
         log.warning("schema_is_newer", unknown=unknown)
 
 
-def temporary(error: SQLAlchemyError) -> str | None:
-    """Return the reason in one line when the error may be gone at the next attempt; `None` when it is a bug."""
+def temporary_reason(error: SQLAlchemyError) -> str | None:
+    """Return in one line why the database cannot do something now; `None` when trying again would not help."""
     failure = translate(error)
     if failure is None or failure.status < 500:
         return None
@@ -88,11 +88,11 @@ def temporary(error: SQLAlchemyError) -> str | None:
 
 
 async def _ahead(settings: DatabaseSettings, models: MetaData) -> tuple[list[str], list[str]]:
-    """Return the unknown revisions, and the absent tables of this release; a newer release keeps all of them."""
+    """Return the unknown revisions, and this release's tables that are absent; a newer release drops none of them."""
 
     def find_absent(connection: Connection) -> list[str]:
-        there = inspect(connection)
-        return sorted(name for name, table in models.tables.items() if not there.has_table(table.name, table.schema))
+        schema = inspect(connection)
+        return sorted(name for name, table in models.tables.items() if not schema.has_table(table.name, table.schema))
 
     database = Database(settings)
     await database.init()
@@ -116,7 +116,7 @@ async def _applied_revisions(database: Database) -> set[str]:
         try:
             return set(await session.scalars(text("SELECT version_num FROM alembic_version")))
         except ProgrammingError:
-            # no such table: nothing was ever migrated
+            # the table does not exist: this database was never migrated
             return set()
 
 
@@ -125,5 +125,5 @@ def _unreachable(where: str, error: DatabaseUnavailable) -> StartupError:
 
 
 def _reason(error: BaseException | None) -> str:
-    """The first line of what the driver says; of several addresses that were tried, libpq gives each a line."""
+    """Return the first line of the driver's message; libpq writes one line for each address it tried."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -1,1 +1,1 @@
-"""Everything of HTTP that is not about one feature: middleware, problem documents, health, OpenAPI."""
+"""Everything about HTTP that no single feature owns: middleware, problem documents, health, OpenAPI."""

@@ -1,4 +1,4 @@
-"""What makes a FastAPI application this platform's: routes, names in OpenAPI, problem documents."""
+"""Set up the FastAPI application: routes, operation ids, problem documents."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from app.platform.http import handlers, health, openapi
 from app.platform.http.errors import Malformed, TooLarge, ValidationFailed
 from app.platform.http.limits import PREFIX
 
-# How any request may fail, besides what its own route says.
+# Every route can fail with these errors, besides those that it declares itself.
 FAILURES = openapi.responses(
     Malformed,
     TooLarge,
@@ -26,7 +26,7 @@ FAILURES = openapi.responses(
 
 def set_up(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     """Serve the routers below `/api/v1`, and answer every failure with a problem document."""
-    # side by side, because each level of nesting makes FastAPI look for the route once more
+    # not nested in one router, because FastAPI matches the path once more for each level of nesting
     for router in routers:
         app.include_router(router, prefix=PREFIX, responses=FAILURES)
     app.include_router(health.router)
@@ -35,5 +35,5 @@ def set_up(app: FastAPI, routers: Iterable[APIRouter]) -> None:
 
 
 def operation_id(route: APIRoute) -> str:
-    """The function's name: stable for client generators, and unique, which a test checks."""
+    """Return the name of the route's function: client generators need stable names, and a test checks uniqueness."""
     return route.name

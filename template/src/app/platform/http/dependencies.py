@@ -1,4 +1,4 @@
-"""Parameters that many routes have: the page of a list, the idempotency key."""
+"""Parameters that many routes share: the page of a list, the idempotency key."""
 
 from typing import Annotated
 
@@ -10,10 +10,10 @@ from app.platform.db.pagination import CURSOR_PATTERN, Cursor, PageRequest
 async def page_request(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[
-        str | None, Query(pattern=CURSOR_PATTERN, description="`next_cursor` of the page before.")
+        str | None, Query(pattern=CURSOR_PATTERN, description="`next_cursor` of the previous page.")
     ] = None,
 ) -> PageRequest:
-    """Which page of a list is wanted."""
+    """Return the page of a list that the request asks for."""
     return PageRequest(limit, Cursor.decode(cursor) if cursor else None)
 
 
@@ -24,6 +24,6 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern=r"^[A-Za-z0-9._:-]{1,200}$",
-        description="Repeat a request with the same key, and it has one effect and the same answer.",
+        description="A request that is repeated with the same key takes effect once, and gets the same answer.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""The failures of HTTP itself; those of the service are in `app/platform/errors.py` and beside each feature."""
+"""The errors of HTTP itself. `app/platform/errors.py` and the features have the other errors."""
 
 from app.platform.errors import AppError
 
@@ -12,7 +12,7 @@ class ValidationFailed(AppError):
 
 
 class Malformed(AppError):
-    """The request cannot be read at all."""
+    """The request cannot be parsed."""
 
     status = 400
     code = "bad_request"
@@ -20,7 +20,7 @@ class Malformed(AppError):
 
 
 class NotFound(AppError):
-    """There is no such path."""
+    """The path does not exist."""
 
     status = 404
     code = "not_found"
@@ -28,7 +28,7 @@ class NotFound(AppError):
 
 
 class MethodNotAllowed(AppError):
-    """The path does not know this method."""
+    """The path does not support this method."""
 
     status = 405
     code = "method_not_allowed"
@@ -44,7 +44,7 @@ class TooLarge(AppError):
 
 
 class UnsupportedType(AppError):
-    """The body is not of a media type this route accepts."""
+    """The body has a media type that this route does not accept."""
 
     status = 415
     code = "unsupported_media_type"
@@ -52,7 +52,7 @@ class UnsupportedType(AppError):
 
 
 class ClientLeft(AppError):
-    """The client closed the connection before its request was complete; the status is nginx's for this, for logs."""
+    """The client closed the connection before its request was complete. nginx logs the same status."""
 
     status = 499
     code = "client_closed_request"

@@ -1,4 +1,4 @@
-"""The exception handlers: what a route raises becomes a problem document."""
+"""The exception handlers: turn exceptions of routes into problem documents."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,16 +24,16 @@ from app.platform.http.errors import (
     ValidationFailed,
 )
 from app.platform.http.problems import FieldProblem, document, problem
-from app.platform.json_errors import MAX_ERRORS, brief, more
+from app.platform.json_errors import MAX_ERRORS, not_shown, shorten
 
 log = structlog.get_logger(__name__)
 
-# What Starlette and FastAPI raise by themselves; the standard library's phrases differ between Python versions.
+# Titles for the errors that Starlette and FastAPI raise; the standard library's phrases differ by Python version.
 _OF_THE_FRAMEWORK = {kind.status: kind for kind in (Malformed, NotFound, MethodNotAllowed, TooLarge, UnsupportedType)}
 
 
 def install(app: FastAPI) -> None:
-    """Register the handlers for everything a route may raise; an exception without one is a bug."""
+    """Register the handlers for all expected exceptions; any other exception is a bug."""
     app.exception_handler(AppError)(_on_app_error)
     app.exception_handler(RequestValidationError)(_on_invalid_request)
     app.exception_handler(HTTPException)(_on_http_exception)
@@ -52,22 +52,22 @@ async def _on_invalid_request(_request: Request, error: RequestValidationError) 
 
 
 def _field_problems(found: Sequence[Any]) -> list[FieldProblem]:
-    """A bounded description: the error document must not grow with what it refuses."""
+    """Describe the errors in a document of limited size, however large the refused request is."""
     shown = [
         FieldProblem(
-            location=[brief(part) if isinstance(part, str) else part for part in item["loc"]],
-            message=brief(item["msg"]),
+            location=[shorten(part) if isinstance(part, str) else part for part in item["loc"]],
+            message=shorten(item["msg"]),
         )
-        # the last one may be pydantic's, on errors that are not shown
+        # one more, which may be the message of `first_errors` about errors that are not shown
         for item in found[: MAX_ERRORS + 1]
     ]
     if hidden := len(found) - len(shown):
-        shown.append(FieldProblem(location=[], message=more(hidden)))
+        shown.append(FieldProblem(location=[], message=not_shown(hidden)))
     return shown
 
 
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:
-    # FastAPI reports every failure to read a body as a 400
+    # FastAPI reports every failure to read a body as status 400
     if isinstance(error.__cause__, ClientDisconnect):
         return problem(ClientLeft())
     kind = _OF_THE_FRAMEWORK.get(error.status_code)
@@ -80,7 +80,7 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
 
 
 def _methods(request: Request) -> list[str]:
-    """All methods of a path (RFC 9110, section 10.2.1); Starlette names those of the first route it finds there."""
+    """Return all methods of the path (RFC 9110, section 10.2.1); Starlette names only those of the first route."""
     app: FastAPI = request.app
     for template, item in app.openapi()["paths"].items():
         pattern, _, _ = compile_path(template)
@@ -93,7 +93,7 @@ async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Respo
     expected = translate(error)
     if expected is None:
         raise error
-    # the first line names the constraint; those below it show the row
+    # log only the first line, which names the constraint: the next lines show the row
     reason = str(error.__cause__ or error).splitlines()[0]
     log.warning("database_error", code=expected.code, reason=reason)
     return problem(expected)

@@ -1,4 +1,4 @@
-"""For orchestrators and monitoring: alive, ready, metrics. Without prefix, without rate limit, without log."""
+"""Routes for orchestrators and monitoring: liveness, readiness, metrics. They have no prefix, rate limit or log."""
 
 import asyncio
 from typing import Any, Literal
@@ -15,14 +15,14 @@ router = APIRouter(tags=["operations"])
 
 
 class CheckResult(BaseModel):
-    """What a dependency answered. A failed one that is not critical leaves the service ready."""
+    """The result of one check. The service stays ready when a check fails that is not critical."""
 
     status: Literal["ok", "failed"]
     critical: bool
 
 
 class Readiness(BaseModel):
-    """Whether requests should be sent here."""
+    """Whether this process can serve requests."""
 
     status: Literal["ready", "not_ready"]
     checks: dict[str, CheckResult]
@@ -30,13 +30,13 @@ class Readiness(BaseModel):
 
 @router.get("/livez")
 async def livez() -> dict[Literal["status"], Literal["alive"]]:
-    """Tell that the process runs and its event loop turns."""
+    """Show that the process runs and its event loop is not blocked."""
     return {"status": "alive"}
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "Not ready"}})
 async def readyz(request: Request, response: Response) -> Readiness:
-    """Ask every dependency at once, each with a timeout."""
+    """Check all dependencies at once, each with a timeout."""
     resources: PlatformResources[Any] = request.state.resources
     timeout = resources.settings.http.readiness_timeout
     async with asyncio.TaskGroup() as group:
@@ -52,7 +52,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def prometheus() -> Response:
-    """Show the instruments in Prometheus' text format."""
+    """Show the metrics in Prometheus' text format."""
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -60,7 +60,7 @@ async def _run(check: Check, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
             await check.ping()
-    except Exception as error:  # noqa: BLE001 (whatever a dependency raises, the answer is: not ready)
+    except Exception as error:  # noqa: BLE001 (any exception of a dependency means: not ready)
         log.warning("readiness_check_failed", check=check.name, reason=repr(error))
         return False
     return True

@@ -1,4 +1,4 @@
-"""What the web process does before its first and after its last request."""
+"""The lifespan of the web application: open the resources before the first request, close them after the last."""
 
 import gc
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ from app.platform.resources import PlatformResources
 
 
 class State(TypedDict):
-    """What `request.state` holds."""
+    """The attributes of `request.state`."""
 
     resources: PlatformResources[Any]
     services: Any
@@ -24,12 +24,12 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 def build_lifespan(
     open_resources: Callable[[], ResourcesT], build_services: Callable[[ResourcesT], object]
 ) -> Lifespan:
-    """Open the resources, and build the services on them."""
+    """Return a lifespan that opens the resources, and builds the services from them."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         async with open_resources() as resources:
-            # what exists now stays until the end: the garbage collector need not look at it again and again
+            # the objects that exist now live until the process ends, so the garbage collector can skip them
             gc.collect()
             gc.freeze()
             yield State(resources=resources, services=build_services(resources))

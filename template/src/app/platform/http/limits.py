@@ -1,4 +1,4 @@
-"""Which paths have limits of their own."""
+"""The paths with special limits."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -7,13 +7,13 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 PREFIX = "/api/v1"
-"""Where the routers are served."""
+"""The prefix of all routers."""
 
 OPERATIONS = frozenset({"/livez", "/readyz", "/metrics"})
-"""Paths that are neither logged nor limited: orchestrators ask for them all the time."""
+"""Paths without access log and rate limit, because orchestrators request them all the time."""
 
 SIGN_IN = f"{PREFIX}/auth/token"
-"""The path that has `HTTP_LOGIN_RATE_LIMIT`."""
+"""The path that `HTTP_LOGIN_RATE_LIMIT` applies to."""
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
 
@@ -21,13 +21,13 @@ _MARK = "__large_body__"
 
 
 def large_body(endpoint: EndpointT) -> EndpointT:
-    """Mark a route function that accepts bodies of `HTTP_MAX_IMPORT_BYTES`; its path must be without parameters."""
+    """Mark a route function that accepts bodies of `HTTP_MAX_IMPORT_BYTES`; its path must not have parameters."""
     setattr(endpoint, _MARK, True)
     return endpoint
 
 
 def large_body_paths(routers: Iterable[APIRouter]) -> frozenset[str]:
-    """Return the full paths of the routes that are marked.
+    """Return the full paths of the marked routes.
 
     Raises:
         ValueError: a marked route has parameters in its path.

@@ -1,4 +1,4 @@
-"""Reading a stream of JSON documents, one a line, in bounded memory."""
+"""Read a stream of JSON documents, one in each line, in bounded memory."""
 
 from collections.abc import AsyncIterator
 from typing import TypeVar
@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.platform.errors import AppError
-from app.platform.json_errors import brief
+from app.platform.json_errors import shorten
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -19,10 +19,10 @@ async def batches(
     size: int = 1000,
     line_limit: int = 65_536,
 ) -> AsyncIterator[list[ModelT]]:
-    """The documents in lists of `size`; holds one list and one line of at most `line_limit` bytes in memory.
+    """Yield the documents in lists of `size`. Only one list and one line, of `line_limit` bytes at most, are in memory.
 
     Raises:
-        AppError: of the type `refusal`; a line is too long, or not a document of this model.
+        AppError: of the type `refusal`: a line is longer than `line_limit`, or not a document of this model.
     """
     batch: list[ModelT] = []
     number = 0
@@ -55,6 +55,6 @@ def _parse(line: bytes, number: int, model: type[ModelT], refusal: type[AppError
         return model.model_validate_json(line)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        where = brief(".".join(map(str, first["loc"]))) or "document"
-        message = f"Line {number}: {where}: {brief(first['msg'])}."
+        where = shorten(".".join(map(str, first["loc"]))) or "document"
+        message = f"Line {number}: {where}: {shorten(first['msg'])}."
         raise refusal(message) from error

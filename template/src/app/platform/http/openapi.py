@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about failures."""
+"""Describe the errors in the OpenAPI document."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
 def responses(*kinds: type[AppError]) -> dict[int | str, dict[str, Any]]:
-    """What a route says in OpenAPI about the ways it can fail, one entry per status."""
+    """Return the OpenAPI responses for the errors that a route may answer with, one entry per status."""
     described: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         entry = described.setdefault(
@@ -30,7 +30,7 @@ def responses(*kinds: type[AppError]) -> dict[int | str, dict[str, Any]]:
 
 
 def install(app: FastAPI) -> None:
-    """Add the schema of problem documents: FastAPI collects the models of JSON responses only."""
+    """Add the schema of problem documents to OpenAPI: FastAPI only adds the models of JSON responses."""
     openapi = app.openapi
 
     def with_problem() -> dict[str, Any]:

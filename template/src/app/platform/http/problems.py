@@ -1,4 +1,4 @@
-"""Every failure as a problem document: RFC 9457, `application/problem+json`."""
+"""Problem documents, the answers to all failed requests: RFC 9457, `application/problem+json`."""
 
 from collections.abc import Sequence
 
@@ -10,31 +10,31 @@ from app.platform.errors import AppError
 
 
 class FieldProblem(BaseModel):
-    """One value of the request that was refused, without the value."""
+    """The location of a refused value in the request, and the reason; not the value itself."""
 
     location: list[str | int] = Field(examples=[["body", "email"]])
     message: str
 
 
 class Problem(BaseModel):
-    """What every failed request is answered with."""
+    """The body of the answer to every failed request."""
 
     type: str = Field(examples=["urn:problem:validation_error"])
     title: str = Field(examples=["Invalid request"])
     status: int = Field(examples=[422])
     detail: str
     code: str = Field(description="Stable, for programs.", examples=["validation_error"])
-    request_id: str | None = Field(description="Names this request in the logs.")
+    request_id: str | None = Field(description="Identifies this request in the logs.")
     errors: list[FieldProblem] | None = Field(default=None, description="For invalid requests.")
 
 
 def problem(error: AppError, *, errors: Sequence[FieldProblem] | None = None, **headers: str) -> Response:
-    """The response for an expected failure."""
+    """Return the response for an expected failure."""
     return document(error.status, error.code, error.title, error.detail, _headers(error, headers), errors)
 
 
 def internal_problem() -> Response:
-    """The response for a bug: it says nothing but where to look."""
+    """Return the response for a bug: it reveals only the request id, which the logs contain."""
     return problem(AppError("The failure was logged under this request id."))
 
 
@@ -54,7 +54,7 @@ def document(
     headers: dict[str, str],
     errors: Sequence[FieldProblem] | None = None,
 ) -> Response:
-    """The response that carries a problem document."""
+    """Return a response with a problem document."""
     body = Problem(
         type=f"urn:problem:{code}",
         title=title,

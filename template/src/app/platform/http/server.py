@@ -1,4 +1,4 @@
-"""Runs uvicorn."""
+"""Run uvicorn."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ from app.platform.settings import HttpSettings
 
 
 def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> None:
-    """Serve the application that `factory` makes until SIGTERM or SIGINT; requests in flight are finished.
+    """Serve the application that `factory` makes until SIGTERM or SIGINT; finish open requests before exiting.
 
-    Several workers count their metrics in files, in `metrics_directory` or in a temporary one.
+    Several workers keep their metrics in files: in `metrics_directory`, or in a temporary directory.
     """
     directory = metrics_directory or os.environ.get(multiprocess.VARIABLE)
     with multiprocess.shared_directory(directory) if http.workers > 1 else nullcontext():
-        # uvicorn repeats the signal that stopped it once it is done; by then it has done its work
+        # after its shutdown uvicorn raises the signal that stopped it again: exit with status 0 then
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
         uvicorn.run(
@@ -30,6 +30,6 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
             access_log=False,
             log_config=None,
             server_header=False,
-            forwarded_allow_ips=proxies.in_both_spellings(http.forwarded_allow_ips),
+            forwarded_allow_ips=proxies.with_mapped_addresses(http.forwarded_allow_ips),
             timeout_graceful_shutdown=http.shutdown_timeout,
         )

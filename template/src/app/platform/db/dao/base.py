@@ -1,4 +1,4 @@
-"""The base of all DAOs: the queries every model needs, each a unit of work of its own."""
+"""The base class of all DAOs: the queries that every model needs. Each call is a unit of work of its own."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -19,10 +19,10 @@ _CHUNK = 1000
 
 
 class BaseDAO(Generic[ModelT]):
-    """Data access for one model. Give a subclass its `model`, and a method for every query that has a name.
+    """Data access for one model. A subclass sets `model`, and has one method for each query of its own.
 
-    Each call is a unit of work: it reads in autocommit, or writes and commits. To make several calls one transaction,
-    use `execute_transaction` and build the DAO on the session provider it hands out.
+    Each call is a unit of work: it reads in autocommit mode, or writes and commits. To run several calls in one
+    transaction, use `execute_transaction`, and build the DAO on the session provider that its callback gets.
     """
 
     model: ClassVar[type[Any]]
@@ -32,29 +32,29 @@ class BaseDAO(Generic[ModelT]):
 
     @property
     def querier(self) -> QueryBuilder[ModelT]:
-        """Begin a query for rows."""
+        """Return a builder of queries for rows."""
         return QueryBuilder(self._provider, self.model)
 
     @property
     def counter(self) -> CountBuilder[ModelT]:
-        """Begin a count."""
+        """Return a builder of queries that count rows."""
         return CountBuilder(self._provider, self.model)
 
     @property
     def updater(self) -> UpdateBuilder[ModelT]:
-        """Begin an update by conditions."""
+        """Return a builder of UPDATE statements."""
         return UpdateBuilder(self._provider, self.model)
 
     async def get(self, key: Any, *options: ORMOption) -> ModelT | None:
-        """The row with this primary key; inside a transaction that has it already, without asking again."""
+        """Return the row with this primary key, without a query if the open transaction has loaded it."""
         async with self._provider.read() as session:
             row: ModelT | None = await session.get(self.model, key, options=options)
             return row
 
     async def insert_rows(self, rows: Iterable[Mapping[str, Any]]) -> int:
-        """Insert all rows or none, without making objects of them, and return how many there were.
+        """Insert all rows or none, without making model instances, and return their number.
 
-        The rows are consumed as they are sent: a generator is never in memory as a whole.
+        The rows are read and sent in chunks, so rows from a generator need not fit into memory.
 
         Raises:
             ValueError: a row has a key that is not a column.
@@ -63,7 +63,7 @@ class BaseDAO(Generic[ModelT]):
         inserted = 0
         async with self._provider.transaction() as session:
             for chunk in _chunks(rows):
-                # SQLAlchemy would drop a misspelt one without a word
+                # SQLAlchemy would silently ignore a misspelt key
                 if unknown := set().union(*chunk).difference(known):
                     message = f"{self.model.__name__} has no column {', '.join(map(repr, sorted(unknown)))}"
                     raise ValueError(message)
@@ -72,7 +72,7 @@ class BaseDAO(Generic[ModelT]):
         return inserted
 
     async def insert_instances(self, instances: Iterable[ModelT]) -> Sequence[ModelT]:
-        """Insert all instances or none, with what hangs on them; what the server computes is on them afterwards."""
+        """Insert all instances or none, with their related instances, and set the values that the server computes."""
         inserted: list[ModelT] = []
         async with self._provider.transaction() as session:
             for chunk in _chunks(instances):

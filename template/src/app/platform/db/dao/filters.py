@@ -1,4 +1,4 @@
-"""Conditions by name: `status="paid"`, `total_cents__ge=1000`."""
+"""Conditions written as keyword arguments: `status="paid"`, `total_cents__ge=1000`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,10 +27,10 @@ _OPERATORS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
 
 
 def condition(model: type[Base], name: str, value: object) -> ColumnElement[bool]:
-    """The condition that a filter like `total_cents__ge=1000` stands for; without an operator it is `eq`.
+    """Return the condition for a filter such as `total_cents__ge=1000`; without an operator, `eq` applies.
 
     Raises:
-        ValueError: the model has no such column, or there is no such operator.
+        ValueError: the column or the operator does not exist.
     """
     column, separator, operator = name.partition("__")
     if column not in model.__mapper__.column_attrs:

@@ -1,4 +1,4 @@
-"""Several steps in one transaction."""
+"""Run several DAO calls in one transaction."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -15,14 +15,14 @@ async def execute_transaction(
     *,
     autoflush: bool = True,
 ) -> ResultT:
-    """Run the callback in one transaction, and return what it returns.
+    """Run the callback in one transaction, and return the callback's result.
 
-    DAOs built on the session provider it is given share the transaction, which is committed when the callback returns
-    and rolled back when it raises. Inside of another transaction it joins that one.
+    DAOs that the callback builds on its session provider share the transaction, which commits when the callback
+    returns and rolls back when it raises. Inside another such transaction, join it.
 
     Raises:
-        Exception: what the callback raised.
-        RuntimeError: the callback caught the error of a step that failed half-way; nothing was committed.
+        Exception: the callback raised it.
+        RuntimeError: the callback caught the error of a step that failed; nothing was committed.
     """
     async with shared_transaction(session_provider, autoflush=autoflush) as steps:
         return await callback(steps)

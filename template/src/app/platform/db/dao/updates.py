@@ -1,4 +1,4 @@
-"""Updates by conditions, put together step by step."""
+"""Builders of UPDATE statements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ class _Update(Builder[ModelT]):
     _values: dict[str, Any] = field(default_factory=dict)
 
     def values(self, **values: Any) -> Self:
-        """Set these columns, to values or to SQL expressions; the audit columns set themselves."""
+        """Set these columns to values or SQL expressions; the audit columns are set automatically."""
         return replace(self, _values=self._values | values)
 
     def _statement(self) -> Update:
@@ -29,24 +29,24 @@ class _Update(Builder[ModelT]):
 
 
 class UpdateBuilder(_Update[ModelT]):
-    """An UPDATE by conditions, in one statement and without fetching rows."""
+    """Builds an UPDATE that changes rows in one statement, without fetching them."""
 
     __slots__ = ()
 
     def returning(self, *options: ORMOption) -> "ReturningUpdate[ModelT]":
-        """Ask for the changed rows as they are now, loaded with these options (`selectinload`, not `joinedload`)."""
+        """Return the changed rows, loaded with these options (`selectinload`, not `joinedload`)."""
         return ReturningUpdate(self._provider, self._model, self._conditions, self._values, options)
 
     async def execute(self) -> int:
-        """Update, and return how many rows were changed.
+        """Run the UPDATE, and return the number of changed rows.
 
         Raises:
-            ValueError: there is no condition, or there are no values.
+            ValueError: the update has no condition or no values.
         """
         query = self._statement()
         async with self._provider.transaction() as session:
             if any(isinstance(row, self._model) for row in session):
-                # brings them up to date: what the server computed, they could not load later
+                # RETURNING refreshes the session's instances, which could not load server-computed values later
                 return len((await session.scalars(query.returning(self._model))).all())
             result = await session.execute(query, execution_options={"synchronize_session": False})
             return cast("CursorResult[Any]", result).rowcount
@@ -54,15 +54,15 @@ class UpdateBuilder(_Update[ModelT]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReturningUpdate(_Update[ModelT]):
-    """An UPDATE by conditions that returns the changed rows."""
+    """Builds an UPDATE that returns the changed rows."""
 
     _options: tuple[ORMOption, ...] = ()
 
     async def execute(self) -> Sequence[ModelT]:
-        """Update, and return the changed rows, in no certain order.
+        """Run the UPDATE, and return the changed rows, unsorted.
 
         Raises:
-            ValueError: there is no condition, or there are no values.
+            ValueError: the update has no condition or no values.
         """
         query = self._statement().returning(self._model).options(*self._options)
         fresh = {"synchronize_session": False, "populate_existing": True}

@@ -1,1 +1,1 @@
-"""One middleware class a file; `app/middleware.py` puts them in order."""
+"""The middleware, one class in each file; `app/middleware.py` arranges them."""

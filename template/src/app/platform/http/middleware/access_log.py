@@ -1,4 +1,4 @@
-"""One event for each request: no query strings, no headers, no bodies, which may hold secrets."""
+"""The access log: one event for each request, without query string, headers and body, which may hold secrets."""
 
 import time
 from collections.abc import Set
@@ -13,7 +13,7 @@ log = structlog.get_logger("access")
 
 
 class AccessLogMiddleware:
-    """Logs method, route, status, duration in milliseconds and client; the logger adds request and user id."""
+    """Logs method, route, status, duration in milliseconds and client; the logger adds request id and user id."""
 
     def __init__(self, app: ASGIApp, *, exclude: Set[str] = frozenset()) -> None:
         self._app = app

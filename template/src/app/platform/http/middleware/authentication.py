@@ -1,4 +1,4 @@
-"""Who is calling."""
+"""Authentication by bearer token."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -8,7 +8,7 @@ from app.platform.settings import AuthSettings
 
 
 class AuthenticationMiddleware:
-    """Puts the actor of a valid bearer token into the context. Refusing the others is up to the routes."""
+    """Puts the actor of a valid bearer token into the context. The routes refuse requests without an actor."""
 
     def __init__(self, app: ASGIApp, *, settings: AuthSettings) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""How large a request body may be."""
+"""The limit on the size of request bodies."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from app.platform.http.errors import TooLarge
 
 
 class BodyLimitMiddleware:
-    """Refuses bodies of more than `max_bytes`: by their declared length, and, when there is none, while they arrive."""
+    """Refuses bodies of more than `max_bytes`, by the Content-Length header and by counting the received bytes."""
 
     def __init__(self, app: ASGIApp, *, max_bytes: int, per_path: Mapping[str, int] | None = None) -> None:
         self._app = app
@@ -32,7 +32,7 @@ class BodyLimitMiddleware:
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
-                # FastAPI lets only this type pass while it reads a body
+                # an HTTPException, because FastAPI replaces other exceptions while it reads a body
                 raise HTTPException(TooLarge.status, _too_large(limit).detail)
             return message
 

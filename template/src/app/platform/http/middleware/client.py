@@ -1,7 +1,7 @@
-"""Who the client of a request is, for logs and limits.
+"""The client's address, for logs and rate limits.
 
-uvicorn chooses: the address of the connection or, behind trusted proxies, the nearest entry of X-Forwarded-For that is
-no trusted proxy. It does not check that this entry is an address.
+uvicorn provides it: the address of the connection or, behind trusted proxies, the last entry of X-Forwarded-For that is
+not a trusted proxy. uvicorn does not check that this entry is an address.
 """
 
 from functools import lru_cache
@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 from starlette.types import Scope
 
-# an IPv6 address with a zone; longer text is not worth a place in the cache
+# long enough for an IPv6 address with a zone; longer text is not an address, and would only fill the cache
 _LONGEST = 64
-# all clients with an IPv4 address, to a server that has only IPv6 (RFC 6052)
+# the addresses of IPv4 clients on a server that has only IPv6 (RFC 6052)
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class Client(NamedTuple):
-    """The address in its canonical spelling, if there is one, and the key under which the client is limited."""
+    """A client's canonical address, if it is valid, and the key that its rate limit counts under."""
 
     address: str | None
     limit_key: str
@@ -27,7 +27,7 @@ _UNKNOWN = Client(None, "unknown")
 
 
 def client_of(scope: Scope) -> Client:
-    """Returns the client of a connection; all that have no valid address count as one."""
+    """Return the client of a connection; all clients without a valid address share one rate limit."""
     client = scope.get("client")
     return _parse(client[0]) if client and len(client[0]) <= _LONGEST else _UNKNOWN
 
@@ -35,14 +35,14 @@ def client_of(scope: Scope) -> Client:
 @lru_cache(maxsize=4096)
 def _parse(host: str) -> Client:
     try:
-        # the zone may be any text
+        # without the zone, which may be any text
         address = ip_address(host.partition("%")[0])
     except ValueError:
         return _UNKNOWN
     if isinstance(address, IPv6Address):
         embedded = IPv4Address(int(address) & 0xFFFF_FFFF) if address in _NAT64 else address.ipv4_mapped
         if embedded is None:
-            # one subscriber has all addresses of a /64
+            # limit the whole /64 network, because one subscriber has all its addresses
             return Client(str(address), f"{IPv6Address(int(address) >> 64 << 64)}/64")
         address = embedded
     return Client(str(address), str(address))

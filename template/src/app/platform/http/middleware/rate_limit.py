@@ -1,4 +1,4 @@
-"""How often somebody may call."""
+"""The limit on the rate of requests."""
 
 from collections.abc import Mapping, Set
 
@@ -9,11 +9,11 @@ from app.platform.context import actor_id
 from app.platform.errors import RateLimited
 from app.platform.http.middleware.client import client_of
 from app.platform.http.problems import problem
-from app.platform.rate_limits import RateLimiter, Verdict
+from app.platform.rate_limits import RateLimiter, RateLimitResult
 
 
 class RateLimitMiddleware:
-    """Limits requests per user, else per client address; paths with a limit of their own always per address."""
+    """Limits requests per user, or per client address without a user; limits in `per_path` always count per address."""
 
     def __init__(
         self,
@@ -33,24 +33,24 @@ class RateLimitMiddleware:
         if scope["type"] != "http" or scope["path"] in self._exclude:
             await self._app(scope, receive, send)
             return
-        verdict = await self._hit(scope)
+        result = await self._hit(scope)
 
         async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [
                     *message["headers"],
-                    (b"x-ratelimit-limit", b"%d" % verdict.limit),
-                    (b"x-ratelimit-remaining", b"%d" % verdict.remaining),
+                    (b"x-ratelimit-limit", b"%d" % result.limit),
+                    (b"x-ratelimit-remaining", b"%d" % result.remaining),
                 ]
             await send(message)
 
-        if verdict.reset_after:
-            refusal = problem(RateLimited(verdict.reset_after))
+        if result.reset_after:
+            refusal = problem(RateLimited(result.reset_after))
             await refusal(scope, receive, add_headers)
         else:
             await self._app(scope, receive, add_headers)
 
-    async def _hit(self, scope: Scope) -> Verdict:
+    async def _hit(self, scope: Scope) -> RateLimitResult:
         limiter: RateLimiter = scope["state"]["resources"].limiter
         if own := self._per_path.get(scope["path"]):
             return await limiter.hit(own, f"{scope['path']}:{client_of(scope).limit_key}")

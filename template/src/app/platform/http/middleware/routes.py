@@ -1,10 +1,13 @@
-"""Which route a request went to, for labels: the template, so that there are as many labels as routes."""
+"""The route of a request, for logs and metrics."""
 
 from starlette.types import Scope
 
 
 def route_template(scope: Scope) -> str:
-    """The full path template of the route that took the request; `unmatched` when none did."""
+    """Return the path template of the request's route, or `unmatched`.
+
+    A template, not the path, because every different value would be a new label in the metrics.
+    """
     context = scope.get("fastapi", {}).get("effective_route_context")
     if context is not None:
         return str(context.path_format)

@@ -1,11 +1,11 @@
-"""Headers that tell browsers to trust responses less."""
+"""Security headers for browsers."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# The documentation pages load scripts.
+# The documentation pages load scripts, which the content security policy below forbids.
 _DOCS = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
 
-# The headers of the OWASP list (https://owasp.org/www-project-secure-headers/) that fit every response.
+# The headers of the OWASP list (https://owasp.org/www-project-secure-headers/) that are right for every response.
 _ALWAYS = (
     # one year, in seconds
     (b"strict-transport-security", b"max-age=31536000"),
@@ -14,12 +14,12 @@ _ALWAYS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 )
-# An answer of the API loads nothing, and is shown in no frame.
+# Responses of the API load nothing, and are never shown in a frame.
 _API = (*_ALWAYS, (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"))
 
 
 class SecurityHeadersMiddleware:
-    """Adds the headers to each response."""
+    """Adds the security headers to each response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

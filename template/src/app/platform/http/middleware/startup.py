@@ -1,4 +1,4 @@
-"""A start that fails is reported in one line instead of a traceback."""
+"""Report a failed start in one line instead of a traceback."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -7,7 +7,7 @@ from app.platform.settings import ConfigError
 
 
 class StartupMessageMiddleware:
-    """Gives the server the reason of a failed start; Starlette would give it the whole traceback to log."""
+    """Gives uvicorn the reason for a failed start to log; Starlette would give it the whole traceback."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

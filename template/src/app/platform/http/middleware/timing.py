@@ -1,4 +1,4 @@
-"""How long requests take: for the client as a header, for monitoring as a histogram."""
+"""The duration of requests: a header for the client, a histogram for monitoring."""
 
 import time
 
@@ -9,7 +9,7 @@ from app.platform.http.middleware.routes import route_template
 
 
 class TimingMiddleware:
-    """Adds `X-Response-Time` (until the response begins) and observes the whole time by route and status."""
+    """Adds `X-Response-Time` (time until the response starts), and observes the total time by route and status."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,6 +1,6 @@
-"""The place where bugs become 500s: inside the middleware that adds request id, CORS and security headers.
+"""Answer bugs with status 500, inside the middleware that adds the request id, CORS headers and security headers.
 
-A handler for `Exception` would run outside all of them, in Starlette's outermost middleware.
+An exception handler for `Exception` would run in Starlette's outermost middleware, so its answer would lack these.
 """
 
 from contextlib import suppress
@@ -17,9 +17,9 @@ log = structlog.get_logger(__name__)
 
 
 class UnexpectedErrorMiddleware:
-    """Answers what no handler of the routes caught: a problem for an `AppError` of the middleware, 500 for a bug.
+    """Answers exceptions that no exception handler caught: an `AppError` of other middleware, and bugs.
 
-    A client that leaves is no bug: the access log and the metrics say 499, or the status that was already sent.
+    A client that disconnects is not a bug: the access log and the metrics show 499, or the status that was sent.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -30,27 +30,27 @@ class UnexpectedErrorMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        delivery = _Delivery(send)
+        response = _SentResponse(send)
         try:
-            await self._app(scope, receive, delivery.send)
+            await self._app(scope, receive, response.send)
         except AppError as error:
-            if delivery.started:
+            if response.started:
                 raise
             await problem(error)(scope, receive, send)
         except Exception as error:
-            if delivery.client_left(error):
-                if not delivery.started:
-                    await _note_client_left(scope, receive, send)
+            if response.client_left(error):
+                if not response.started:
+                    await _report_client_left(scope, receive, send)
                 return
             log.exception("unexpected_error")
-            # half a response cannot be taken back: the server closes the connection
-            if delivery.started:
+            # the response has started and cannot be replaced: let the server close the connection
+            if response.started:
                 raise
             await internal_problem()(scope, receive, send)
 
 
-class _Delivery:
-    """Sends a response, and notes whether it began and whether the server could not send it."""
+class _SentResponse:
+    """Sends a response, and remembers whether it has started and whether sending has failed."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -68,11 +68,11 @@ class _Delivery:
     def client_left(self, error: Exception) -> bool:
         if self._failed:
             return isinstance(error, OSError | ClientDisconnect)
-        # Starlette also raises this in place of any OSError inside a streamed response, such as a lost database
+        # Starlette also raises ClientDisconnect for any OSError in a streamed response, such as a lost database
         return isinstance(error, ClientDisconnect) and not isinstance(error.__context__, OSError)
 
 
-async def _note_client_left(scope: Scope, receive: Receive, send: Send) -> None:
-    # nobody receives this response, but the middleware around takes the status from it
+async def _report_client_left(scope: Scope, receive: Receive, send: Send) -> None:
+    # no client receives this response, but the outer middleware logs and counts its status
     with suppress(OSError):
         await problem(ClientLeft())(scope, receive, send)

@@ -1,4 +1,4 @@
-"""What can be done with orders. Each method is one unit of work."""
+"""The operations on orders. Each method is one unit of work."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from uuid import UUID, uuid4
@@ -15,12 +15,12 @@ from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.session import SessionProvider
 from app.platform.idempotency import Claim, claim_key, keep_answer
 
-# Runs in the transaction in which an order is paid, with the owner's and the order's id.
+# Called with the owner's id and the order's id, in the transaction that marks the order as paid.
 OnPaid = Callable[[AsyncSession, UUID, UUID], Awaitable[None]]
 
 
 class OrderService:
-    """Orders of one user at a time: `owner` is the user whose orders exist for a call."""
+    """Operations on the orders of one user: a method only finds orders of its argument `owner`."""
 
     def __init__(self, database: SessionProvider, on_paid: OnPaid | None = None) -> None:
         self._database = database
@@ -28,10 +28,10 @@ class OrderService:
         self._orders = OrderDAO(database)
 
     async def create(self, owner: UUID, data: OrderCreate, claim: Claim | None = None) -> OrderRead:
-        """Place an order; with a claim, only once.
+        """Place an order; with a claim, repeated calls place it only once.
 
         Raises:
-            IdempotencyKeyReused: the claim's key came before with another order.
+            IdempotencyKeyReused: the claim's key was used for another order.
         """
 
         async def place(steps: SessionProvider) -> OrderRead:
@@ -45,10 +45,10 @@ class OrderService:
         return await execute_transaction(self._database, place)
 
     async def get(self, owner: UUID, order_id: UUID) -> OrderRead:
-        """One order with its lines.
+        """Return an order with its lines.
 
         Raises:
-            OrderNotFound: the owner has none with this id.
+            OrderNotFound: the owner has no order with this id.
         """
         order = await self._orders.find(owner, order_id)
         if order is None:
@@ -56,20 +56,20 @@ class OrderService:
         return OrderRead.model_validate(order)
 
     async def page(self, owner: UUID, request: PageRequest, status: OrderStatus | None = None) -> Page[OrderRead]:
-        """One page of orders, newest first, of one status or of all."""
+        """Return one page of orders, newest first; with `status`, only orders with this status."""
         page = await self._orders.page_of(owner, request, status)
         return Page([OrderRead.model_validate(order) for order in page.items], page.next_cursor)
 
     async def summary(self, owner: UUID) -> OrderSummary:
-        """How many orders there are, and what they cost, by status."""
+        """Return the number of orders and their total, by status."""
         return OrderSummary.of(await self._orders.summary(owner))
 
     async def pay(self, owner: UUID, order_id: UUID) -> OrderRead:
-        """Pay a pending order; of two at once, one wins.
+        """Pay a pending order; of two calls at once, one succeeds.
 
         Raises:
-            OrderNotFound: the owner has none with this id.
-            OrderNotPayable: it was paid or cancelled before.
+            OrderNotFound: the owner has no order with this id.
+            OrderNotPayable: the order is paid or cancelled already.
         """
         return await self._settle(owner, order_id, OrderStatus.PAID)
 
@@ -77,13 +77,13 @@ class OrderService:
         """Cancel a pending order.
 
         Raises:
-            OrderNotFound: the owner has none with this id.
-            OrderNotPayable: it was paid or cancelled before.
+            OrderNotFound: the owner has no order with this id.
+            OrderNotPayable: the order is paid or cancelled already.
         """
         return await self._settle(owner, order_id, OrderStatus.CANCELLED)
 
     async def import_all(self, owner: UUID, batches: AsyncIterator[Sequence[OrderCreate]]) -> int:
-        """Store all orders or none, one batch in memory at a time, and return how many there were."""
+        """Store all orders or none, with one batch in memory at a time, and return their number."""
 
         async def store(steps: SessionProvider) -> int:
             orders, lines = OrderDAO(steps), OrderLineDAO(steps)

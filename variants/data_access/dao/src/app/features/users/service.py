@@ -1,4 +1,4 @@
-"""What can be done with users. Each method is one unit of work."""
+"""The operations on users. Each method is one unit of work."""
 
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from app.platform.security import PasswordHasher
 
 
 class UserService:
-    """Users: registration, sign-in, profile, administration."""
+    """Operations on users: registration, sign-in, profile, administration."""
 
     def __init__(self, database: SessionProvider, hasher: PasswordHasher) -> None:
         self._users = UserDAO(database)
@@ -27,7 +27,7 @@ class UserService:
         """Register a user.
 
         Raises:
-            EmailTaken: somebody has this address already.
+            EmailTaken: another account has this email address.
         """
         user = User(
             email=data.email,
@@ -43,26 +43,26 @@ class UserService:
         return UserRead.model_validate(user)
 
     async def authenticate(self, email: str, password: str) -> Actor | None:
-        """The active user with this address and password."""
+        """Return the active user with this email address and password."""
         user = await self._users.find_by_email(email)
         matches = await self._hasher.verify(password, user.password_hash if user else None)
         return Actor(user.id, user.is_admin) if user and matches and user.is_active else None
 
     async def active_actor(self, user_id: UUID) -> Actor | None:
-        """The user as an actor, with the rights of now; `None` when there is no such active user."""
+        """Return the user as an actor with current rights; `None` when there is no active user with this id."""
         is_admin = await self._users.is_admin(user_id)
         return None if is_admin is None else Actor(user_id, is_admin)
 
     async def find(self, user_id: UUID) -> UserRead | None:
-        """One user, `None` when there is none with this id."""
+        """Return the user with this id; `None` if there is none."""
         user = await self._users.find(user_id)
         return UserRead.model_validate(user) if user else None
 
     async def get(self, user_id: UUID) -> UserRead:
-        """One user.
+        """Return the user with this id.
 
         Raises:
-            UserNotFound: there is none with this id.
+            UserNotFound: there is no user with this id.
         """
         user = await self.find(user_id)
         if user is None:
@@ -70,15 +70,15 @@ class UserService:
         return user
 
     async def page(self, request: PageRequest) -> Page[UserRead]:
-        """One page of all users, newest first."""
+        """Return one page of all users, newest first."""
         page = await self._users.page(request)
         return Page([UserRead.model_validate(user) for user in page.items], page.next_cursor)
 
     async def update(self, user_id: UUID, data: UserUpdate) -> UserRead:
-        """Change the fields that were given.
+        """Change the fields that `data` sets.
 
         Raises:
-            UserNotFound: there is none with this id.
+            UserNotFound: there is no user with this id.
         """
         values = data.model_dump(exclude_unset=True)
         if not values:
@@ -92,16 +92,16 @@ class UserService:
         """Mark a user as deleted.
 
         Raises:
-            UserNotFound: there is none with this id.
+            UserNotFound: there is no user with this id.
         """
         if not await self._users.update(User.id == user_id, deleted_at=func.now()):
             raise UserNotFound
 
     async def grant_admin(self, email: str) -> None:
-        """Make the user with this address an administrator.
+        """Make the user with this email address an administrator.
 
         Raises:
-            UserNotFound: nobody has this address.
+            UserNotFound: no user has this email address.
         """
         if not await self._users.update(User.email == email.lower(), is_admin=True):
             raise UserNotFound

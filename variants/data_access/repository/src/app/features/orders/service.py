@@ -1,4 +1,4 @@
-"""What can be done with orders. Each method is one unit of work."""
+"""The operations on orders. Each method is one unit of work."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from uuid import UUID, uuid4
@@ -14,22 +14,22 @@ from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.session import SessionProvider
 from app.platform.idempotency import Claim, claim_key, keep_answer
 
-# Runs in the transaction in which an order is paid, with the owner's and the order's id.
+# Called with the owner's id and the order's id, in the transaction that marks the order as paid.
 OnPaid = Callable[[AsyncSession, UUID, UUID], Awaitable[None]]
 
 
 class OrderService:
-    """Orders of one user at a time: `owner` is the user whose orders exist for a call."""
+    """Operations on the orders of one user: a method only finds orders of its argument `owner`."""
 
     def __init__(self, database: SessionProvider, on_paid: OnPaid | None = None) -> None:
         self._database = database
         self._on_paid = on_paid
 
     async def create(self, owner: UUID, data: OrderCreate, claim: Claim | None = None) -> OrderRead:
-        """Place an order; with a claim, only once.
+        """Place an order; with a claim, repeated calls place it only once.
 
         Raises:
-            IdempotencyKeyReused: the claim's key came before with another order.
+            IdempotencyKeyReused: the claim's key was used for another order.
         """
         async with self._database.transaction() as session:
             if answer := await claim_key(session, claim, OrderRead):
@@ -39,10 +39,10 @@ class OrderService:
             return order
 
     async def get(self, owner: UUID, order_id: UUID) -> OrderRead:
-        """One order with its lines.
+        """Return an order with its lines.
 
         Raises:
-            OrderNotFound: the owner has none with this id.
+            OrderNotFound: the owner has no order with this id.
         """
         async with self._database.read() as session:
             order = await OrderRepository(session).find(owner, order_id)
@@ -51,22 +51,22 @@ class OrderService:
         return OrderRead.model_validate(order)
 
     async def page(self, owner: UUID, request: PageRequest, status: OrderStatus | None = None) -> Page[OrderRead]:
-        """One page of orders, newest first, of one status or of all."""
+        """Return one page of orders, newest first; with `status`, only orders with this status."""
         async with self._database.read() as session:
             page = await OrderRepository(session).page_of(owner, request, status)
         return Page([OrderRead.model_validate(order) for order in page.items], page.next_cursor)
 
     async def summary(self, owner: UUID) -> OrderSummary:
-        """How many orders there are, and what they cost, by status."""
+        """Return the number of orders and their total, by status."""
         async with self._database.read() as session:
             return OrderSummary.of(await OrderRepository(session).summary(owner))
 
     async def pay(self, owner: UUID, order_id: UUID) -> OrderRead:
-        """Pay a pending order; of two at once, one wins.
+        """Pay a pending order; of two calls at once, one succeeds.
 
         Raises:
-            OrderNotFound: the owner has none with this id.
-            OrderNotPayable: it was paid or cancelled before.
+            OrderNotFound: the owner has no order with this id.
+            OrderNotPayable: the order is paid or cancelled already.
         """
         return await self._settle(owner, order_id, OrderStatus.PAID)
 
@@ -74,19 +74,19 @@ class OrderService:
         """Cancel a pending order.
 
         Raises:
-            OrderNotFound: the owner has none with this id.
-            OrderNotPayable: it was paid or cancelled before.
+            OrderNotFound: the owner has no order with this id.
+            OrderNotPayable: the order is paid or cancelled already.
         """
         return await self._settle(owner, order_id, OrderStatus.CANCELLED)
 
     async def import_all(self, owner: UUID, batches: AsyncIterator[Sequence[OrderCreate]]) -> int:
-        """Store all orders or none, one batch in memory at a time, and return how many there were."""
+        """Store all orders or none, with one batch in memory at a time, and return their number."""
         imported = 0
         async with self._database.transaction() as session:
             orders = OrderRepository(session)
             async for batch in batches:
                 if not batch:
-                    # SQLAlchemy takes an empty list for one row of defaults
+                    # SQLAlchemy would insert one row of defaults for an empty list
                     continue
                 keyed = [(uuid4(), data) for data in batch]
                 await orders.insert_rows(

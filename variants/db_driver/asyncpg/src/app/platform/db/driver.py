@@ -1,4 +1,4 @@
-"""Every fact about asyncpg that the rest of the service does not need to know."""
+"""All code that depends on the driver asyncpg, except `listen.py`."""
 
 from typing import Any
 from uuid import uuid4
@@ -13,21 +13,21 @@ DRIVERNAME = "postgresql+asyncpg"
 
 
 def url(settings: DatabaseSettings) -> URL:
-    """Return `DATABASE_URL` with this driver in it.
+    """Return `DATABASE_URL` with this driver.
 
     Raises:
         ConfigError: it is not a PostgreSQL URL, or names another driver.
     """
     given = address.read(settings, DRIVERNAME)
-    # managed databases hand out URLs in libpq's words
+    # managed databases provide URLs with libpq's parameter `sslmode`
     return given.set(query={"ssl" if key == "sslmode" else key: value for key, value in given.query.items()})
 
 
 def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    """Arguments of `asyncpg.connect`. The timeouts are the server's own, in milliseconds there.
+    """Return the arguments of `asyncpg.connect`. The server enforces the timeouts, and reads them in milliseconds.
 
-    Behind PgBouncer in transaction mode nothing may outlive a transaction: no named or cached prepared statements, and
-    no start-up parameters, which PgBouncer refuses (set the timeouts on the role: docs/tuning.md).
+    PgBouncer in transaction mode allows nothing that outlives a transaction: no named or cached prepared statements. It
+    also refuses start-up parameters, so there set the timeouts on the role (docs/tuning.md).
     """
     arguments: dict[str, Any] = {"timeout": settings.connect_timeout}
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
@@ -46,15 +46,15 @@ def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
 
 
 def isolation_of_reads(settings: DatabaseSettings) -> str | None:
-    """Autocommit, so that a read of one statement is one round trip; `None` is the server's default, in a transaction.
+    """Return the isolation level of reads: autocommit, so that a read of one statement takes one round trip.
 
-    asyncpg prepares and executes in two steps. Behind PgBouncer each step would be a transaction of its own, and the
-    second one may meet another server connection, on which nothing was prepared.
+    Return `None`, which means a transaction, behind PgBouncer: asyncpg prepares and executes a statement in two steps,
+    and in autocommit PgBouncer could send the second step to another server connection.
     """
     return None if settings.pool_profile is PoolProfile.EXTERNAL_POOLER else "AUTOCOMMIT"
 
 
 def constraint_name(error: IntegrityError) -> str | None:
-    """The name of the violated constraint, when there is one."""
+    """Return the name of the violated constraint, if the error has one."""
     name = getattr(error.orig.__cause__, "constraint_name", None) if error.orig else None
     return name if isinstance(name, str) else None

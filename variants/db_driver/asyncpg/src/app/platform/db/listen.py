@@ -1,4 +1,4 @@
-"""Waiting for PostgreSQL's notifications, with asyncpg."""
+"""Wait for PostgreSQL's notifications, with asyncpg."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,10 +13,10 @@ from app.platform.errors import DatabaseUnavailable
 
 @asynccontextmanager
 async def listening(engine: AsyncEngine, channel: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
-    """Yield what waits for a notification, so many seconds at most; it raises when the connection is lost.
+    """Yield a function that waits for a notification, at most for the given seconds.
 
-    The connection belongs to the listener, not to the pool. Behind an external pooler notifications do not arrive, so
-    there it only waits.
+    The function raises when the connection is lost. The listener has its own connection, outside the pool. Behind an
+    external pooler notifications do not arrive, so there the function only sleeps.
     """
     if isinstance(engine.pool, NullPool):
         yield asyncio.sleep

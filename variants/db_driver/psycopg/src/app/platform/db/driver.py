@@ -1,4 +1,4 @@
-"""Every fact about psycopg that the rest of the service does not need to know."""
+"""All code that depends on the driver psycopg, except `listen.py`."""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ DRIVERNAME = "postgresql+psycopg"
 
 
 def url(settings: DatabaseSettings) -> URL:
-    """Return `DATABASE_URL` with this driver in it.
+    """Return `DATABASE_URL` with this driver.
 
     Raises:
         ConfigError: it is not a PostgreSQL URL, or names another driver.
@@ -23,12 +23,12 @@ def url(settings: DatabaseSettings) -> URL:
 
 
 def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    """Arguments of `psycopg.AsyncConnection.connect`. The timeouts are the server's own, in milliseconds there.
+    """Return the arguments of `psycopg.AsyncConnection.connect`. The server enforces the timeouts, in milliseconds.
 
-    Behind PgBouncer in transaction mode nothing may outlive a transaction: no prepared statements, and no start-up
-    parameters, which PgBouncer refuses (set the timeouts on the role: docs/tuning.md).
+    PgBouncer in transaction mode allows nothing that outlives a transaction: no prepared statements. It also refuses
+    start-up parameters, so there set the timeouts on the role (docs/tuning.md).
     """
-    # libpq counts whole seconds, and reads 1 as 2
+    # libpq accepts only whole seconds, and treats 1 as 2
     arguments: dict[str, Any] = {"connect_timeout": math.ceil(settings.connect_timeout)}
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
         return arguments | {"prepare_threshold": None}
@@ -42,10 +42,10 @@ def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
 
 
 def isolation_of_reads(_settings: DatabaseSettings) -> str | None:
-    """Autocommit, so that a read of one statement is one round trip, also behind PgBouncer."""
+    """Return the isolation level of reads: autocommit, so that a read of one statement takes one round trip."""
     return "AUTOCOMMIT"
 
 
 def constraint_name(error: IntegrityError) -> str | None:
-    """The name of the violated constraint, when there is one."""
+    """Return the name of the violated constraint, if the error has one."""
     return error.orig.diag.constraint_name if isinstance(error.orig, psycopg.Error) else None

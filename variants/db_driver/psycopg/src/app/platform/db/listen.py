@@ -1,4 +1,4 @@
-"""Waiting for PostgreSQL's notifications, with psycopg."""
+"""Wait for PostgreSQL's notifications, with psycopg."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,17 +11,17 @@ from sqlalchemy.pool import NullPool
 
 @asynccontextmanager
 async def listening(engine: AsyncEngine, channel: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
-    """Yield what waits for a notification, so many seconds at most; it raises when the connection is lost.
+    """Yield a function that waits for a notification, at most for the given seconds.
 
-    The connection belongs to the listener, not to the pool. Behind an external pooler notifications do not arrive, so
-    there it only waits.
+    The function raises when the connection is lost. The listener has its own connection, outside the pool. Behind an
+    external pooler notifications do not arrive, so there the function only sleeps.
     """
     if isinstance(engine.pool, NullPool):
         yield asyncio.sleep
         return
 
     async def wait(seconds: float) -> None:
-        # to the end of the generator, so that notifications that came together are taken together
+        # exhaust the generator, which returns notifications that arrive together as one batch
         async for _ in driver.notifies(timeout=seconds, stop_after=1):
             pass
 
@@ -31,10 +31,10 @@ async def listening(engine: AsyncEngine, channel: str) -> AsyncIterator[Callable
         driver: Any = raw.driver_connection
         await connection.run_sync(lambda sync: sync.detach())
         try:
-            # SQLAlchemy closes what was detached with other drivers only
+            # SQLAlchemy does not close a detached psycopg connection
             async with driver:
                 await driver.execute(f"LISTEN {channel}")
                 yield wait
         finally:
-            # it would roll back what is closed
+            # without this SQLAlchemy would roll back on the closed connection
             await connection.invalidate()

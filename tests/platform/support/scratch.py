@@ -1,4 +1,4 @@
-"""Two tables that only the tests have: the service's own code may have no relationship to show."""
+"""Two related tables for tests: the service's own models may have no relationship."""
 
 from uuid import UUID
 
@@ -11,14 +11,14 @@ from app.platform.db.session import SessionProvider
 
 
 class Scratch(Base):
-    """Models that are no part of the service's schema, so that migrations know nothing of them."""
+    """The base class of test models. They have metadata of their own, so migrations ignore them."""
 
     __abstract__ = True
     metadata = MetaData()
 
 
 class ScratchParent(UuidKey, Timestamps, Scratch):
-    """Somebody with children."""
+    """The "one" side of the relationship."""
 
     __tablename__ = "scratch_parents"
 
@@ -29,7 +29,7 @@ class ScratchParent(UuidKey, Timestamps, Scratch):
 
 
 class ScratchChild(Scratch):
-    """One of them."""
+    """The "many" side of the relationship."""
 
     __tablename__ = "scratch_children"
 
@@ -38,11 +38,11 @@ class ScratchChild(Scratch):
 
 
 async def create_tables(database: SessionProvider) -> None:
-    """Create both; the test's savepoint takes them back."""
+    """Create both tables; the rollback at the end of the test removes them."""
     async with database.transaction() as session:
         await (await session.connection()).run_sync(Scratch.metadata.create_all)
 
 
 def parent(name: str, children: int = 2) -> ScratchParent:
-    """A parent with children, the last one first."""
+    """Return a parent with children in descending positions."""
     return ScratchParent(name=name, children=[ScratchChild(position=number) for number in range(children, 0, -1)])

@@ -1,4 +1,4 @@
-"""Clients that leave, as servers other than uvicorn report it, and during streamed responses."""
+"""Clients that disconnect, as servers other than uvicorn report it, and during streamed responses."""
 
 from collections.abc import AsyncIterator
 
@@ -17,7 +17,10 @@ GONE: Message = {"type": "http.disconnect"}
 
 
 class Client:
-    """Sends messages; its server raises after `receives` messages to it, as ASGI 2.4 asks for and uvicorn does not."""
+    """A client that sends these messages, and disconnects after it has received `receives` messages.
+
+    Then its server raises an OSError, as ASGI 2.4 requires and uvicorn does not.
+    """
 
     def __init__(self, *messages: Message, spec_version: str = "2.4", receives: int = 100) -> None:
         self._messages = iter(messages)
@@ -27,7 +30,7 @@ class Client:
         self.logged: list[tuple[str, str, int | None]] = []
 
     async def call(self, app: FastAPI, state: State, path: str) -> None:
-        """Make a request, and keep what the service logged about it."""
+        """Send a request, and record the service's log events about it."""
         scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": self._spec_version},
@@ -89,13 +92,13 @@ async def test_body_that_ends_early_is_a_499(app: FastAPI, state: State, receive
     assert client.logged == [("request", "info", 499)]
 
 
-async def test_answer_that_nobody_takes_is_no_error(app: FastAPI, state: State) -> None:
+async def test_response_that_cannot_be_sent_is_no_error(app: FastAPI, state: State) -> None:
     client = Client(WHOLE, receives=0)
     await client.call(app, state, "/read")
     assert client.logged == [("request", "info", 200)]
 
 
-async def test_client_that_leaves_while_it_is_answered_and_still_sends_is_no_error(app: FastAPI, state: State) -> None:
+async def test_disconnect_while_sending_and_receiving_is_no_error(app: FastAPI, state: State) -> None:
     client = Client(PART, PART)
     await client.call(app, state, "/echo")
     assert client.logged == [("request", "info", 200)]
@@ -103,20 +106,20 @@ async def test_client_that_leaves_while_it_is_answered_and_still_sends_is_no_err
 
 
 @pytest.mark.parametrize("receives", [0, 1, 20])
-async def test_client_that_leaves_a_streamed_answer_is_no_error(app: FastAPI, state: State, receives: int) -> None:
+async def test_disconnect_during_a_streamed_response_is_no_error(app: FastAPI, state: State, receives: int) -> None:
     client = Client(WHOLE, receives=receives)
     await client.call(app, state, "/numbers")
     assert client.logged == [("request", "info", 200)]
 
 
-async def test_streamed_answer_ends_when_its_client_leaves(app: FastAPI, state: State) -> None:
+async def test_streamed_response_ends_when_its_client_disconnects(app: FastAPI, state: State) -> None:
     client = Client(PART, WHOLE, spec_version="2.3")
     await client.call(app, state, "/numbers")
     assert client.logged == [("request", "info", 200)]
     assert client.statuses == [200]
 
 
-async def test_streamed_answer_that_fails_by_itself_is_a_bug(app: FastAPI, state: State) -> None:
+async def test_streamed_response_that_fails_by_itself_is_a_bug(app: FastAPI, state: State) -> None:
     client = Client(WHOLE)
     with pytest.raises(ClientDisconnect):
         await client.call(app, state, "/broken")

@@ -1,4 +1,4 @@
-"""Clients that leave, and what the service says about them."""
+"""Clients that disconnect, and the service's log and metrics about them."""
 
 import json
 import socket
@@ -9,13 +9,13 @@ from tests.support.server import PATIENCE, Server
 
 
 def connect(server: Server) -> socket.socket:
-    """A connection to the service, closed at the end of a `with` block."""
+    """Open a connection to the service, which is closed at the end of a `with` block."""
     url = server.client.base_url
     return socket.create_connection((url.host, url.port or 80), timeout=PATIENCE)
 
 
 def part_of_request(path: str, body: bytes, headers: dict[str, str], *, chunked: bool) -> bytes:
-    """The head of a request and the beginning of its body, which may be nothing; the end of the body is missing."""
+    """Return a request whose body is incomplete: the head, and the given part of the body."""
     framing = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(body) + 1000)}
     fields = "".join(f"{name}: {value}\r\n" for name, value in (headers | framing).items())
     head = f"POST {path} HTTP/1.1\r\nHost: service\r\n{fields}\r\n".encode()
@@ -23,7 +23,7 @@ def part_of_request(path: str, body: bytes, headers: dict[str, str], *, chunked:
 
 
 def wait_for_statuses(server: Server, route: str, count: int) -> dict[str, int]:
-    """How many requests of a route had which status in `/metrics`, as soon as `count` of them are there."""
+    """Wait until `/metrics` has `count` requests of a route, and return their number by status."""
     deadline = time.monotonic() + PATIENCE
     while True:
         found = _statuses(server, route)
@@ -33,20 +33,19 @@ def wait_for_statuses(server: Server, route: str, count: int) -> dict[str, int]:
         time.sleep(0.05)
 
 
-def requests_and_complaints(server: Server) -> list[dict[str, Any]]:
-    """Stop the service; return its log about requests, and all that is worse than information.
+def requests_and_warnings(server: Server) -> list[dict[str, Any]]:
+    """Stop the service; return its log of requests, and all events with a level above info.
 
-    A slow statement is the machine's, not the client's.
+    Skip slow statements, because the machine causes them and not the client.
     """
     code, output = server.stop()
     assert code == 0
     assert "Traceback" not in output
     events = [json.loads(line) for line in output.splitlines()]
-    quiet = {"slow_sql"}
     return [
         event
         for event in events
-        if event["event"] == "request" or (event["level"] not in {"info", "debug"} and event["event"] not in quiet)
+        if event["event"] == "request" or (event["level"] not in {"info", "debug"} and event["event"] != "slow_sql")
     ]
 
 

@@ -1,0 +1,83 @@
+"""Listeners that keep the engine safe: clear connection errors, no lost commits, no dead connections."""
+
+import time
+from typing import Any
+
+from sqlalchemy import Connection, Engine, ExceptionContext, event
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.platform.errors import DatabaseUnavailable
+from app.platform.settings import DatabaseSettings
+
+
+def attach(engine: Engine, settings: DatabaseSettings) -> None:
+    """Attach all listeners of this module to the engine."""
+    name_connection_failures(engine)
+    _refuse_lost_commits(engine)
+    if settings.pool_pre_ping:
+        _ping_idle_connections(engine, settings.pool_ping_idle)
+
+
+def name_connection_failures(engine: Engine) -> None:
+    """Raise `DatabaseUnavailable` for every failed connection attempt.
+
+    Without it each driver raises errors of its own, and SQLAlchemy lets an `OSError` through unwrapped.
+    """
+
+    @event.listens_for(engine, "do_connect")
+    def connect(
+        dialect: Dialect, _record: ConnectionPoolEntry, args: list[Any], kwargs: dict[str, Any]
+    ) -> DBAPIConnection:
+        try:
+            return dialect.connect(*args, **kwargs)
+        except Exception as error:
+            raise DatabaseUnavailable from error
+
+
+def _refuse_lost_commits(engine: Engine) -> None:
+    """Raise when a transaction with a failed statement is committed: PostgreSQL would roll it back without an error.
+
+    To continue after a failed statement, run the statement in a savepoint (`session.begin_nested()`).
+    """
+
+    @event.listens_for(engine, "handle_error")
+    def mark_failed(context: ExceptionContext) -> None:
+        connection = context.connection
+        if connection is not None and not context.is_disconnect and connection.in_transaction():
+            connection.info["failed"] = True
+
+    def clear_mark(connection: Connection, *_: Any) -> None:
+        if not connection.invalidated:
+            connection.info.pop("failed", None)
+
+    for name in ("begin", "rollback", "rollback_savepoint"):
+        event.listen(engine, name, clear_mark)
+
+    @event.listens_for(engine, "commit")
+    def refuse_commit(connection: Connection) -> None:
+        if connection.info.pop("failed", False):
+            message = "nothing can be committed: a statement failed, and its error was caught without a savepoint"
+            raise RuntimeError(message)
+
+
+def _ping_idle_connections(engine: Engine, idle: float) -> None:
+    """Ping connections that were idle for `idle` seconds or longer, and replace the dead ones.
+
+    SQLAlchemy's own pre-ping runs at every checkout, which costs three more round trips per request with asyncpg.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def note_time(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("idle_since", time.monotonic()) < idle:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as error:
+            # makes the pool open a new connection and retry
+            raise DisconnectionError from error
