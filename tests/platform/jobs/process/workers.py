@@ -19,7 +19,7 @@ from tests.support.server import PATIENCE
 MODULE = "tests.platform.jobs.process.worker_main"
 
 
-async def until(
+async def wait_until(
     condition: Callable[[], bool | Awaitable[bool]],
     what: str,
     progress: Callable[[], Awaitable[object]] | None = None,
@@ -55,39 +55,39 @@ class Worker:
         """The events of this name so far."""
         return [orjson.loads(line) for line in self.lines if f'"event":"{event}"' in line]
 
-    async def has_logged(self, event: str) -> dict[str, Any]:
+    async def wait_for_event(self, event: str) -> dict[str, Any]:
         """Wait for an event of this name."""
-        await until(lambda: bool(self.logged(event)) or self.process.poll() is not None, event)
+        await wait_until(lambda: bool(self.logged(event)) or self.process.poll() is not None, event)
         assert self.logged(event), "the worker has ended"
         return self.logged(event)[0]
 
     async def get(self, path: str) -> httpx.Response:
         """What the worker answers to those who watch it."""
-        port = (await self.has_logged("worker_monitoring"))["port"]
+        port = (await self.wait_for_event("worker_monitoring"))["port"]
         return await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{port}{path}", timeout=PATIENCE)
 
     async def is_ready(self) -> bool:
         """Whether it says so."""
         return (await self.get("/readyz")).status_code == 200
 
-    async def starts(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Wait until it is ready."""
-        await until(self.is_ready, "the worker is ready")
+        await wait_until(self.is_ready, "the worker is ready")
 
-    async def ended(self) -> int:
+    async def wait_until_ended(self) -> int:
         """Wait until nothing of the worker runs any more; its exit status."""
-        await until(lambda: not self._reader.is_alive(), "all processes of the worker are gone")
+        await wait_until(lambda: not self._reader.is_alive(), "all processes of the worker are gone")
         return self.process.wait(PATIENCE)
 
     async def stop(self) -> int:
         """Ask the worker to end, and wait for it; its exit status."""
         self.process.terminate()
-        return await self.ended()
+        return await self.wait_until_ended()
 
     async def kill(self) -> None:
         """End the worker's first process as `kill -9` does; the others end with it."""
         self.process.kill()
-        await self.ended()
+        await self.wait_until_ended()
 
     def show(self) -> None:
         """Print what it logged last, for the report of a test that fails."""

@@ -11,10 +11,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 
 from app.platform.db.session import Database
-from app.platform.jobs.outbox import Job, enqueue
+from app.platform.jobs.job import Job
+from app.platform.jobs.outbox import enqueue
 from app.platform.settings import PoolProfile
 from tests.platform.jobs.process.jobs import TABLES
-from tests.platform.jobs.process.workers import Worker, running, until
+from tests.platform.jobs.process.workers import Worker, running, wait_until
 from tests.support.databases import execute, settings_for
 from tests.support.server import environment
 
@@ -34,7 +35,7 @@ class Tally:
         return f"jobs: asked {self.asked}, effects {self.effects}, lost {self.lost}, doubled {self.doubled}"
 
 
-class Site:
+class Deployment:
     """Asks for jobs, starts workers, and looks at what they did. Without a pool: it has no connection but the one."""
 
     def __init__(self, database: Database, variables: dict[str, str], directory: Path) -> None:
@@ -62,7 +63,7 @@ class Site:
         ((number,),) = await self.rows(f"SELECT count(*) FROM {table} WHERE {where}", **values)
         return int(number)
 
-    async def ask(self, job: Job, jobs: int = 1, **arguments: Any) -> list[UUID]:
+    async def enqueue(self, job: Job, jobs: int = 1, **arguments: Any) -> list[UUID]:
         """Ask for jobs in one transaction."""
         async with self.database.transaction() as session:
             return [await enqueue(session, job, **arguments) for _ in range(jobs)]
@@ -77,22 +78,22 @@ class Site:
         async with self.database.transaction() as session:
             await session.execute(text("DELETE FROM gate"))
 
-    async def begun(self, key: UUID) -> str:
-        """Wait until somebody has begun a held job; the name of the worker."""
-        await until(lambda: self._has("begun", key), "a job is begun", progress=self._left)
-        ((worker,),) = await self.rows("SELECT worker FROM begun WHERE key = :key LIMIT 1", key=key)
+    async def wait_until_started(self, key: UUID) -> str:
+        """Wait until somebody has started a held job; the name of the worker."""
+        await wait_until(lambda: self._has("started", key), "a job is started", progress=self._left)
+        ((worker,),) = await self.rows("SELECT worker FROM started WHERE key = :key LIMIT 1", key=key)
         return str(worker)
 
     async def _has(self, table: str, key: UUID) -> bool:
         return bool(await self.count(table, "key = :key", key=key))
 
-    async def all_done(self, keys: Sequence[UUID]) -> None:
+    async def wait_until_done(self, keys: Sequence[UUID]) -> None:
         """Wait until none of the jobs is in the outbox."""
 
         async def done() -> bool:
             return not await self.count("outbox_messages", "id = ANY(:keys)", keys=list(keys))
 
-        await until(done, "all jobs are done", progress=self._left)
+        await wait_until(done, "all jobs are done", progress=self._left)
 
     async def _left(self) -> int:
         return await self.count("outbox_messages")
@@ -105,8 +106,8 @@ class Site:
 
 
 @asynccontextmanager
-async def site_of(database_url: str, redis_url: str, directory: Path) -> AsyncIterator[Site]:
-    """A site on a migrated database."""
+async def deployment_of(database_url: str, redis_url: str, directory: Path) -> AsyncIterator[Deployment]:
+    """A deployment on a migrated database."""
     await execute(database_url, *TABLES)
     database = Database(settings_for(database_url, pool_profile=PoolProfile.EXTERNAL_POOLER))
     await database.init()
@@ -120,5 +121,5 @@ async def site_of(database_url: str, redis_url: str, directory: Path) -> AsyncIt
         "TASKS_REDELIVER_AFTER": "5",
         "TASKS_METRICS_PORT": "0",
     }
-    yield Site(database, variables, directory)
+    yield Deployment(database, variables, directory)
     await database.close()
