@@ -14,14 +14,14 @@ from tests.support.databases import scratch_database
 
 @pytest.fixture
 async def deployment(migrated_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Deployment]:
-    """For tests that start their workers themselves."""
+    """Yield a deployment for a test that starts its own workers."""
     async with deployment_of(migrated_url, redis_url, tmp_path) as deployment:
         yield deployment
 
 
 @pytest.fixture(scope="session")
 async def shared(server_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
-    """For tests that can do with workers that others use as well: those of `pair`."""
+    """Yield a deployment for the tests that share the workers of `pair`."""
     template = os.environ["TEST_TEMPLATE_DATABASE"]
     async with (
         scratch_database(server_url, template) as url,
@@ -32,7 +32,7 @@ async def shared(server_url: str, redis_url: str, tmp_path_factory: pytest.TempP
 
 @pytest.fixture(scope="session")
 async def pair(shared: Deployment) -> AsyncIterator[tuple[Worker, Worker]]:
-    """Two workers, and so two relays and two schedulers."""
+    """Run two workers, which have two relays and two schedulers."""
     with ExitStack() as stack:
         first, second = (
             stack.enter_context(shared.worker(name, WORKER_TICKS="yes", TASKS_CONCURRENCY="4"))
@@ -45,7 +45,7 @@ async def pair(shared: Deployment) -> AsyncIterator[tuple[Worker, Worker]]:
 
 @pytest.fixture
 def report(capfd: pytest.CaptureFixture[str]) -> Callable[[object], None]:
-    """Show a line in every run, also one that is spread over processes, which have nothing but standard error."""
+    """Return a function that always shows a line: on standard error, which also works in pytest-xdist's processes."""
 
     def write(line: object) -> None:
         with capfd.disabled():

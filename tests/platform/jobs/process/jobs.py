@@ -1,4 +1,4 @@
-"""Jobs that only the tests have: they write down who begins them, and have their effect with the end of the job."""
+"""Jobs of the tests: they record their start, and commit an effect together with their end."""
 
 import asyncio
 import os
@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.platform.db.session import Database
 from app.platform.jobs.attempt import attempt
 from app.platform.jobs.job import Job
+from app.platform.jobs.outbox import finish
 from app.platform.jobs.registry import Handler
 from app.resources import Resources
 from app.services import Services
@@ -19,12 +20,12 @@ log = structlog.get_logger(__name__)
 TABLES = (
     "CREATE TABLE effects (key uuid, job text, attempt int, worker text, os_pid int, backend_pid int)",
     "CREATE TABLE started (LIKE effects)",
-    # what waits goes on when there is a row
+    # held jobs end when it has a row
     "CREATE TABLE gate (opened timestamptz DEFAULT now())",
 )
 
 EFFECT = Job("effect", time_limit=3.0, first_delay=0.1)
-# the lease of a killed worker is over soon
+# short, so that the lease of a killed worker ends soon
 HELD = Job("held", time_limit=2.0, first_delay=0.1)
 LONG = Job("long", time_limit=300.0)
 FLAKY = Job("flaky", time_limit=30.0, attempts=4, first_delay=0.1)
@@ -33,7 +34,7 @@ TICK = Job("tick", time_limit=30.0, first_delay=0.1)
 
 
 class JobServices(Services):
-    """The services, and the database that they stand on."""
+    """The services and their database."""
 
     def __init__(self, resources: Resources) -> None:
         super().__init__(resources)

@@ -1,4 +1,4 @@
-"""However many workers there are, and whatever is killed: the effect of every job happens once."""
+"""The effect of every job happens once, however many workers there are, and whichever process is killed."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from tests.platform.jobs.process.workers import Worker, wait_until
 Report = Callable[[object], None]
 
 
-async def test_two_workers_do_each_of_a_thousand_jobs_once(
+async def test_two_workers_do_a_thousand_jobs_once_each(
     shared: Deployment, pair: tuple[Worker, Worker], report: Report
 ) -> None:
     keys = [key for _ in range(10) for key in await shared.enqueue(EFFECT, 100)]
@@ -26,7 +26,7 @@ async def test_two_workers_do_each_of_a_thousand_jobs_once(
     assert len(by_worker) == len(pair)
 
 
-async def test_a_worker_that_is_killed_in_the_middle_loses_and_doubles_nothing(deployment: Deployment, report: Report) -> None:
+async def test_killed_worker_loses_and_repeats_nothing(deployment: Deployment, report: Report) -> None:
     with ExitStack() as stack:
         workers = {name: stack.enter_context(deployment.worker(name, TASKS_CONCURRENCY="4")) for name in ("first", "second")}
         for worker in workers.values():
@@ -49,8 +49,8 @@ async def test_a_worker_that_is_killed_in_the_middle_loses_and_doubles_nothing(d
         assert tally == Tally(1001, 1001, 0, 0)
 
 
-async def test_a_process_that_is_killed_with_a_job_costs_nothing(deployment: Deployment) -> None:
-    """With ARQ the worker is that process; Celery has others, and starts a new one."""
+async def test_killed_process_of_a_job_loses_nothing(deployment: Deployment) -> None:
+    """With ARQ, the worker is that process. Celery replaces a killed child process."""
     with deployment.worker("first") as worker, ExitStack() as stack:
         await worker.wait_until_ready()
         (held,) = await deployment.enqueue(HELD)
@@ -66,7 +66,7 @@ async def test_a_process_that_is_killed_with_a_job_costs_nothing(deployment: Dep
         assert pid == worker.process.pid or await worker.stop() == 0
 
 
-async def test_what_the_only_worker_was_killed_with_is_done_by_the_next_one(deployment: Deployment) -> None:
+async def test_next_worker_does_the_job_of_a_killed_worker(deployment: Deployment) -> None:
     (held,) = await deployment.enqueue(HELD)
     with deployment.worker("first") as worker:
         assert await deployment.wait_until_started(held) == "first"
@@ -79,14 +79,14 @@ async def test_what_the_only_worker_was_killed_with_is_done_by_the_next_one(depl
     assert done.attempt >= 2
 
 
-async def test_a_worker_that_is_killed_while_it_starts_leaves_nothing_running(deployment: Deployment) -> None:
+async def test_worker_killed_at_its_start_leaves_no_process(deployment: Deployment) -> None:
     with deployment.worker() as worker:
         await worker.wait_for_event("worker_started")
         await worker.kill()
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-async def test_a_relay_that_is_killed_while_it_tells_the_broker_loses_and_doubles_nothing(
+async def test_relay_killed_while_publishing_loses_and_repeats_nothing(
     deployment: Deployment, report: Report, moment: str
 ) -> None:
     with deployment.worker("hanging", WORKER_HANGS=moment) as hanging, ExitStack() as stack:
@@ -100,8 +100,8 @@ async def test_a_relay_that_is_killed_while_it_tells_the_broker_loses_and_double
         await deployment.wait_until_done(keys)
         assert await other.stop() == 0
     tally = await deployment.tally(keys)
-    report(f"relay killed {moment} it told the broker: {tally}")
+    report(f"relay killed {moment} publishing: {tally}")
     assert tally == Tally(50, 50, 0, 0)
     if moment == "before":
-        # otherwise those that run the jobs of the killed one may get hold of some before they end with it
+        # after publishing, the killed worker's child processes may take some jobs before they end
         assert await deployment.rows("SELECT DISTINCT worker FROM effects") == [("other",)]

@@ -1,4 +1,4 @@
-"""What a worker looks like from outside: connections, logs, metrics, schedules, and how it fails to start."""
+"""Connections, logs, metrics, schedules and startup errors of worker processes."""
 
 import errno
 import os
@@ -33,20 +33,20 @@ async def all_are_shown(deployment: Deployment, worker: Worker) -> bool:
 
 
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
-async def test_no_connection_is_shared_by_processes_and_none_is_left(deployment: Deployment, pool: str) -> None:
+async def test_connections_are_not_shared_by_processes_and_all_are_closed(deployment: Deployment, pool: str) -> None:
     with deployment.worker(TASKS_POOL=pool) as worker:
         held = await deployment.enqueue(LONG, 2 if pool == "prefork" else 1)
         for key in held:
             await deployment.wait_until_started(key)
-        await wait_until(lambda: all_are_shown(deployment, worker), "the metrics show all connections but the one that listens")
+        await wait_until(lambda: all_are_shown(deployment, worker), "the metrics show all connections except the listener's")
         keys = await deployment.enqueue(EFFECT, 250)
         await deployment.open_gate()
         await deployment.wait_until_done([*held, *keys])
-        # two processes at most, so one of them has done that many
+        # at most two processes, so one of them has done at least a hundred
         counts = await deployment.rows("SELECT count(*) FROM effects GROUP BY os_pid")
         assert max(count for (count,) in counts) >= 100
-        has_processes_of_its_own = (worker.process.pid,) not in await deployment.rows("SELECT DISTINCT os_pid FROM effects")
-        assert len(counts) == (2 if has_processes_of_its_own and pool == "prefork" else 1)
+        has_children = (worker.process.pid,) not in await deployment.rows("SELECT DISTINCT os_pid FROM effects")
+        assert len(counts) == (2 if has_children and pool == "prefork" else 1)
         shared = "SELECT backend_pid FROM effects GROUP BY backend_pid HAVING count(DISTINCT os_pid) > 1"
         assert await deployment.rows(shared) == []
         assert await worker.stop() == 0
@@ -58,7 +58,7 @@ async def test_no_connection_is_shared_by_processes_and_none_is_left(deployment:
     assert not [line for line in worker.lines if '"level":"error"' in line]
 
 
-async def test_a_schedule_is_fired_once_by_two_workers(shared: Deployment, pair: tuple[Worker, Worker]) -> None:
+async def test_two_workers_fire_each_slot_once(shared: Deployment, pair: tuple[Worker, Worker]) -> None:
     def slots() -> list[str]:
         return [event["slot"] for worker in pair for event in worker.logged("schedule_fired")]
 
@@ -68,7 +68,7 @@ async def test_a_schedule_is_fired_once_by_two_workers(shared: Deployment, pair:
     async def all_done() -> bool:
         return await shared.count("effects", "job = 'tick'") >= 3
 
-    await wait_until(all_done, "what was fired is done")
+    await wait_until(all_done, "the scheduled jobs are done")
     assert await shared.rows("SELECT key FROM effects WHERE job = 'tick' GROUP BY key HAVING count(*) > 1") == []
 
 
@@ -94,7 +94,7 @@ async def test_failures_are_tried_again_logged_and_measured(shared: Deployment, 
 
 
 @pytest.mark.usefixtures("pair")
-async def test_what_gave_up_can_be_looked_at_and_replayed(shared: Deployment) -> None:
+async def test_dead_letter_can_be_listed_and_replayed(shared: Deployment) -> None:
     (failing,) = await shared.enqueue(FAILING, reason="no luck")
     await shared.wait_until_done([failing])
     dead = "SELECT error, arguments, attempts FROM dead_jobs WHERE id = :key"
@@ -108,13 +108,13 @@ async def test_what_gave_up_can_be_looked_at_and_replayed(shared: Deployment) ->
 
 
 def command(deployment: Deployment, *arguments: str) -> str:
-    """What `python -m app jobs` prints."""
+    """Run `python -m app jobs`, and return its output."""
     jobs = [sys.executable, "-m", "app", "jobs", *arguments]
     variables = deployment.environment("nobody", LOG_LEVEL="WARNING")
     return subprocess.run(jobs, env=variables, capture_output=True, text=True, check=True).stdout
 
 
-async def test_worker_that_cannot_start_says_why_in_one_line(deployment: Deployment) -> None:
+async def test_worker_reports_a_startup_error_in_one_line(deployment: Deployment) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""SIGTERM: what runs may end, and what does not end in time is given back."""
+"""SIGTERM: running jobs may end, and jobs that do not end in time are given back."""
 
 import asyncio
 
@@ -11,14 +11,14 @@ async def test_running_job_ends_before_the_worker_does(deployment: Deployment) -
     (long,) = await deployment.enqueue(LONG)
     with deployment.worker(TASKS_REDELIVER_AFTER="1") as worker:
         await deployment.wait_until_started(long)
-        # the broker may think by now that it was forgotten
+        # long enough for the broker to deliver the message again
         await asyncio.sleep(3)
         worker.process.terminate()
 
         async def is_unready() -> bool:
             return (await worker.get("/readyz")).status_code == 503
 
-        await wait_until(is_unready, "the worker says that it stops")
+        await wait_until(is_unready, "the worker reports that it is stopping")
         await deployment.open_gate()
         assert await worker.wait_until_ended() == 0
         assert worker.logged("worker_stopped")[0]["given_back"] == 0

@@ -1,6 +1,6 @@
-"""`python -m app worker`, with the jobs of the tests beside those of the service.
+"""`python -m app worker`, with the jobs of the tests in addition to those of the service.
 
-Processes that the worker starts get the same jobs and services from it.
+The worker's child processes get the same jobs and services.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ TICKING = timedelta(seconds=2)
 
 
 def hang_in_publish(moment: str) -> None:
-    """Have the relay never come back from the broker, `before` or `after` the broker was told."""
+    """Make `publish` of the broker hang, `before` or `after` it publishes."""
     broker: Any = resolve_name("app.platform.resources:Broker")
     publish = broker.publish
 
