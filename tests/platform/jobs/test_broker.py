@@ -25,9 +25,9 @@ REDIS = ("redis://", "rediss://")
 NO_RETRIES = 20
 
 
-def with_urls(settings: Settings, broker_url: str | None, redis_url: str | None = None) -> Settings:
+def with_urls(settings: Settings, own_url: str | None, redis_url: str | None = None) -> Settings:
     """Return the settings with other URLs."""
-    urls = [SecretStr(url) if url else None for url in (broker_url, redis_url)]
+    urls = [SecretStr(url) if url else None for url in (own_url, redis_url)]
     process = settings.process.model_copy(update={"redis_url": urls[1]})
     return replace(settings, process=process, jobs=settings.jobs.model_copy(update={"broker_url": urls[0]}))
 
@@ -82,7 +82,7 @@ async def test_unreachable_broker_fails_without_retries(settings: Settings) -> N
 
 
 @pytest.mark.parametrize(
-    ("broker_url", "redis_url", "expected"),
+    ("own_url", "redis_url", "expected"),
     [
         ("redis://one/0", None, "redis://one/0"),
         ("rediss://one/0", "redis://other/0", "rediss://one/0"),
@@ -90,22 +90,22 @@ async def test_unreachable_broker_fails_without_retries(settings: Settings) -> N
     ],
 )
 def test_url_is_broker_url_or_else_redis_url(
-    settings: Settings, broker_url: str | None, redis_url: str | None, expected: str
+    settings: Settings, own_url: str | None, redis_url: str | None, expected: str
 ) -> None:
-    assert broker_url(with_urls(settings, broker_url, redis_url), *REDIS) == expected
+    assert broker_url(with_urls(settings, own_url, redis_url), *REDIS) == expected
 
 
 @pytest.mark.parametrize(
-    ("broker_url", "reason"),
+    ("own_url", "reason"),
     [
         (None, "jobs need a broker: set REDIS_URL, or TASKS_BROKER_URL"),
         ("http://ada:hunter2@broker/0", "TASKS_BROKER_URL: expected redis:// or rediss://"),
         ("hunter2", "TASKS_BROKER_URL: expected redis:// or rediss://"),
     ],
 )
-def test_unusable_url_is_reported_in_one_line(settings: Settings, broker_url: str | None, reason: str) -> None:
+def test_unusable_url_is_reported_in_one_line(settings: Settings, own_url: str | None, reason: str) -> None:
     with pytest.raises(StartupError) as refused:
-        broker_url(with_urls(settings, broker_url), *REDIS)
+        broker_url(with_urls(settings, own_url), *REDIS)
     assert str(refused.value) == reason
 
 

@@ -17,7 +17,7 @@ from app.platform.jobs.attempt import PermanentFailure
 from app.platform.jobs.models import JobSchedule, JobState
 from app.platform.jobs.job import Job
 from app.platform.jobs.runner import MAX_ERROR_LENGTH, backoff
-from app.platform.jobs.statements import Query, Statements
+from app.platform.jobs.statements import Statement, Statements
 from tests.platform.jobs.harness import WORKER, JobHarness, outcomes
 from tests.platform.jobs.rows import dead_letters, insert_job, row_of
 from tests.support.outbox import outbox
@@ -123,7 +123,7 @@ async def test_job_is_claimed_once_postgresql_is_back(
     failures = [away, away]
     rows = Statements.rows
 
-    async def fail_first(self: Statements, query: Query) -> Sequence[Row[Any]]:
+    async def fail_first(self: Statements, query: Statement) -> Sequence[Row[Any]]:
         if failures:
             raise failures.pop()
         return await rows(self, query)

@@ -91,9 +91,7 @@ async def test_age_limit_comes_from_the_settings(services: Services, owner: UUID
     assert await statuses(database, key) == [OrderStatus.CANCELLED]
 
 
-async def test_cancelled_order_has_a_time_and_no_actor(
-    services: Services, owner: UUID, database: Database
-) -> None:
+async def test_cancelled_order_has_a_time_and_no_actor(services: Services, owner: UUID, database: Database) -> None:
     customer = uuid4()
     token = actor.set(Actor(customer))
     key = await place(services, owner, database, 30 * DAY)

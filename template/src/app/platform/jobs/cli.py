@@ -84,7 +84,8 @@ def _line(letter: DeadLetter) -> str:
 
 def _require_all(ids: Sequence[UUID], letters: Sequence[DeadLetter]) -> None:
     if missing := set(ids) - {letter.id for letter in letters}:
-        raise DeadLetterNotFound(f"no dead letter has the id {', '.join(sorted(map(str, missing)))}; nothing was changed")
+        named = ", ".join(sorted(map(str, missing)))
+        raise DeadLetterNotFound(f"no dead letter has the id {named}; nothing was changed")
 
 
 def _time(moment: datetime) -> str:

@@ -19,7 +19,7 @@ the lease of a running one.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -186,7 +186,7 @@ async def replay(session: AsyncSession, letters: Sequence[DeadLetter]) -> None:
         await session.execute(insert(OutboxMessage), rows)
 
 
-async def count_unfinished(session: AsyncSession) -> Sequence[Row[Any]]:
+async def count_unfinished(session: AsyncSession) -> Sequence[Row[str, str, int, datetime]]:
     """Return name, state, number and oldest creation time of the jobs in the outbox."""
     query = (
         select(OutboxMessage.job, OutboxMessage.state, func.count(), func.min(OutboxMessage.created_at))

@@ -73,7 +73,7 @@ class Runner(Generic[ServicesT]):
                 await self._measure(job, current)
 
     async def _claim(self, key: UUID, lease: timedelta) -> Sequence[Row[Any]]:
-        """Return the job's row if it can be claimed; wait for PostgreSQL, because the broker delivers a job only once."""
+        """Return the job's row if it can be claimed. Wait for PostgreSQL: the broker will not repeat the delivery."""
         while True:
             try:
                 return await self._statements.rows(outbox.claim(key, self._worker, lease))
@@ -148,7 +148,7 @@ def describe(error: BaseException) -> str:
 
 
 def backoff(job: Job, attempts: int) -> float:
-    """Return the seconds until the next attempt: they double each time, and vary to spread jobs that failed together."""
+    """Return the seconds until the next attempt; they double each time, and vary so that failed jobs spread out."""
     usual = min(job.longest_delay, job.first_delay * 2.0 ** min(attempts - 1, 32))
     return usual * _random.uniform(0.5, 1.5)
 
