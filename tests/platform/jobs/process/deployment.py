@@ -36,7 +36,7 @@ class Tally:
 
 
 class Deployment:
-    """Enqueues jobs, starts workers, and reads their effects; its database has no pool, so it holds no idle connections."""
+    """Enqueues jobs, starts workers, and reads their effects. Its database holds no idle connections."""
 
     def __init__(self, database: Database, variables: dict[str, str], directory: Path) -> None:
         self.database = database

@@ -16,4 +16,4 @@ SCHEDULES_FIRED = Counter("job_schedules_fired_total", "Times that this worker f
 OUTBOX_JOBS = Gauge("outbox_jobs", "Unfinished jobs, by state: waiting, handed_over, running.", ["state"])
 OUTBOX_OLDEST_SECONDS = Gauge("outbox_oldest_seconds", "Age of the oldest job that was never attempted.")
 DEAD_LETTERS = Gauge("dead_jobs", "Dead letters: jobs that gave up.")
-QUEUE_DEPTH = Gauge("queue_depth", "Jobs at the broker: with ARQ including running ones, with Celery only waiting ones.")
+QUEUE_DEPTH = Gauge("queue_depth", "Jobs at the broker; with ARQ these include running jobs.")
