@@ -11,8 +11,8 @@ from app.config import Settings
 from app.platform.db.session import Database
 from app.platform.jobs.job import Job
 from app.resources import Resources
-from tests.platform.jobs.harness import JobHarness
 from tests.platform.jobs.brokers import Broker
+from tests.platform.jobs.harness import JobHarness
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from prometheus_client import REGISTRY
 from sqlalchemy import func, update
 
 from app.platform.db.session import Database
-from app.platform.jobs.models import OutboxMessage
 from app.platform.jobs.job import Job
+from app.platform.jobs.models import OutboxMessage
 from app.platform.jobs.outbox import enqueue
 from app.platform.jobs.registry import Handler, Registry
 from app.platform.jobs.runner import Runner

@@ -37,7 +37,9 @@ async def log_own_and_library_event(_services: None) -> None:
     stdlib.getLogger("library").warning("theirs")
 
 
-async def test_log_events_of_a_job_name_it(harness: JobHarness, job: Job, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+async def test_log_events_of_a_job_name_it(
+    harness: JobHarness, job: Job, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
     configure_logs_of_a_worker()
     key = await insert_job(harness.database, job.name, attempts=2, request_id="request-1")
     await harness.attempt(key, job, log_own_and_library_event)

@@ -13,7 +13,7 @@ from app.platform.db.session import Database
 from app.platform.jobs import cli
 from app.platform.jobs.cli import DeadLetterNotFound
 from app.platform.jobs.models import JobState
-from tests.platform.jobs.rows import insert_dead_letter, dead_letters, insert_job
+from tests.platform.jobs.rows import dead_letters, insert_dead_letter, insert_job
 from tests.support.outbox import outbox
 
 Act = Callable[..., Awaitable[str]]
@@ -51,7 +51,9 @@ async def test_dead_letters_are_listed_oldest_first_with_the_first_line_of_their
     act: Act, database: Database
 ) -> None:
     assert await act("dead") == "no dead letters"
-    new = await insert_dead_letter(database, "greet", arguments={"name": "Ada"}, error="LookupError: no luck\nmore of it")
+    new = await insert_dead_letter(
+        database, "greet", arguments={"name": "Ada"}, error="LookupError: no luck\nmore of it"
+    )
     old = await insert_dead_letter(database, "leave", 2 * DAY, error=None, attempts=12)
     died = {row.id: f"{row.died_at:%Y-%m-%d %H:%M:%S}" for row in await dead_letters(database)}
     assert (await act("dead")).splitlines() == [
@@ -64,7 +66,9 @@ async def test_dead_letters_are_listed_oldest_first_with_the_first_line_of_their
 
 async def test_replayed_job_waits_as_if_newly_enqueued(act: Act, database: Database) -> None:
     known: dict[str, Any] = {"arguments": {"name": "Ada"}, "request_id": "request-1"}
-    key = await insert_dead_letter(database, "greet", **known, error="no luck", attempts=12, created_at=func.now() - DAY)
+    key = await insert_dead_letter(
+        database, "greet", **known, error="no luck", attempts=12, created_at=func.now() - DAY
+    )
     (was,) = await dead_letters(database)
     assert await act("replay") == "1 to be tried again"
     (row,) = await outbox(database)

@@ -7,9 +7,9 @@ from sqlalchemy import Engine, func, select
 
 from app.features.users.models import User
 from app.platform.db.session import Database
-from app.platform.jobs.outbox import finish
-from app.platform.jobs.models import JobState
 from app.platform.jobs.job import Job
+from app.platform.jobs.models import JobState
+from app.platform.jobs.outbox import finish
 from tests.platform.jobs.harness import OTHER_WORKER, JobHarness, outcomes
 from tests.platform.jobs.rows import insert_job, row_of
 from tests.support.outbox import outbox

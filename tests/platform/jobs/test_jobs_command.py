@@ -15,7 +15,7 @@ from app import __main__ as cli
 from app.platform import logging
 from app.platform.db.session import Database
 from app.platform.settings import Environment, LogSettings
-from tests.platform.jobs.rows import insert_dead_letter, dead_letters
+from tests.platform.jobs.rows import dead_letters, insert_dead_letter
 from tests.support.databases import settings_for
 from tests.support.outbox import outbox
 from tests.support.server import SECRET
@@ -69,7 +69,9 @@ def insert_two(url: str) -> tuple[UUID, UUID]:
     return with_database(url, work)
 
 
-def test_dead_letters_are_listed_replayed_and_purged(run: Run, capsys: pytest.CaptureFixture[str], migrated_url: str) -> None:
+def test_dead_letters_are_listed_replayed_and_purged(
+    run: Run, capsys: pytest.CaptureFixture[str], migrated_url: str
+) -> None:
     old, new = insert_two(migrated_url)
     run("jobs", "dead")
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [str(old), str(new)]
@@ -133,9 +135,7 @@ def test_worker_without_a_broker_fails_with_one_line(run: Run) -> None:
     assert exited.value.code == "python -m app: jobs need a broker: set REDIS_URL, or TASKS_BROKER_URL"
 
 
-def test_worker_with_an_unsupported_broker_fails_with_one_line(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worker_with_an_unsupported_broker_fails_with_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKS_BROKER_URL", "sqs://ada:hunter2@queue")
     with pytest.raises(SystemExit) as exited:
         run("worker")

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.platform.db import migrations
 from app.platform.db.session import Database
-from tests.platform.jobs.rows import SOON, insert_dead_letter, dead_letters, insert_job, waiting_for_locks
+from tests.platform.jobs.rows import SOON, dead_letters, insert_dead_letter, insert_job, waiting_for_locks
 from tests.support.databases import heads
 from tests.support.outbox import outbox
 

@@ -12,8 +12,8 @@ from app.features.users.models import User
 from app.platform.context import request_id
 from app.platform.db.listen import listening
 from app.platform.db.session import Database
-from app.platform.jobs.models import JobState
 from app.platform.jobs.job import Job
+from app.platform.jobs.models import JobState
 from app.platform.jobs.outbox import CHANNEL, enqueue
 from app.platform.jobs.registry import Handler
 from tests.support.outbox import outbox

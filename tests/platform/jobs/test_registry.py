@@ -46,9 +46,7 @@ async def test_function_gets_the_services_and_its_arguments_in_their_types() -> 
         ({"colour": "hunter2"}, "owner: Field required; colour: Extra inputs"),
     ],
 )
-async def test_error_about_arguments_does_not_show_their_values(
-    arguments: dict[str, object], problem: str
-) -> None:
+async def test_error_about_arguments_does_not_show_their_values(arguments: dict[str, object], problem: str) -> None:
     async def function(_services: None, owner: UUID) -> None:
         raise AssertionError(owner)
 

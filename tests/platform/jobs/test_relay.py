@@ -13,7 +13,7 @@ from app.platform.jobs import relay
 from app.platform.jobs.broker import Delivery
 from app.platform.jobs.models import JobState
 from app.platform.jobs.relay import Relay
-from tests.platform.jobs.brokers import RecordingPublisher, Broker
+from tests.platform.jobs.brokers import Broker, RecordingPublisher
 from tests.platform.jobs.rows import SOON, insert_job, row_of
 from tests.support.outbox import outbox
 from tests.support.server import PATIENCE
@@ -108,9 +108,7 @@ async def test_job_that_the_broker_refused_stays_due(database: Database, setting
 
 
 @pytest.mark.commits
-async def test_job_is_marked_after_it_is_published(
-    database: Database, settings: Settings, broker: Broker
-) -> None:
+async def test_job_is_marked_after_it_is_published(database: Database, settings: Settings, broker: Broker) -> None:
     key = await insert_job(database)
     seen: list[str] = []
 

@@ -14,8 +14,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from app.platform.errors import DatabaseUnavailable
 from app.platform.jobs import runner
 from app.platform.jobs.attempt import PermanentFailure
-from app.platform.jobs.models import JobSchedule, JobState
 from app.platform.jobs.job import Job
+from app.platform.jobs.models import JobSchedule, JobState
 from app.platform.jobs.runner import MAX_ERROR_LENGTH, backoff
 from app.platform.jobs.statements import Statement, Statements
 from tests.platform.jobs.harness import WORKER, JobHarness, outcomes
@@ -160,7 +160,9 @@ async def test_last_failed_attempt_becomes_a_dead_letter(harness: JobHarness, jo
     assert outcomes(job) == {"retried": 1, "dead": 1}
 
 
-async def test_job_that_killed_its_workers_becomes_a_dead_letter_without_another_attempt(harness: JobHarness, job: Job) -> None:
+async def test_job_that_killed_its_workers_becomes_a_dead_letter_without_another_attempt(
+    harness: JobHarness, job: Job
+) -> None:
     key = await insert_job(harness.database, job.name, JobState.RUNNING, attempts=job.attempts, worker=WORKER)
     await harness.attempt(key, job, never_end)
     (dead,) = await dead_letters(harness.database)

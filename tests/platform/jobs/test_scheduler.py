@@ -12,8 +12,8 @@ from app.config import Settings
 from app.platform.db.listen import listening
 from app.platform.db.session import Database
 from app.platform.jobs import scheduler
-from app.platform.jobs.models import JobSchedule
 from app.platform.jobs.job import Job
+from app.platform.jobs.models import JobSchedule
 from app.platform.jobs.outbox import CHANNEL
 from app.platform.jobs.registry import Schedule
 from app.platform.jobs.scheduler import Scheduler
@@ -100,9 +100,7 @@ async def test_schedules_are_independent(database: Database, schedule: Schedule)
     assert await enqueued(database) == ["other", "other"]
 
 
-async def test_no_query_runs_between_slots(
-    database: Database, schedule: Schedule, sql_engine: Engine
-) -> None:
+async def test_no_query_runs_between_slots(database: Database, schedule: Schedule, sql_engine: Engine) -> None:
     subject = Scheduler(database, [schedule])
     for start in (NOON, NOON + 5 * MINUTE):
         await subject.fire_if_due(schedule, start)

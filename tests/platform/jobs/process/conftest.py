@@ -20,7 +20,9 @@ async def deployment(migrated_url: str, redis_url: str, tmp_path: Path) -> Async
 
 
 @pytest.fixture(scope="session")
-async def shared(server_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
+async def shared(
+    server_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Deployment]:
     """Yield a deployment for the tests that share the workers of `pair`."""
     template = os.environ["TEST_TEMPLATE_DATABASE"]
     async with (

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.platform.jobs.process.jobs import EFFECT, HELD
 from tests.platform.jobs.process.deployment import Deployment, Tally
+from tests.platform.jobs.process.jobs import EFFECT, HELD
 from tests.platform.jobs.process.workers import Worker, wait_until
 
 Report = Callable[[object], None]
@@ -28,7 +28,9 @@ async def test_two_workers_do_a_thousand_jobs_once_each(
 
 async def test_killed_worker_loses_and_repeats_nothing(deployment: Deployment, report: Report) -> None:
     with ExitStack() as stack:
-        workers = {name: stack.enter_context(deployment.worker(name, TASKS_CONCURRENCY="4")) for name in ("first", "second")}
+        workers = {
+            name: stack.enter_context(deployment.worker(name, TASKS_CONCURRENCY="4")) for name in ("first", "second")
+        }
         for worker in workers.values():
             await worker.wait_until_ready()
         keys = [key for _ in range(5) for key in await deployment.enqueue(EFFECT, 100, pause=0.02)]

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from app.platform.context import request_id
-from tests.platform.jobs.process.jobs import FAILING, EFFECT, FLAKY, LONG
 from tests.platform.jobs.process.deployment import Deployment
+from tests.platform.jobs.process.jobs import EFFECT, FAILING, FLAKY, LONG
 from tests.platform.jobs.process.workers import Worker, wait_until
 
 REQUEST = "the-request-that-asked"
@@ -38,7 +38,9 @@ async def test_connections_are_not_shared_by_processes_and_all_are_closed(deploy
         held = await deployment.enqueue(LONG, 2 if pool == "prefork" else 1)
         for key in held:
             await deployment.wait_until_started(key)
-        await wait_until(lambda: all_are_shown(deployment, worker), "the metrics show all connections except the listener's")
+        await wait_until(
+            lambda: all_are_shown(deployment, worker), "the metrics show all connections except the listener's"
+        )
         keys = await deployment.enqueue(EFFECT, 250)
         await deployment.open_gate()
         await deployment.wait_until_done([*held, *keys])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from dev.postgres import postgres
 from dev.process import free_port
+from tests.platform.jobs.process.deployment import Deployment, Tally, deployment_of
 from tests.platform.jobs.process.jobs import EFFECT, LONG
 from tests.platform.jobs.process.servers import broker
-from tests.platform.jobs.process.deployment import Deployment, Tally, deployment_of
 from tests.platform.jobs.process.workers import Worker, wait_until
 from tests.support.databases import migrate
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tests.platform.jobs.process.jobs import LONG
 from tests.platform.jobs.process.deployment import Deployment
+from tests.platform.jobs.process.jobs import LONG
 from tests.platform.jobs.process.workers import wait_until
 
 
