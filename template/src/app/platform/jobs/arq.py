@@ -45,7 +45,7 @@ class Broker:
         )
 
     async def publish(self, deliveries: Sequence[Delivery]) -> None:
-        """Do what ARQ's `enqueue_job` does, in one round trip for all deliveries; skip attempts that are in the queue."""
+        """Do what ARQ's `enqueue_job` does, in one round trip; skip attempts that are already in the queue."""
         now = timestamp_ms()
         async with self._redis.pipeline(transaction=True) as pipe:
             for each in deliveries:
