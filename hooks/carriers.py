@@ -2,12 +2,12 @@
 
 import ast
 
-from hooks.additions import attempt, dump, understand
+from hooks.additions import attempt, dump, inserted, understand
 from hooks.carry_resources import carry_resources
 from hooks.carry_services import carry_services
 from hooks.modules import ANCHOR, Draft, Module, bindings
 
-__all__ = ["carry_models", "carry_resources", "carry_routes", "carry_services"]
+__all__ = ["carry_dependencies", "carry_models", "carry_resources", "carry_routes", "carry_services"]
 
 SAMPLE = frozenset({"orders", "payments"})
 
@@ -20,6 +20,18 @@ def carry_routes(base: str, mine: str, fresh: str) -> str | None:
 def carry_models(base: str, mine: str, fresh: str) -> str | None:
     """Carry `src/app/models.py`: own imports and own names of `__all__`."""
     return attempt(_models, base, mine, fresh)
+
+
+def carry_dependencies(base: str, mine: str, fresh: str) -> str | None:
+    """Carry `src/app/api/dependencies.py` to `src/app/dependencies.py`: own statements and what they need."""
+    return attempt(_dependencies, base, mine, fresh)
+
+
+def _dependencies(base: str, mine: str, fresh: str) -> str:
+    given = Module(base)
+    own, draft = Module(mine, given), Draft(fresh)
+    draft.append(own.items(inserted(given.body, own.body)), own.tail())
+    return draft.import_from(own)
 
 
 def _routes(base: str, mine: str, fresh: str) -> str:

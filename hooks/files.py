@@ -1,4 +1,4 @@
-"""A step of the stage `after`: a file or a directory is somewhere else now."""
+"""Steps of the stage `after`: a file or a directory is somewhere else now, or is the owner's from now on."""
 
 from hooks.errors import MigrationError
 from hooks.trees import below
@@ -30,3 +30,21 @@ def move(update: Update, old: str, new: str) -> None:
         for tree in (update.base, update.mine):
             if path in tree:
                 tree[target] = tree.pop(path)
+
+
+def keep(update: Update, path: str) -> None:
+    """Leave a file that the new version does not have to the owner, who has it."""
+    if path in update.base and path in update.mine and path not in update.new:
+        del update.base[path]
+        update.touch(path)
+
+
+def keep_edits(update: Update) -> None:
+    """Leave the files that the new version does not have where they are if the owner edited them, and name them.
+
+    Run it behind all other steps: where a file moved, it is not gone.
+    """
+    for path in sorted(update.base.keys() - update.new.keys()):
+        if path in update.mine and not update.mine[path].same(update.base[path]):
+            update.touch(path)
+            update.say(f"{path}: is no longer the template's; with your edits it stays, as your own file")

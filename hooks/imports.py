@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
+from hooks.additions import name_of
 from hooks.renames import Renames
 from hooks.source import Edit, Source, UnreadableError
 from hooks.statements import ImportNode, Name, Statement, merged, parse
@@ -38,6 +39,22 @@ def rename_modules(update: Update, names: Mapping[str, str]) -> None:
             if content != file.content:
                 tree[path] = file.holding(content)
                 update.touch(path)
+
+
+def own_names(update: Update, path: str) -> dict[str, str]:
+    """Return entries for `rename_modules` that leave the names alone which the owner added to one of the modules."""
+    module = path.removeprefix("src/").removesuffix(".py").replace("/", ".")
+    added = _defined(update.mine, path) - _defined(update.base, path)
+    return {f"{module}:{name}": f"{module}:{name}" for name in added}
+
+
+def _defined(tree: Tree, path: str) -> set[str]:
+    """Return the names that a module gives at its top level; none if it cannot be read."""
+    try:
+        body = Source(tree[path].content.decode()).tree.body if path in tree else []
+    except (UnreadableError, UnicodeDecodeError):
+        return set()
+    return {name for node in body if (name := name_of(node))}
 
 
 def _python(tree: Tree) -> list[tuple[str, File]]:

@@ -124,8 +124,13 @@ class Draft:
             head = self.text[:at].rstrip("\n") + _gap(above[0].node)
             lines = [item.render(0) + _gap(item.node, after) for item, after in zip(above, following, strict=True)]
             self.text = head + "\n" + "".join(lines) + self.text[at:]
-        for item in below:
-            self.text = f"{self.text.rstrip()}\n{_gap(item.node)}{item.render(0)}"
+        self.append(below, tail)
+
+    def append(self, items: list[Item], tail: str) -> None:
+        """Put statements behind the last one, and comments behind them."""
+        for item in items:
+            last = Source(self.text).tree.body[-1]
+            self.text = f"{self.text.rstrip()}\n{_gap(last, item.node)}{item.render(0)}"
         apart = len(_gap(Source(self.text).tree.body[-1])) > 1
         self.text += "\n\n" * (apart and bool(tail)) + tail
 
@@ -144,7 +149,7 @@ class Draft:
         added = [only(each, wanted) for each in own]
         places = {name: place for name, place in (defined or {}).items() if name in used - bound - _locals(own)}
         more = [Statement(place, (Name(name),)) for name, place in places.items()]
-        self.text = _with_imports(self.text, [each for each in (*kept, *added, *more) if each])
+        self.text = with_imports(self.text, [each for each in (*kept, *added, *more) if each])
         return self.text
 
 
@@ -188,7 +193,7 @@ def _exported(tree: ast.Module) -> set[str]:
     return {each.value for each in constants if isinstance(each.value, str)}
 
 
-def _with_imports(text: str, statements: list[Statement]) -> str:
+def with_imports(text: str, statements: list[Statement]) -> str:
     """Return a module's text with other imports at its top."""
     source = Source(text)
     nodes = [node for node in source.tree.body if isinstance(node, ast.Import | ast.ImportFrom)]

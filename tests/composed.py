@@ -13,12 +13,11 @@ STEPS = f"""
     from hooks.carriers import carry_models, carry_resources, carry_routes, carry_services
     from hooks.compose import compose
     from hooks.configuration import split_config
-    from hooks.features import drop_contract_entries, drop_features
+    from hooks.contracts import drop_contract_entries
     from hooks.files import move
     from hooks.imports import rename_modules
 
     def after(update):
-        drop_features(update, {{"orders": "src/app/orders/service.py", "payments": "src/app/payments/service.py"}})
         for name in ("orders", "payments"):
             move(update, f"src/app/{{name}}", f"src/app/features/{{name}}")
         rename_modules(update, {shapes.NAMES})

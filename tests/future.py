@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import indent
 
 import yaml
 
@@ -12,7 +13,7 @@ from tests.shell import run
 REVISION = "platform_9999"
 VERSION = "99.0.0"
 
-MODEL = "template/src/app/auth/models.py"
+MODEL = "template/src/app/platform/auth/models.py"
 FIELD = "    used_at: Mapped[datetime | None]"
 ADDED = "    device: Mapped[str | None] = mapped_column(String(64))\n"
 
@@ -51,8 +52,8 @@ def platform_revision(template: Path) -> None:
 def migration(template: Path, module: str) -> None:
     """Add a migration to a release: its module, and its entry in copier.yml."""
     (template / f"hooks/migrations/v{VERSION.replace('.', '_')}.py").write_text(module)
-    entry = yaml.safe_dump({"_migrations": [simulated.entry(VERSION)]})
-    owner.replace(template / "copier.yml", "# 2. Questions", f"{entry}\n# 2. Questions")
+    entry = indent(yaml.safe_dump([simulated.entry(VERSION)]), "  ")
+    owner.replace(template / "copier.yml", "\n_migrations:\n", f"\n_migrations:\n{entry}")
 
 
 def release(template: Path, target: Path, *changes: Callable[[Path], None]) -> Path:

@@ -36,7 +36,7 @@ def test_fails_when_the_service_does_not_start(place: Path, template: Path) -> N
     here.mkdir()
     broken = here / "broken-template"
     shutil.copytree(template, broken, ignore=shutil.ignore_patterns(".git"))
-    with (broken / "template/src/app/lifespan.py").open("a") as file:
+    with (broken / "template/src/app/platform/http/lifespan.py").open("a") as file:
         file.write('\nraise SystemExit("broken on purpose")\n')
     status, printed = demo(here, commit(broken))
     assert status == 1

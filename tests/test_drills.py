@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests import client, recipes
-from tests.cases import LAUNCHER, PROCESSES, WORKERS, without
-from tests.life import Rendered
+from tests import owner
+from tests.life import Rendered, tool
 from tests.project import ONE_WORKER, Project
 from tests.rendering import commit, render
 from tests.shell import run
@@ -27,10 +27,10 @@ DATABASE_TO_KEEP = "Its tables, when a database has to be kept"
 JOBS_PAGE = "docs/jobs.md"
 ADD_JOB = "Add a job"
 REMOVE_JOBS = "Remove the sample's jobs"
-ADDED_JOB_TESTS = "tests/reminders"
+ADDED_JOB_TESTS = "tests/features/reminders"
 
-ADDED_TESTS = "tests/notes tests/api/test_notes.py"
-AFFECTED_TESTS = "tests/api/test_openapi.py tests/db/test_migrations.py"
+ADDED_TESTS = "tests/features/notes tests/api/test_notes.py"
+AFFECTED_TESTS = "tests/api/test_openapi.py tests/test_migrations.py"
 
 PLACES = ("src", "tests", "migrations", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md", "AGENTS.md")
 # what `order` means besides something that is bought
@@ -88,6 +88,26 @@ def test_a_job_is_added(project: Project) -> None:
     check(project, ADDED_JOB_TESTS)
 
 
+def test_what_was_added_survives_a_switch_there_and_back(variant: Variant, project: Project) -> None:
+    """All answers change at once, and change back: nothing conflicts, and everything is as it was."""
+    before = owner.contents(project.root)
+    for answers in (other_answers(variant), dict(variant.answers)):
+        status, printed = tool(project.root, "switch", *(f"{name}={answer}" for name, answer in answers.items()))
+        assert status == 0, printed
+        assert not owner.unmerged(project.root)
+        commit(project.root)
+    assert owner.contents(project.root) == before
+
+
+def other_answers(variant: Variant) -> dict[str, str]:
+    """Return another answer to each question; jobs stay, if there are any, since the owner's need them."""
+    stays = [] if variant["task_queue"] == "none" else ["none"]
+    return {
+        name: next(each for each in answers if each not in {variant[name], *(stays if name == "task_queue" else [])})
+        for name, answers in choices().items()
+    }
+
+
 @pytest.mark.with_jobs
 def test_the_sample_of_jobs_is_removed(project: Project) -> None:
     recipes.perform(project.root, JOBS_PAGE, REMOVE_JOBS)
@@ -113,7 +133,7 @@ def test_the_sample_is_removed(project: Project) -> None:
 def test_nothing_of_the_sample_is_left(project: Project) -> None:
     listed = run("git", "ls-files", "-z", "--", *PLACES, cwd=project.root)
     paths = [name for name in listed.split("\0") if name]
-    assert [path for path in paths if path.startswith("src/app/notes/")], paths
+    assert [path for path in paths if path.startswith("src/app/features/notes/")], paths
     left = {
         f"{path}:{number}": line
         for path in paths
@@ -129,7 +149,7 @@ def test_the_feature_is_not_taken_for_the_sample(variant: Variant, project: Proj
     gone = sorted(path for path in known if not (project.root / path).exists())
     script = (
         "import pathlib as p, sys, dev.template.project as d, dev.template.renames as r\n"
-        "fates = r.fates_of(d.Project(p.Path.cwd()), sys.argv[1:])\n"
+        "fates = r.trace(d.Project(p.Path.cwd()), sys.argv[1:])\n"
         "print(fates.renamed, sorted(fates.deleted) == sys.argv[1:])"
     )
     assert gone
@@ -138,8 +158,7 @@ def test_the_feature_is_not_taken_for_the_sample(variant: Variant, project: Proj
 
 def test_what_is_left_is_green(project: Project) -> None:
     project.make("lint", "types")
-    # which know nothing of the sample, and take as long as all others
-    printed = project.make("test", ONE_WORKER, without(LAUNCHER, WORKERS, *PROCESSES))
+    printed = project.make("test", ONE_WORKER)
     assert re.search(r"^=+ \d+ passed(?!.*(skipped|failed)).*=+$", printed, re.MULTILINE), printed
 
 

@@ -30,8 +30,8 @@ COUNT_JOBS = "SELECT count(*) FROM outbox_messages"
 SCRIPT = """
 import asyncio, sys
 from sqlalchemy import text
-from app.config import DatabaseSettings, load
-from app.db.session import Database
+from app.platform.settings import DatabaseSettings, load
+from app.platform.db.session import Database
 
 async def main():
     database = Database(load(DatabaseSettings))

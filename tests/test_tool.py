@@ -13,6 +13,9 @@ UNDO = "git reset --hard && git clean -df"
 # check
 
 
+NDJSON = "src/app/platform/http/ndjson.py"
+
+
 def test_check_says_when_there_is_nothing_newer(project: Path) -> None:
     assert tool(project, "check", "--fail") == (0, f"up to date: {HERE} is the newest release\n")
 
@@ -52,7 +55,7 @@ def test_check_through_make(project: Path) -> None:
 
 def touch_security(template: Path) -> None:
     """Change a file that is the same in all variants."""
-    file = template / "template/src/app/security.py"
+    file = template / "template/src/app/platform/security.py"
     file.write_text(file.read_text().replace('"""', '"""Of the future. ', 1))
 
 
@@ -62,20 +65,20 @@ def test_update_merges_and_says_what_to_do(project: Path, template: Path, tmp_pa
     printed = run("make", "template-update", cwd=project)
     assert printed.startswith(f"Merged: {HERE} → {THERE}.")
     assert "CONFLICTS" not in printed
-    assert "Of the future." in (project / "src/app/security.py").read_text()
+    assert "Of the future." in (project / "src/app/platform/security.py").read_text()
     assert not owner.lost(project)
 
 
 def test_update_fails_on_a_conflict_and_names_the_file(project: Path, template: Path, tmp_path: Path) -> None:
-    file = project / "src/app/security.py"
+    file = project / "src/app/platform/security.py"
     file.write_text(file.read_text().replace('"""', '"""Of our own. ', 1))
     future.move_to(project, future.release(template, tmp_path / "future", touch_security))
     before = owner.contents(project)
     done = attempt("make", "template-update", cwd=project)
     assert done.returncode != 0
     assert "CONFLICTS" in done.stdout
-    assert "  src/app/security.py\n" in done.stdout
-    assert owner.unmerged(project) == ["src/app/security.py"]
+    assert "  src/app/platform/security.py\n" in done.stdout
+    assert owner.unmerged(project) == ["src/app/platform/security.py"]
     assert UNDO in done.stdout
     run("sh", "-c", UNDO, cwd=project)
     assert owner.contents(project) == before
@@ -85,31 +88,31 @@ def test_update_fails_on_a_conflict_and_names_the_file(project: Path, template: 
 def test_update_puts_edits_aside_when_a_release_removes_their_file(
     project: Path, template: Path, tmp_path: Path
 ) -> None:
-    file = project / "src/app/api/ndjson.py"
+    file = project / "src/app/platform/http/ndjson.py"
     file.write_text(file.read_text() + "\nOURS = 1\n")
     mine = file.read_bytes()
     future.move_to(
         project,
-        future.release(template, tmp_path / "future", lambda root: (root / "template/src/app/api/ndjson.py").unlink()),
+        future.release(template, tmp_path / "future", lambda root: (root / "template" / NDJSON).unlink()),
     )
     status, printed = tool(project, "update")
     assert status == 0, printed
     assert not file.exists()
-    assert "  src/app/api/ndjson.py\n" in printed
-    assert "src/app/api/v1/orders.py imports app.api.ndjson" in printed
-    assert (project / "kept-edits/src/app/api/ndjson.py.mine").read_bytes() == mine
-    assert "+OURS = 1" in (project / "kept-edits/src/app/api/ndjson.py.diff").read_text()
+    assert "  src/app/platform/http/ndjson.py\n" in printed
+    assert "src/app/features/orders/routes.py imports app.platform.http.ndjson" in printed
+    assert (project / "kept-edits/src/app/platform/http/ndjson.py.mine").read_bytes() == mine
+    assert "+OURS = 1" in (project / "kept-edits/src/app/platform/http/ndjson.py.diff").read_text()
 
 
 def test_update_moves_edits_with_their_file(project: Path, template: Path, tmp_path: Path) -> None:
     """A migration renames the file, so the edits are merged and nothing is left to port."""
 
     def rename(root: Path) -> None:
-        (root / "template/src/app/api/ndjson.py").rename(root / "template/src/app/api/lines.py")
-        step = 'move(update, "src/app/api/ndjson.py", "src/app/api/lines.py")'
+        (root / "template/src/app/platform/http/ndjson.py").rename(root / "template/src/app/api/lines.py")
+        step = 'move(update, "src/app/platform/http/ndjson.py", "src/app/api/lines.py")'
         future.migration(root, f"from hooks.files import move\n\n\ndef after(update):\n    {step}\n")
 
-    file = project / "src/app/api/ndjson.py"
+    file = project / "src/app/platform/http/ndjson.py"
     file.write_text(file.read_text() + "\nOURS = 1\n")
     mine = file.read_bytes()
     future.move_to(project, future.release(template, tmp_path / "future", rename))
@@ -153,14 +156,14 @@ def test_an_update_that_breaks_off_says_how_to_go_back(project: Path, template: 
 def test_update_works_in_a_part_of_a_repository(born: Path, template: Path, tmp_path: Path) -> None:
     project = tmp_path / "everything" / "service"
     shutil.copytree(born, project, ignore=shutil.ignore_patterns(".git"))
-    file = project / "src/app/api/ndjson.py"
+    file = project / "src/app/platform/http/ndjson.py"
     file.write_text(file.read_text() + "\nOURS = 1\n")
     future.move_to(project, future.release(template, tmp_path / "future", touch_security), project.parent)
     assert not (project / ".git").exists(), "the repository is the one above"
     status, printed = tool(project, "update")
     assert status == 0, printed
     assert "OURS" in file.read_text()
-    assert "Of the future." in (project / "src/app/security.py").read_text()
+    assert "Of the future." in (project / "src/app/platform/security.py").read_text()
 
 
 # diff

@@ -45,11 +45,11 @@ def test_files_that_git_ignores(project: Path) -> None:
     """Ignored files would be removed or overwritten, and no commit could restore them."""
     run("git", "rm", "--quiet", "--cached", ".env.example", cwd=project)
     with (project / ".gitignore").open("a") as file:
-        file.write(".env.*\n/src/app/orders/dao.py\n")
+        file.write(".env.*\n/src/app/features/orders/dao.py\n")
     rendering.commit(project)
-    (project / "src/app/orders/dao.py").write_text("precious\n")
+    (project / "src/app/features/orders/dao.py").write_text("precious\n")
     said = refused(project, "switch", "data_access=dao")
-    assert said.endswith(":\n  .env.example\n  src/app/orders/dao.py\n")
+    assert said.endswith(":\n  .env.example\n  src/app/features/orders/dao.py\n")
 
 
 @pytest.mark.parametrize(

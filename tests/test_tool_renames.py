@@ -11,16 +11,16 @@ from tests.life import tool
 from tests.shell import run
 
 # a file that is the same in all variants, in a folder with other files
-FILE = "src/app/auth/models.py"
-FOLDER = "src/app/auth"
+FILE = "src/app/platform/auth/models.py"
+FOLDER = "src/app/platform/auth"
 
 
 def with_news(root: Path) -> None:
     """Change two files of a folder and add a third."""
     future.platform_revision(root)
-    service = root / "template/src/app/auth/service.py"
+    service = root / "template/src/app/platform/auth/service.py"
     service.write_text(f"{service.read_text()}\n\nOF_THE_FUTURE = 1\n")
-    (root / "template/src/app/auth/devices.py").write_text('"""Devices."""\n')
+    (root / "template/src/app/platform/auth/devices.py").write_text('"""Devices."""\n')
 
 
 @dataclass
@@ -54,40 +54,40 @@ def update(project: Path, release: Path) -> Update:
 
 
 def test_a_renamed_file_gets_the_change(update: Update) -> None:
-    moved = update.root / "src/app/auth/tables.py"
+    moved = update.root / "src/app/platform/auth/tables.py"
     (update.root / FILE).rename(moved)
     moved.write_text(f"{moved.read_text()}\n\nOURS = 1\n")
     status, printed = update.run()
     assert status == 0, printed
-    assert "into files that you renamed:\n  src/app/auth/models.py → src/app/auth/tables.py\n" in printed
-    assert future.ADDED in update.text("src/app/auth/tables.py")
-    assert "OURS = 1" in update.text("src/app/auth/tables.py")
+    assert f"into files that you renamed:\n  {FILE} → {FOLDER}/tables.py\n" in printed
+    assert future.ADDED in update.text("src/app/platform/auth/tables.py")
+    assert "OURS = 1" in update.text("src/app/platform/auth/tables.py")
     assert not (update.root / FILE).exists()
     assert not (update.root / "left-out").exists()
 
 
 def test_a_renamed_package_gets_the_changes_and_what_is_new_in_it(update: Update) -> None:
-    run("git", "mv", FOLDER, "src/app/identity", cwd=update.root)
+    run("git", "mv", FOLDER, "src/app/platform/identity", cwd=update.root)
     for file in update.root.rglob("src/**/*.py"):
         file.write_text(file.read_text().replace("app.auth", "app.identity"))
     status, printed = update.run()
     assert status == 0, printed
-    assert future.ADDED in update.text("src/app/identity/models.py")
-    assert "OF_THE_FUTURE" in update.text("src/app/identity/service.py")
-    assert "src/app/auth/devices.py → src/app/identity/devices.py" in printed
-    assert update.text("src/app/identity/devices.py") == '"""Devices."""\n'
+    assert future.ADDED in update.text("src/app/platform/identity/models.py")
+    assert "OF_THE_FUTURE" in update.text("src/app/platform/identity/service.py")
+    assert "src/app/platform/auth/devices.py → src/app/platform/identity/devices.py" in printed
+    assert update.text("src/app/platform/identity/devices.py") == '"""Devices."""\n'
     assert not (update.root / FOLDER).exists()
 
 
 def test_a_change_beside_the_owners_own_is_a_conflict(update: Update) -> None:
-    moved = update.root / "src/app/auth/tables.py"
+    moved = update.root / "src/app/platform/auth/tables.py"
     (update.root / FILE).rename(moved)
     owner.replace(moved, future.FIELD, f"    ours: Mapped[int]\n{future.FIELD}")
     status, printed = update.run()
     assert status == 1
     assert "CONFLICTS" in printed
-    assert "  src/app/auth/tables.py\n" in printed
-    assert "<<<<<<< before updating" in update.text("src/app/auth/tables.py")
+    assert "  src/app/platform/auth/tables.py\n" in printed
+    assert "<<<<<<< before updating" in update.text("src/app/platform/auth/tables.py")
 
 
 def test_the_change_of_a_deleted_file_is_left_out_and_kept(update: Update) -> None:
@@ -105,7 +105,7 @@ def test_the_change_of_a_file_that_was_split_is_left_out_and_kept(update: Update
     lines = (update.root / FILE).read_text().splitlines(keepends=True)
     (update.root / FILE).unlink()
     for name, part in {"tables": lines[: len(lines) // 2], "columns": lines[len(lines) // 2 :]}.items():
-        (update.root / f"src/app/auth/{name}.py").write_text("".join(part))
+        (update.root / f"src/app/platform/auth/{name}.py").write_text("".join(part))
     status, printed = update.run()
     assert status == 1
     assert f"port what you need from left-out/:\n  {FILE}\n" in printed
@@ -114,11 +114,11 @@ def test_the_change_of_a_file_that_was_split_is_left_out_and_kept(update: Update
 
 def test_a_file_that_grew_after_it_was_renamed_gets_the_change(update: Update) -> None:
     """The rename is found commit by commit; less than half of the final file is from the original."""
-    run("git", "mv", FOLDER, "src/app/identity", cwd=update.root)
+    run("git", "mv", FOLDER, "src/app/platform/identity", cwd=update.root)
     update.commit()
-    run("git", "mv", "src/app/identity/models.py", "src/app/identity/tables.py", cwd=update.root)
+    run("git", "mv", "src/app/platform/identity/models.py", "src/app/platform/identity/tables.py", cwd=update.root)
     update.commit()
-    file = update.root / "src/app/identity/tables.py"
+    file = update.root / "src/app/platform/identity/tables.py"
     file.write_text(file.read_text() + "".join(f"OURS_{number} = {number}\n" for number in range(100)))
     status, printed = update.run()
     assert status == 0, printed
@@ -129,9 +129,9 @@ def test_a_change_is_left_out_where_the_only_file_of_a_folder_was_split(update: 
     """The split file must not be mistaken for a removed feature."""
     folder = update.root / FOLDER
     lines = (folder / "models.py").read_text().splitlines(keepends=True)
-    (update.root / "src/app/tokens").mkdir()
+    (update.root / "src/app/platform/tokens").mkdir()
     for name, part in {"tables": lines[: len(lines) // 2], "columns": lines[len(lines) // 2 :]}.items():
-        (update.root / f"src/app/tokens/{name}.py").write_text("".join(part))
+        (update.root / f"src/app/platform/tokens/{name}.py").write_text("".join(part))
     shutil.rmtree(folder)
     status, printed = update.run()
     assert status == 1
@@ -139,7 +139,7 @@ def test_a_change_is_left_out_where_the_only_file_of_a_folder_was_split(update: 
 
 
 def test_a_link_to_the_new_place_is_no_place(update: Update) -> None:
-    (update.root / FILE).rename(update.root / "src/app/auth/tables.py")
+    (update.root / FILE).rename(update.root / "src/app/platform/auth/tables.py")
     (update.root / FILE).symlink_to("tables.py")
     status, printed = update.run()
     assert status == 1
@@ -149,10 +149,10 @@ def test_a_link_to_the_new_place_is_no_place(update: Update) -> None:
 
 def test_windows_line_ends_are_no_conflict(update: Update) -> None:
     run("git", "config", "core.autocrlf", "true", cwd=update.root)
-    run("git", "mv", FILE, "src/app/auth/tables.py", cwd=update.root)
+    run("git", "mv", FILE, "src/app/platform/auth/tables.py", cwd=update.root)
     update.commit()
     run("sh", "-c", "git rm -rq --cached . && git reset -q --hard", cwd=update.root)
-    place = update.root / "src/app/auth/tables.py"
+    place = update.root / "src/app/platform/auth/tables.py"
     assert b"\r\n" in place.read_bytes()
     status, printed = update.run()
     assert status == 0, printed
@@ -161,13 +161,13 @@ def test_windows_line_ends_are_no_conflict(update: Update) -> None:
 
 def test_a_renamed_file_that_the_release_moves_is_pointed_out(update: Update, template: Path, tmp_path: Path) -> None:
     def move(root: Path) -> None:
-        (root / "template" / FILE).rename(root / "template/src/app/auth/entities.py")
+        (root / "template" / FILE).rename(root / "template/src/app/platform/auth/entities.py")
 
-    run("git", "mv", FILE, "src/app/auth/tables.py", cwd=update.root)
+    run("git", "mv", FILE, "src/app/platform/auth/tables.py", cwd=update.root)
     update.release = future.release(template, tmp_path / "future", move)
     status, printed = update.run()
     assert status == 1
-    assert f"the template's new files:\n  {FILE} → src/app/auth/tables.py\n" in printed
+    assert f"the template's new files:\n  {FILE} → src/app/platform/auth/tables.py\n" in printed
 
 
 def test_an_answer_that_a_migration_moves_is_not_lost_under_a_new_name(
@@ -178,19 +178,19 @@ def test_an_answer_that_a_migration_moves_is_not_lost_under_a_new_name(
             path.write_text(path.read_text().replace("pool_profile", "pool_size"))
         step = 'rename_question(update, "pool_profile", "pool_size")'
         future.migration(root, f"from hooks.answers import rename_question\n\n\ndef before(update):\n    {step}\n")
-        config = root / "template/src/app/config.py.jinja"
+        config = root / "template/src/app/platform/settings.py.jinja"
         config.write_text(f"{config.read_text()}\n\nOF_THE_FUTURE = 1\n")
 
     status, printed = tool(update.root, "switch", "pool_profile=high")
     assert status == 0, printed
-    run("git", "mv", "src/app/config.py", "src/app/settings.py", cwd=update.root)
+    run("git", "mv", "src/app/platform/settings.py", "src/app/platform/groups.py", cwd=update.root)
     update.commit()
-    assert "= PoolProfile.HIGH" in update.text("src/app/settings.py")
+    assert "= PoolProfile.HIGH" in update.text("src/app/platform/groups.py")
     future.move_to(update.root, future.release(template, tmp_path / "future", rename_question))
     status, printed = tool(update.root, "--trust", "update")
     assert status == 0, printed
-    assert "OF_THE_FUTURE = 1" in update.text("src/app/settings.py")
-    assert "= PoolProfile.HIGH" in update.text("src/app/settings.py")
+    assert "OF_THE_FUTURE = 1" in update.text("src/app/platform/groups.py")
+    assert "= PoolProfile.HIGH" in update.text("src/app/platform/groups.py")
 
 
 def test_nothing_is_begun_when_what_is_left_out_has_no_place(update: Update) -> None:
@@ -206,7 +206,7 @@ def test_a_folder_that_is_gone_as_a_whole_is_no_news(update: Update) -> None:
     shutil.rmtree(update.root / FOLDER)
     status, printed = update.run()
     assert status == 0, printed
-    assert f"all of the template's files in their folders:\n  {FILE}\n  src/app/auth/service.py\n" in printed
+    assert f"all of the template's files in their folders:\n  {FILE}\n  src/app/platform/auth/service.py\n" in printed
     assert not (update.root / "left-out").exists()
 
 
@@ -214,8 +214,8 @@ def test_renames_are_found_in_a_part_of_a_repository(born: Path, release: Path, 
     root = tmp_path / "everything" / "service"
     shutil.copytree(born, root, ignore=shutil.ignore_patterns(".git"))
     rendering.commit(root.parent)
-    (root / FILE).rename(root / "src/app/auth/tables.py")
+    (root / FILE).rename(root / "src/app/platform/auth/tables.py")
     future.move_to(root, release, root.parent)
     status, printed = tool(root, "update")
     assert status == 0, printed
-    assert future.ADDED in (root / "src/app/auth/tables.py").read_text()
+    assert future.ADDED in (root / "src/app/platform/auth/tables.py").read_text()

@@ -13,18 +13,19 @@ from tests.shell import run
 
 def test_switch_puts_edits_aside_and_back(project: Path) -> None:
     """Edits in files that the other answer removes are listed, kept, and merged back when the files return."""
-    files = [project / "src/app/orders/repository.py", project / "tests/users/test_repository.py"]
+    files = [project / "src/app/features/orders/repository.py", project / "tests/features/users/test_repository.py"]
     for file in files:
         file.write_text(f"{file.read_text()}\n\nOURS = 1\n")
-    (project / "src/app/report.py").write_text('"""Ours."""\n\nfrom app.db.repository import AsyncRepository\n')
+    imported = "from app.platform.db.repository import AsyncRepository\n"
+    (project / "src/app/report.py").write_text(f'"""Ours."""\n\n{imported}')
     rendering.commit(project)
     before = owner.contents(project)
     printed = run("make", "template-switch", "data_access=dao", cwd=project)
     assert "data_access: repository → dao" in printed
-    assert "  src/app/orders/repository.py\n  tests/users/test_repository.py\n" in printed
-    assert "src/app/report.py imports app.db.repository" in printed
-    assert "OURS" in (project / "kept-edits/src/app/orders/repository.py.mine").read_text()
-    assert "+OURS = 1" in (project / "kept-edits/src/app/orders/repository.py.diff").read_text()
+    assert "  src/app/features/orders/repository.py\n  tests/features/users/test_repository.py\n" in printed
+    assert "src/app/report.py imports app.platform.db.repository" in printed
+    assert "OURS" in (project / "kept-edits/src/app/features/orders/repository.py.mine").read_text()
+    assert "+OURS = 1" in (project / "kept-edits/src/app/features/orders/repository.py.diff").read_text()
     rendering.commit(project)
     assert "kept-edits/ still holds your changes of removed files (2)" in tool(project, "check")[1]
     printed = run("make", "template-switch", "data_access=repository", cwd=project)
@@ -33,18 +34,18 @@ def test_switch_puts_edits_aside_and_back(project: Path) -> None:
 
 
 def test_switch_marks_an_edit_that_both_styles_have_otherwise(project: Path) -> None:
-    service = project / "src/app/users/service.py"
+    service = project / "src/app/features/users/service.py"
     owner.replace(service, "await UserRepository(session).find(user_id)", "await UserRepository(session).get(user_id)")
     rendering.commit(project)
     status, printed = tool(project, "switch", "data_access=dao")
     assert status == 1
-    assert "  src/app/users/service.py\n" in printed
-    assert owner.unmerged(project) == ["src/app/users/service.py"]
+    assert "  src/app/features/users/service.py\n" in printed
+    assert owner.unmerged(project) == ["src/app/features/users/service.py"]
 
 
 def test_switch_keeps_each_of_two_edits(project: Path) -> None:
     """Edits that wait to be ported are not overwritten by later ones."""
-    file = project / "src/app/orders/repository.py"
+    file = project / "src/app/features/orders/repository.py"
     for edit in ("FIRST = 1", "SECOND = 2"):
         rendering.commit(project)
         if not file.exists():
@@ -60,11 +61,11 @@ def test_switch_keeps_each_of_two_edits(project: Path) -> None:
 
 
 def test_switch_lists_what_comes_beside_deleted_files(project: Path) -> None:
-    shutil.rmtree(project / "src/app/orders")
+    shutil.rmtree(project / "src/app/features/orders")
     rendering.commit(project)
     status, printed = tool(project, "switch", "data_access=dao")
     assert status == 0, printed
-    assert "delete them as well:\n  src/app/orders/dao.py\n" in printed
+    assert "delete them as well:\n  src/app/features/orders/dao.py\n" in printed
 
 
 @pytest.mark.parametrize("text", ["It's ours & theirs; all of it.", "What's 'that' worth: $5 a=b?"])
@@ -87,7 +88,7 @@ def test_no_setting_of_git_costs_an_edit(project: Path, tmp_path: Path, settings
     config = tmp_path / "gitconfig"
     config.write_text(HOSTILE[settings])
     (project / "docs/gr\u00f6\u00dfe.md").write_text("ours\n")
-    for path in ("README.md", "src/app/security.py", "src/app/users/repository.py"):
+    for path in ("README.md", "src/app/platform/security.py", "src/app/features/users/repository.py"):
         file = project / path
         file.write_bytes(file.read_bytes() + b"# ours   \n")
     (project / "docs/tuning.md").write_bytes((project / "docs/tuning.md").read_bytes() + b"caf\xe9\n")

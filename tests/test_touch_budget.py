@@ -119,7 +119,9 @@ def test_a_switch_has_an_effect(question: str, rendered: Rendered) -> None:
 
 def test_the_pool_profile_changes_one_line(rendered: Rendered) -> None:
     for one, other in neighbours("pool_profile"):
-        before, after = ((rendered(each) / "src/app/platform/settings.py").read_text().splitlines() for each in (one, other))
+        before, after = (
+            (rendered(each) / "src/app/platform/settings.py").read_text().splitlines() for each in (one, other)
+        )
         differing = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
         assert len(differing) == 1, f"{one.id} and {other.id}: {differing}"
 

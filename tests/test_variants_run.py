@@ -7,6 +7,8 @@ projects are worked on at a time.
 import json
 import os
 import re
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests import client, future, life, owner
-from tests.cases import Case, cases, left_out, without
+from tests.cases import SUITE, Case, cases, parts
 from tests.life import Rendered
 from tests.project import ONE_WORKER, START_SECONDS, Project, Service, free_port, wait_for
 from tests.receipts import receiving
@@ -95,7 +97,7 @@ def test_no_drift(project: Project) -> None:
 
 @pytest.mark.only("worked-on")
 def test_drift_is_found(project: Project) -> None:
-    models = project.root / "src/app/users/models.py"
+    models = project.root / "src/app/features/users/models.py"
     column = "    nickname: Mapped[str]\n    full_name:"
     with edited(models, "    full_name:", column), pytest.raises(CommandError, match="nickname"):
         project.make("drift")
@@ -126,12 +128,37 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
         path.write_text(before)
 
 
-def test_own_suite(case: Case, project: Project, rendered: Rendered) -> None:
-    tests = left_out(case, rendered)
-    printed = project.make("test", ONE_WORKER, *([without(*tests)] if tests else []))
-    closing = re.findall(r"^=+ (\d+) passed.*=+$", printed, re.MULTILINE)
+def test_own_suite(project: Project) -> None:
+    assert_only_passed(project.make("test", ONE_WORKER))
+
+
+@pytest.mark.only("fresh")
+def test_platform_suite(case: Case, project: Project, rendered: Rendered) -> None:
+    """The suite of the platform, laid over the service; of a partial case the parts that have new bytes there."""
+    chosen = parts(case, rendered)
+    if not chosen:
+        return
+    floor = f"--cov=app.platform --cov-config={SUITE}/coverage.ini" if case.whole else ""
+    folders = " ".join(f"{SUITE}/{part}" for part in chosen)
+    printed = project.make("platform-test", ONE_WORKER, f"PLATFORM_TESTS={folders}", f"PYTEST_ARGS={floor}")
+    assert_only_passed(printed)
+    assert not (project.root / SUITE).exists()
+
+
+@pytest.mark.only("whole")
+def test_platform_suite_is_linted_and_typed(project: Project) -> None:
+    """With the service's own configuration, as the service is."""
+    run(sys.executable, "-m", "dev.template", "suite", cwd=project.root)
+    try:
+        project.make("lint", "types")
+    finally:
+        shutil.rmtree(project.root / SUITE)
+
+
+def assert_only_passed(printed: str) -> None:
+    closing = re.findall(r"^=+ \d+ passed.*=+$", printed, re.MULTILINE)
     assert closing, f"no closing line that only passed\n{printed}"
-    assert " skipped" not in printed.splitlines()[-1], printed
+    assert " skipped" not in closing[-1], printed
 
 
 @pytest.mark.only("whole")
@@ -177,7 +204,7 @@ def test_serves_with_the_numbers_of_its_profile(case: Case, project: Project) ->
         assert not service.left_behind()
 
 
-@pytest.mark.only("fresh with jobs")
+@pytest.mark.only("fresh with receipts")
 def test_jobs_are_done_beside_the_service(project: Project) -> None:
     """With nothing installed and nothing given: the broker comes along, the worker is started, the receipt arrives."""
     with (

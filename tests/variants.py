@@ -118,7 +118,7 @@ def bare_variants() -> tuple[Variant, ...]:
 
 
 def rendered_variants() -> tuple[Variant, ...]:
-    """Return the variants to render: all bare variants, one with each value, each structure with every additive answer."""
+    """Return the variants to render: the bare ones, one with each value, each structure with every additive answer."""
     twins = [
         variant.but(**dict(zip(ADDITIVE, answers, strict=True)))
         for variant in structural_variants()

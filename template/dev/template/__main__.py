@@ -44,6 +44,22 @@ def overrides(written: str) -> list[str]:
     return [word for word in plain if word.partition("=")[0].islower()]
 
 
+def run(project: Project, asked: argparse.Namespace) -> int:
+    """Run the command that was asked for and return its exit status."""
+    match asked.command:
+        case "check":
+            return check(project, fail=asked.fail)
+        case "diff":
+            return drift(project)
+        case "suite":
+            return lay(project)
+        case "update":
+            return update(project, asked.to, trust=asked.trust)
+        case _:
+            given = [*asked.answers, *overrides(asked.make)]
+            return switch(project, dict(each.partition("=")[::2] for each in given), trust=asked.trust)
+
+
 def main(given: list[str]) -> int:
     """Run one command and return its exit status."""
     asked = arguments(given)
@@ -57,16 +73,7 @@ def main(given: list[str]) -> int:
             stream.reconfigure(errors="replace")
     project = Project(Path.cwd())
     try:
-        if asked.command == "check":
-            return check(project, fail=asked.fail)
-        if asked.command == "diff":
-            return drift(project)
-        if asked.command == "suite":
-            return lay(project)
-        if asked.command == "update":
-            return update(project, asked.to, trust=asked.trust)
-        given = [*asked.answers, *overrides(asked.make)]
-        return switch(project, dict(each.partition("=")[::2] for each in given), trust=asked.trust)
+        return run(project, asked)
     except TemplateError as error:
         print(error, file=sys.stderr)
         return 1

@@ -9,7 +9,7 @@ from typing import Any
 import copier
 from copier.errors import UnsafeTemplateError
 
-from dev.template import imports, kept
+from dev.template import import_lines, imports, kept
 from dev.template.errors import TemplateError
 from dev.template.follow import LEFT_OUT, Follow, require_place
 from dev.template.merge import Merge, read
@@ -125,6 +125,8 @@ def _merge(project: Project, target: str, answers: Mapping[str, str], *, trust: 
 def _settle(merge: Merge, follow: Follow, after: Project) -> dict[str, list[str]]:
     """Finish the merge after Copier; return the lines of the report by section title."""
     lossy = merge.settle()
+    import_lines.resolve(merge)
+    history = merge.keep_history()
     followed, placed = follow.into_renamed_files(), follow.into_renamed_folders()
     aside = kept.keep(merge)
     merged, conflicting = kept.put_back(merge.project)
@@ -134,6 +136,7 @@ def _settle(merge: Merge, follow: Follow, after: Project) -> dict[str, list[str]
         "New files, moved into folders that you renamed:": placed,
         "Changes left out, because you deleted all of the template's files in their folders:": follow.given_up,
         "Your edits, merged back into files that returned:": merged,
+        "Kept, because databases may have these migrations:": history,
         f"Removed, although you had edited them; port what you need from {kept.FOLDER}/:": aside,
         "Imports of removed modules, correct them:": imports.dangling(after, [*merge.gone(), *follow.old_names()]),
         "New files in folders that you had deleted; delete them as well:": merge.revived(),

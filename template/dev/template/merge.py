@@ -7,6 +7,7 @@ from pathlib import Path
 from dev.template.errors import TemplateError
 from dev.template.project import ANSWERS, Project
 
+HISTORY = "migrations/service/"
 LABELS = ("-L", "before updating", "-L", "last update", "-L", "after updating")
 
 
@@ -71,6 +72,16 @@ class Merge:
             elif mine != self.base[path] and not _is_text(mine) and not self._merge_bytes(path, mine):
                 conflicts.append(path)
         return conflicts
+
+    def keep_history(self) -> list[str]:
+        """Put back the service's migrations that the merge removed; return their paths.
+
+        A database may have been migrated by them, and migrations of the owner's may follow them.
+        """
+        removed = [path for path in self.gone() if path.startswith(HISTORY)]
+        for path in removed:
+            (self.project.root / path).write_bytes(self.before[path])
+        return removed
 
     def revived(self) -> list[str]:
         """Return new files in folders from which the owner had deleted all of the template's files."""

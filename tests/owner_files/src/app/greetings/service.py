@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.users.service import UserService
+from app.features.users.service import UserService
 
 
 class GreetingService:

@@ -1,4 +1,4 @@
-"""Steps of the stage `after`: what the owner took out or put in by name, in lists of features and of modules."""
+"""A step of the stage `after`: the import contracts name no single modules any more."""
 
 import re
 from collections.abc import Mapping
@@ -6,28 +6,10 @@ from collections.abc import Mapping
 from hooks.trees import File
 from hooks.update import Update
 
-FEATURES = "src/app/features/__init__.py"
 PROJECT = "pyproject.toml"
 _CONTRACT = re.compile(r"^\[\[tool\.importlinter\.contracts\]\]\n(?:(?!\[).*\n?)*", re.MULTILINE)
 _NAME = re.compile(r'^name = "([^"]*)"', re.MULTILINE)
 _LIST = re.compile(r"^(layers|source_modules) = \[((?:[^\]#]|#[^\n]*\n)*)\]", re.MULTILINE)
-
-
-def drop_features(update: Update, marks: Mapping[str, str], path: str = FEATURES) -> None:
-    """Keep features out of the new list of features whose file the owner deleted: a path of the last update for each.
-
-    Run it before the files move. Nothing happens where the owner has them all, or where the list has no such line.
-    """
-    gone = [name for name, mark in marks.items() if mark in update.base and mark not in update.mine]
-    fresh = update.new.get(path)
-    if not gone or fresh is None or path in update.mine:
-        return
-    line = re.compile(rf'^ *["\'](?:{"|".join(map(re.escape, gone))})["\'],.*\n', re.MULTILINE)
-    text = fresh.content.decode()
-    left = line.sub("", text)
-    if left != text:
-        update.touch(path)
-        update.base[path], update.mine[path] = fresh, fresh.holding(left.encode())
 
 
 def drop_contract_entries(update: Update, path: str = PROJECT) -> None:

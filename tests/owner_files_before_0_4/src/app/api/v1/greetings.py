@@ -1,0 +1,16 @@
+"""Greetings."""
+
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from app.api.dependencies import AUTHENTICATED, CurrentActor, DeskDep, ServicesDep
+
+router = APIRouter(prefix="/greetings", tags=["greetings"], responses=AUTHENTICATED)
+
+
+@router.get("/{user_id}")
+async def greet(user_id: UUID, caller: CurrentActor, services: ServicesDep, desk: DeskDep) -> dict[str, str]:
+    """Greet somebody."""
+    greeting = await services.greetings.greet(user_id)
+    return {"from": str(caller.user_id), "greeting": greeting, "paper": desk.paper}

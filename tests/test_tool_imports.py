@@ -1,0 +1,83 @@
+"""A switch or an update whose imports land where the owner's do: no conflict, and the imports stay sorted."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.life import tool
+from tests.owner import replace, unmerged
+from tests.rendering import commit
+from tests.shell import run
+
+SERVICES = "src/app/services.py"
+# sorts between the features that the sample has with and without a queue
+OWN = "from app.features.parcels.service import ParcelService\n"
+
+
+SERVICE = '''"""Parcels."""
+
+
+class ParcelService:
+    """Parcels."""
+
+    def __init__(self, database: object) -> None:
+        self._database = database
+'''
+LINES = """\
+        # add your own below
+        self.parcels = (
+            ParcelService(resources.database)
+        )
+"""
+
+
+def add_feature(project: Path, name: str = "parcels") -> None:
+    """Add what the recipe in docs/features.md adds to the composition."""
+    folder = project / "src/app/features" / name
+    folder.mkdir()
+    (folder / "__init__.py").write_text('"""Parcels."""\n')
+    (folder / "service.py").write_text(SERVICE)
+    services = project / SERVICES
+    replace(services, "from app.features.users", f"{OWN}from app.features.users")
+    replace(services, "        # add your own below\n", LINES)
+    commit(project)
+
+
+@pytest.mark.parametrize("queue", ["arq", "celery"])
+def test_imports_in_the_same_place_do_not_conflict(project: Path, queue: str) -> None:
+    add_feature(project)
+    status, printed = tool(project, "switch", f"task_queue={queue}")
+    assert status == 0, printed
+    assert unmerged(project) == []
+    text = (project / SERVICES).read_text()
+    assert OWN in text
+    assert "self.parcels = (" in text
+    imports = [line for line in text.splitlines() if line.startswith("from app.features.")]
+    assert imports == sorted(imports)
+    assert len(imports) == 4
+    assert not run("git", "diff", "--cached", "--name-only", cwd=project)
+
+
+def test_another_conflict_in_the_file_stays_one(project: Path) -> None:
+    add_feature(project)
+    replace(
+        project / SERVICES,
+        "        self.orders = OrderService(resources.database)\n",
+        "        self.orders = OrderService(mine)\n",
+    )
+    commit(project)
+    status, printed = tool(project, "switch", "task_queue=arq")
+    assert status == 1
+    assert unmerged(project) == [SERVICES], printed
+
+
+def test_service_migrations_outlive_the_sample(project: Path) -> None:
+    status, printed = tool(project, "switch", "sample=none")
+    assert status == 0, printed
+    assert "Kept, because databases may have these migrations:\n  migrations/service/0002_orders.py\n" in printed
+    assert (project / "migrations/service/0002_orders.py").is_file()
+    assert not (project / "src/app/features/orders").exists()
+    commit(project)
+    status, printed = tool(project, "switch", "sample=orders")
+    assert status == 0, printed
+    assert (project / "src/app/features/orders").is_dir()
