@@ -4,8 +4,10 @@ A job is an async function. It gets the services that the API uses, and the argu
 more than once, so its effects must be safe to repeat (docs/jobs.md).
 """
 
-from app.platform.jobs.registry import Registry, Schedule
+from app.platform.jobs.registry import Handler, Registry, Schedule
 from app.services import Services
+
+# add the functions of your jobs below
 
 JOBS: Registry[Services] = Registry(
     # add your own below

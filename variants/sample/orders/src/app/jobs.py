@@ -22,6 +22,8 @@ async def cancel_unpaid_orders(services: Services) -> None:
     await services.payments.cancel_unpaid()
 
 
+# add the functions of your jobs below
+
 JOBS: Registry[Services] = Registry(
     Handler(DELIVER_RECEIPT, deliver_receipt),
     Handler(CANCEL_UNPAID_ORDERS, cancel_unpaid_orders),
