@@ -9,6 +9,7 @@ from app.services import Services
 
 # add the functions of your jobs below
 
+
 JOBS: Registry[Services] = Registry(
     # add your own below
 )

@@ -24,6 +24,7 @@ async def cancel_unpaid_orders(services: Services) -> None:
 
 # add the functions of your jobs below
 
+
 JOBS: Registry[Services] = Registry(
     Handler(DELIVER_RECEIPT, deliver_receipt),
     Handler(CANCEL_UNPAID_ORDERS, cancel_unpaid_orders),
