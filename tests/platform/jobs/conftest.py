@@ -13,6 +13,7 @@ from app.platform.jobs.job import Job
 from app.resources import Resources
 from tests.platform.jobs.brokers import Broker
 from tests.platform.jobs.harness import JobHarness
+from tests.platform.jobs.monitored import MonitoredWorker
 
 
 @pytest.fixture
@@ -41,3 +42,9 @@ def job() -> Job:
 def harness(database: Database, settings: Settings) -> JobHarness:
     """Return a harness on the test's database; for tests that commit."""
     return JobHarness(database, settings.database)
+
+
+@pytest.fixture
+def monitored(database: Database, settings: Settings) -> MonitoredWorker:
+    """Return the monitoring of a worker, without checks."""
+    return MonitoredWorker(database, settings)

@@ -2,41 +2,18 @@
 
 import asyncio
 import socket
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import func
 
-from app.config import Settings
-from app.platform.db.session import Database
 from app.platform.errors import StartupError
 from app.platform.jobs import metrics, monitoring
 from app.platform.jobs.models import JobState
 from app.platform.jobs.monitoring import Monitoring
+from tests.platform.jobs.monitored import HOST, FakeBroker, MonitoredWorker, Ping, UnavailableBroker
 from tests.platform.jobs.rows import insert_dead_letter, insert_job
-
-Ping = Callable[[], Awaitable[None]]
-
-HOST = "127.0.0.1"
-# a child process that runs jobs
-CHILD = """
-from app.platform import metrics as web
-from app.platform.jobs import metrics
-metrics.JOB_SECONDS.labels("elsewhere", "done").observe(1.5)
-web.DB_SLOW_STATEMENTS.inc(3)
-web.DB_POOL_CONNECTIONS.labels("idle").set(2)
-print(flush=True)
-input()
-"""
 
 
 async def answer() -> None:
@@ -49,70 +26,6 @@ async def refuse() -> None:
 
 async def hang() -> None:
     await asyncio.Event().wait()
-
-
-class FakeBroker:
-    """A broker with this number of jobs."""
-
-    def __init__(self, depth: int) -> None:
-        self._depth = depth
-
-    async def depth(self) -> int:
-        return self._depth
-
-    async def ping(self) -> None:
-        pass
-
-
-class UnavailableBroker(FakeBroker):
-    """A broker that does not answer."""
-
-    async def depth(self) -> int:
-        raise ConnectionError
-
-
-@dataclass
-class MonitoredWorker:
-    """Serves and reads the monitoring of a worker."""
-
-    database: Database
-    settings: Settings
-    broker: FakeBroker = field(default_factory=lambda: FakeBroker(0))
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @asynccontextmanager
-    async def serving(self, **checks: Ping) -> AsyncIterator[httpx.AsyncClient]:
-        with socket.socket() as free:
-            free.bind((HOST, 0))
-            port = free.getsockname()[1]
-        jobs = self.settings.jobs.model_copy(update={"metrics_port": port})
-        subject = Monitoring(self.database, self.broker, checks, self.stopping)
-        async with subject.serving(jobs), httpx.AsyncClient(base_url=f"http://{HOST}:{port}") as client:
-            yield client
-
-    async def scrape(self) -> dict[str, float]:
-        """Return the samples that Prometheus gets, by name and labels; each family must appear once."""
-        async with self.serving() as client:
-            got = await client.get("/metrics")
-        assert (got.status_code, got.headers["content-type"].split(";")[0]) == (200, "text/plain")
-        return samples(got.text)
-
-
-def samples(text: str) -> dict[str, float]:
-    families = list(text_string_to_metric_families(text))
-    names = Counter(family.name for family in families)
-    assert set(names.values()) == {1}, names.most_common(3)
-    found: dict[str, float] = {}
-    for family in families:
-        for sample in family.samples:
-            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
-            found[f"{sample.name}{{{labels}}}"] = sample.value
-    return found
-
-
-@pytest.fixture
-def monitored(database: Database, settings: Settings) -> MonitoredWorker:
-    return MonitoredWorker(database, settings)
 
 
 async def test_worker_is_alive_while_its_dependencies_are_away(monitored: MonitoredWorker) -> None:
@@ -214,50 +127,3 @@ async def test_metrics_include_jobs_of_this_process(monitored: MonitoredWorker) 
     assert found["job_duration_seconds_sum{job=here,outcome=done}"] == 0.5
     assert any(name.startswith("db_pool_connections") for name in found)
     assert any(name.startswith("process_") for name in found)
-
-
-@pytest.fixture
-def children(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
-    """Yield two running child processes that have counted jobs."""
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(Path(monitoring.__file__).parents[3]))
-    with ExitStack() as stack:
-        children = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-                )
-            )
-            for _ in range(2)
-        ]
-        for child in children:
-            stack.callback(child.kill)
-            assert child.stdout is not None
-            assert child.stdout.readline() == "\n"
-        yield children
-
-
-async def test_metrics_of_child_processes_are_added(
-    monitored: MonitoredWorker, monkeypatch: pytest.MonkeyPatch, children: list[subprocess.Popen[str]]
-) -> None:
-    await insert_job(monitored.database, created_at=func.now() - timedelta(minutes=1))
-    await insert_dead_letter(monitored.database)
-    monitored.broker = FakeBroker(4)
-    with monkeypatch.context() as alone:
-        alone.delenv("PROMETHEUS_MULTIPROC_DIR")
-        own = await monitored.scrape()
-    found = await monitored.scrape()
-    assert found["job_duration_seconds_count{job=elsewhere,outcome=done}"] == 2
-    assert found["job_duration_seconds_sum{job=elsewhere,outcome=done}"] == 3
-    assert found["db_slow_statements_total{}"] == own["db_slow_statements_total{}"] + 6
-    idle = "db_pool_connections{state=idle}"
-    assert found[idle] == own[idle] + 4
-    # gauges that only this process sets
-    assert (found["outbox_jobs{state=waiting}"], found["dead_jobs{}"], found["queue_depth{}"]) == (1, 1, 4)
-    assert found["outbox_oldest_seconds{}"] == 60
-    assert any(name.startswith("process_") for name in found)
-    children[0].kill()
-    children[0].wait()
-    found = await monitored.scrape()
-    assert found[idle] == own[idle] + 2
-    assert found["job_duration_seconds_count{job=elsewhere,outcome=done}"] == 2
