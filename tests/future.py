@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 import yaml
 
@@ -52,8 +53,13 @@ def platform_revision(template: Path) -> None:
 def migration(template: Path, module: str) -> None:
     """Add a migration to a release: its module, and its entry in copier.yml."""
     (template / f"hooks/migrations/v{VERSION.replace('.', '_')}.py").write_text(module)
-    entry = indent(yaml.safe_dump([simulated.entry(VERSION)]), "  ")
-    owner.replace(template / "copier.yml", "\n_migrations:\n", f"\n_migrations:\n{entry}")
+    add_migration(template, simulated.entry(VERSION))
+
+
+def add_migration(template: Path, entry: dict[str, Any]) -> None:
+    """Add an entry to the migrations in copier.yml."""
+    text = indent(yaml.safe_dump([entry]), "  ")
+    owner.replace(template / "copier.yml", "\n_migrations:\n", f"\n_migrations:\n{text}")
 
 
 def release(template: Path, target: Path, *changes: Callable[[Path], None]) -> Path:

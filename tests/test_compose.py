@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import shapes
-from tests.composed import APP, FEATURES, PAYMENTS, Old, called, contracts, released
+from tests.composed import APP, PAYMENTS, Old, called, contracts, released
 from tests.shapes import changed
 from tests.simulated import Project
 
@@ -172,7 +172,6 @@ def test_what_is_deleted_or_in_the_way_stays_so(old: Old) -> None:
     assert not project.has(f"{APP}/resources.py")
     assert "mine\n" in project.text(f"{APP}/routes.py")
     assert project.unmerged() == [f"{APP}/routes.py"]
-    assert project.text(f"{APP}/features/__init__.py") == FEATURES.replace('    "orders",\n', "")
     written = (project.root / APP / "services.py").read_bytes().decode()
     assert written == (shapes.JOBS_SERVICES + "\n\n# ours\n").replace("\n", "\r\n")
 
@@ -196,10 +195,8 @@ def test_the_sample_stays_gone(old: Old) -> None:
     assert not project.unmerged()
     assert project.text(path) == shapes.CONFIG
     assert not project.has(f"{APP}/features/payments")
-    assert project.text(f"{APP}/features/__init__.py") == FEATURES.replace('    "payments",\n', "")
     assert old.unlike_fresh(project) == {
         path,
-        f"{APP}/features/__init__.py",
         f"{APP}/features/payments",
         f"{APP}/features/payments/service.py",
         f"{APP}/features/payments/settings.py",

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import future
 from tests.releases import release_all
 from tests.rendering import commit, copier, fingerprint, render, snapshot
 from tests.shell import run
@@ -139,30 +140,29 @@ def test_copier_stops_when_a_migration_does(project_of_both: Project) -> None:
 
 # the real template
 
-RENAME = '''"""api/ops.py is api/health.py."""
+RENAME = '''"""http/health.py is http/operations.py."""
 
 from hooks.files import move
 from hooks.update import Update
 
 
 def after(update: Update) -> None:
-    move(update, "src/app/api/ops.py", "src/app/api/health.py")
+    move(update, "src/app/platform/http/health.py", "src/app/platform/http/operations.py")
 '''
 EDIT = ('{"status": "alive"}', '{"status": "alive"}  # mine')
 
 
-def rename_ops(template: Path) -> None:
-    """Make release 0.9.1, which renames a file and changes its import in another file."""
-    api = template / "template/src/app/api"
-    (api / "ops.py").rename(api / "health.py")
-    router = api / "router.py"
-    router.write_text(
-        router.read_text().replace("import ops\n", "import health\n").replace("ops.router", "health.router")
+def rename_health(template: Path) -> None:
+    """Make release 98.9.1, which renames a file and changes its import in another file."""
+    http = template / "template/src/app/platform/http"
+    (http / "health.py").rename(http / "operations.py")
+    application = http / "application.py"
+    text = application.read_text().replace(
+        "import handlers, health, openapi\n", "import handlers, openapi, operations\n"
     )
+    application.write_text(text.replace("health.router", "operations.router"))
     put(template / "hooks/migrations", {"v98_9_1.py": RENAME})
-    manifest = yaml.safe_load((template / "copier.yml").read_text())
-    text = yaml.safe_dump({"_migrations": [*manifest.get("_migrations", []), entry("98.9.1")]}, sort_keys=False)
-    (template / "copier.yml").write_text((template / "copier.yml").read_text() + "\n" + text)
+    future.add_migration(template, entry("98.9.1"))
     release_all(template, "98.9.1")
 
 
@@ -171,9 +171,9 @@ def test_a_file_of_the_real_template_moves(tmp_path: Path) -> None:
     run("git", "tag", "v98.9.0", cwd=template)
     project = Project(render(template, tmp_path / "project", {}), template)
     commit(project.root)
-    old, new = "src/app/api/ops.py", "src/app/api/health.py"
+    old, new = (f"src/app/platform/http/{name}.py" for name in ("health", "operations"))
     project.owner({old: project.text(old).replace(*EDIT)})
-    rename_ops(template)
+    rename_health(template)
     project.update()
     fresh = render(template, tmp_path / "fresh", {})
     assert project.text(new).replace(EDIT[1], EDIT[0]) == (fresh / new).read_text()

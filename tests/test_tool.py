@@ -108,8 +108,8 @@ def test_update_moves_edits_with_their_file(project: Path, template: Path, tmp_p
     """A migration renames the file, so the edits are merged and nothing is left to port."""
 
     def rename(root: Path) -> None:
-        (root / "template/src/app/platform/http/ndjson.py").rename(root / "template/src/app/api/lines.py")
-        step = 'move(update, "src/app/platform/http/ndjson.py", "src/app/api/lines.py")'
+        (root / "template/src/app/platform/http/ndjson.py").rename(root / "template/src/app/platform/http/lines.py")
+        step = 'move(update, "src/app/platform/http/ndjson.py", "src/app/platform/http/lines.py")'
         future.migration(root, f"from hooks.files import move\n\n\ndef after(update):\n    {step}\n")
 
     file = project / "src/app/platform/http/ndjson.py"
@@ -126,8 +126,7 @@ def test_update_moves_edits_with_their_file(project: Path, template: Path, tmp_p
 
 def test_update_asks_before_a_migration_runs(project: Path, template: Path, tmp_path: Path) -> None:
     def change(root: Path) -> None:
-        migration = '_migrations:\n  - version: 99.0.0\n    command: ["touch", "migrated"]\n'
-        owner.replace(root / "copier.yml", "# 2. Questions", f"{migration}\n# 2. Questions")
+        future.add_migration(root, {"version": future.VERSION, "command": ["touch", "migrated"]})
 
     future.move_to(project, future.release(template, tmp_path / "future", change))
     status, printed = tool(project, "update")
@@ -140,8 +139,7 @@ def test_update_asks_before_a_migration_runs(project: Path, template: Path, tmp_
 
 def test_an_update_that_breaks_off_says_how_to_go_back(project: Path, template: Path, tmp_path: Path) -> None:
     def change(root: Path) -> None:
-        migration = '_migrations:\n  - version: 99.0.0\n    command: ["false"]\n'
-        owner.replace(root / "copier.yml", "# 2. Questions", f"{migration}\n# 2. Questions")
+        future.add_migration(root, {"version": future.VERSION, "command": ["false"]})
 
     future.move_to(project, future.release(template, tmp_path / "future", change, touch_security))
     before = owner.contents(project)
@@ -174,4 +172,4 @@ def test_diff_shows_what_the_owner_changed_in_the_templates_files(project: Path)
     owner.edit(project)
     _, printed = tool(project, "diff")
     changed = {line.split()[2].removeprefix("template/") for line in printed.splitlines() if line.startswith("diff ")}
-    assert changed == {edit.path for edit in owner.EDITS} | {owner.DELETED}
+    assert changed == {edit.path for edit in (*owner.EDITS, *owner.LATER)} | {owner.DELETED}

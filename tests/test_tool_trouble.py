@@ -37,8 +37,7 @@ def start(project: Path) -> subprocess.Popen[str]:
 
 def that_hangs(root: Path) -> None:
     """Add a migration that does not end."""
-    migration = '_migrations:\n  - version: 99.0.0\n    command: ["sh", "-c", "touch begun; sleep 60"]\n'
-    owner.replace(root / "copier.yml", "# 2. Questions", f"{migration}\n# 2. Questions")
+    future.add_migration(root, {"version": future.VERSION, "command": ["sh", "-c", "touch begun; sleep 60"]})
 
 
 @pytest.fixture
