@@ -44,7 +44,7 @@ class Queue:
         return int(await self._redis.zcard(default_queue_name))
 
 
-async def ask(plan: str) -> None:
+async def run_client(plan: str) -> None:
     """Run the client."""
     await client.serve(Queue(await create_pool(REDIS)), plan)
 
@@ -62,4 +62,4 @@ if __name__ == "__main__":
     if role == "worker":
         work(argument)
     else:
-        asyncio.run(ask(argument))
+        asyncio.run(run_client(argument))

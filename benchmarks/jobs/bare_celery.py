@@ -64,7 +64,7 @@ class Queue:
         return int(await self._redis.llen("celery")) + int(await self._redis.hlen("unacked"))
 
 
-async def ask(plan: str) -> None:
+async def run_client(plan: str) -> None:
     """Run the client."""
     async with Redis.from_url(os.environ["REDIS_URL"]) as redis:
         await client.serve(Queue(redis), plan)
@@ -88,4 +88,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "worker":
         work()
     else:
-        asyncio.run(ask(sys.argv[2]))
+        asyncio.run(run_client(sys.argv[2]))

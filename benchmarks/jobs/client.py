@@ -27,7 +27,7 @@ class Plan:
 
     jobs: int
     sizes: Sequence[int]
-    askers: int
+    producers: int
     singles: int
     pause: float
 
@@ -64,23 +64,23 @@ async def serve(queue: Queue, given: str) -> None:
     plan = Plan(**json.loads(given))
     rates = []
     for size in plan.sizes:
-        await _rate(queue, WARM_UP_JOBS, size, plan.askers)
-        rates.append(await _rate(queue, plan.jobs, size, plan.askers))
+        await _rate(queue, WARM_UP_JOBS, size, plan.producers)
+        rates.append(await _rate(queue, plan.jobs, size, plan.producers))
     sys.stdout.write(json.dumps(asdict(Findings(rates, await _delays(queue, plan)))) + "\n")
 
 
-async def _rate(queue: Queue, jobs: int, size: int, askers: int) -> float:
+async def _rate(queue: Queue, jobs: int, size: int, producers: int) -> float:
     """Return the jobs per second, from the first request to the end of the last job."""
     left = jobs
 
-    async def keep_asking() -> None:
+    async def produce() -> None:
         nonlocal left
         while (mine := min(left, size)) > 0:
             left -= mine
             await queue.empty(mine)
 
     start = time.monotonic()
-    await asyncio.gather(*(keep_asking() for _ in range(askers)))
+    await asyncio.gather(*(produce() for _ in range(producers)))
     return jobs / (await _end(queue) - start)
 
 
@@ -100,11 +100,11 @@ async def _delays(queue: Queue, plan: Plan) -> list[float]:
     """Return the seconds from the return of each request, after its commit, to the start of the job."""
     notes = Path(os.environ[NOTES])
     notes.write_bytes(b"")
-    asked: list[float] = []
+    enqueued_at: list[float] = []
     for number in range(plan.singles):
         await queue.note(number)
-        asked.append(time.monotonic())
+        enqueued_at.append(time.monotonic())
         await asyncio.sleep(plan.pause)
     await _end(queue)
     began = dict(line.split() for line in notes.read_text().splitlines())
-    return [float(began[str(number)]) - moment for number, moment in enumerate(asked)]
+    return [float(began[str(number)]) - moment for number, moment in enumerate(enqueued_at)]

@@ -29,7 +29,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="starts of each worker (5)")
     parser.add_argument("--jobs", type=int, default=2000, help="empty jobs in a measurement (2000)")
     parser.add_argument("--batch", type=int, default=100, help="jobs in a transaction, when enqueued in batches (100)")
-    parser.add_argument("--askers", type=int, default=30, help="concurrent transactions that enqueue jobs (30)")
+    parser.add_argument("--producers", type=int, default=30, help="concurrent transactions that enqueue jobs (30)")
     parser.add_argument("--singles", type=int, default=200, help="jobs in a round that are enqueued one by one (200)")
     parser.add_argument("--idle", type=float, default=10.0, help="seconds to observe an idle worker (10)")
     parser.add_argument("--only", choices=[queue.answer for queue in QUEUES], help="only this queue")
@@ -41,7 +41,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 async def measure(options: argparse.Namespace, queue: Queue, place: Place, scratch: Path) -> str:
     """Measure one queue, and return its table."""
-    plan = Plan(options.jobs, (1, options.batch), options.askers, options.singles, PAUSE_SECONDS)
+    plan = Plan(options.jobs, (1, options.batch), options.producers, options.singles, PAUSE_SECONDS)
     measuring = Measuring(place, plan, scratch)
     await asyncio.to_thread(place.migrate)
     results: dict[Subject, list[Findings]] = {subject: [] for subject in queue.subjects}

@@ -15,7 +15,7 @@ from benchmarks.server import ServerError, running
 from tests.shell import CommandError
 
 SETTLING_SECONDS = 3.0
-A_FEW = Plan(jobs=10, sizes=(1,), askers=1, singles=0, pause=0.0)
+A_FEW = Plan(jobs=10, sizes=(1,), producers=1, singles=0, pause=0.0)
 # fields of /proc/…/stat after the process name: the parent, and clock ticks in user and system mode
 PARENT, TICKS = 1, slice(11, 13)
 
@@ -47,7 +47,7 @@ class Measuring:
         program = self.place.worker(subject, notes)
         async with running(program, self.no_cores):
             try:
-                return await asyncio.to_thread(self.place.ask, subject, notes, self.plan)
+                return await asyncio.to_thread(self.place.run_client, subject, notes, self.plan)
             except CommandError as error:
                 raise ServerError(f"{subject.name}: {error}\nThe worker: {program.last_words()}") from None
 
@@ -59,7 +59,7 @@ class Measuring:
             netloc = f"{target.username}:{target.password}@127.0.0.1:{proxy.port}"
             worker = self.place.worker(SERVICE, notes, DATABASE_URL=target._replace(netloc=netloc).geturl())
             async with running(worker, self.no_cores) as process:
-                await asyncio.to_thread(self.place.ask, SERVICE, notes, A_FEW)
+                await asyncio.to_thread(self.place.run_client, SERVICE, notes, A_FEW)
                 await asyncio.sleep(SETTLING_SECONDS)
                 start, trips, cpu = time.monotonic(), proxy.count, cpu_seconds(process.pid)
                 await asyncio.sleep(seconds)

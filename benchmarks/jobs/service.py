@@ -3,16 +3,17 @@
 import asyncio
 import sys
 
-from app import jobs
-from app.platform import logging
 from app.config import load_settings
+from app.jobs import JOBS
+from app.platform import logging
 from app.platform.db.session import Database
-from app.resources import Resources as open_resources
-from app.services import Services
+from app.platform.jobs.job import Job
 from app.platform.jobs.models import OutboxMessage
-from app.platform.jobs.outbox import Job, enqueue
+from app.platform.jobs.outbox import enqueue
 from app.platform.jobs.registry import Handler, Registry
-from app.platform.jobs.worker import work
+from app.platform.jobs.worker import Application, work
+from app.resources import Resources
+from app.services import Services
 from sqlalchemy import func, select
 
 from benchmarks.jobs import client
@@ -27,11 +28,6 @@ async def empty(_services: Services) -> None:
 async def note(_services: Services, number: int) -> None:
     """Record that the job has started."""
     client.write_note(number)
-
-
-# at import, because Celery's processes import this file and do not run its last lines
-jobs.JOBS = Registry(*jobs.JOBS, Handler(EMPTY, empty), Handler(NOTE, note))
-jobs.SCHEDULES = ()
 
 
 class Outbox:
@@ -57,9 +53,9 @@ class Outbox:
             return await session.scalar(select(func.count()).select_from(OutboxMessage)) or 0
 
 
-async def ask(plan: str) -> None:
+async def run_client(plan: str) -> None:
     """Run the client."""
-    async with open_resources(load_settings()) as resources:
+    async with Resources(load_settings()) as resources:
         await client.serve(Outbox(resources.database), plan)
 
 
@@ -68,9 +64,10 @@ def main(role: str, argument: str = "") -> None:
     settings = load_settings()
     logging.configure(settings.log, settings.process.environment)
     if role == "worker":
-        asyncio.run(work(settings))
+        jobs: Registry[Services] = Registry(*JOBS, Handler(EMPTY, empty), Handler(NOTE, note))
+        asyncio.run(work(settings, Application(Resources, Services, jobs, schedules=())))
     else:
-        asyncio.run(ask(argument))
+        asyncio.run(run_client(argument))
 
 
 if __name__ == "__main__":

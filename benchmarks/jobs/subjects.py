@@ -86,7 +86,7 @@ class Place:
             talks=True,
         )
 
-    def ask(self, subject: Subject, notes: Path, plan: Plan) -> Findings:
+    def run_client(self, subject: Subject, notes: Path, plan: Plan) -> Findings:
         """Run the subject's client, and return its findings."""
         env = environment(**{**self.env, NOTES: str(notes)})
         client = self._command(subject, "client", json.dumps(asdict(plan)))

@@ -1,4 +1,4 @@
-"""The jobs that were asked for."""
+"""Reads the outbox."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,6 @@ from app.platform.jobs.models import OutboxMessage
 
 
 async def outbox(database: Database) -> Sequence[OutboxMessage]:
-    """The jobs that are not done, oldest first."""
+    """Return the unfinished jobs, oldest first."""
     async with database.read() as session:
         return (await session.scalars(select(OutboxMessage).order_by(OutboxMessage.created_at))).all()

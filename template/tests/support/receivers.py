@@ -1,4 +1,4 @@
-"""Somebody whom jobs call over HTTP."""
+"""An HTTP server that records the calls of jobs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -15,7 +15,7 @@ SILENCE = 0
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A call, and the connection it came by."""
+    """A call, and the address of the client."""
 
     method: str
     path: str
@@ -25,7 +25,7 @@ class Received:
 
 
 class Receiver:
-    """Answers with the given statuses, one after the other, and with the last one from then on."""
+    """Records calls, and answers with each of the statuses in turn; the last status is repeated."""
 
     def __init__(self, statuses: Sequence[int]) -> None:
         self.url = ""
@@ -34,7 +34,7 @@ class Receiver:
         self._statuses = list(statuses)
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Remember the call."""
+        """Record the call, and answer with the next status."""
         peer = request.transport and request.transport.get_extra_info("peername")
         body = await request.read()
         self.received.append(Received(request.method, request.path, request.headers, body, peer))
@@ -46,7 +46,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving(*statuses: int) -> AsyncIterator[Receiver]:
-    """A receiver on a port of its own; it takes everything when no status is given."""
+    """Run a receiver on a port of its own; without statuses, it accepts every call."""
     receiver = Receiver(statuses or (204,))
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", receiver.answer)

@@ -1,4 +1,4 @@
-"""What comes before the answer `task_queue=none`, on a database that somebody has given."""
+"""`dev.jobs_gone`, the first step of the switch to `task_queue=none`, on a database given by DATABASE_URL."""
 
 import os
 import subprocess
@@ -20,12 +20,12 @@ def run(url: str, *command: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_tables_of_a_given_database_are_not_removed_without_asking(migrated_url: str) -> None:
+def test_tables_of_a_given_database_are_not_removed_without_a_request(migrated_url: str) -> None:
     status, printed = run(migrated_url, "dev.jobs_gone")
     assert status == 1
     assert "the database of DATABASE_URL still has the jobs' tables" in printed
     assert "make jobs-off" in printed
-    assert run(migrated_url, "alembic", "downgrade", "jobs@base")[0] == 0, "they were still there"
+    assert run(migrated_url, "alembic", "downgrade", "jobs@base")[0] == 0, "the tables still existed"
     assert run(migrated_url, "dev.jobs_gone")[0] == 0
 
 
@@ -38,5 +38,5 @@ async def test_tables_of_a_given_database_are_not_removed_with_jobs_in_them(migr
 
 
 @pytest.mark.parametrize("url", ["postgresql://nobody:secret@127.0.0.1:1/none"])
-def test_database_that_is_not_there_is_not_taken_for_an_empty_one(url: str) -> None:
+def test_unreachable_database_is_an_error(url: str) -> None:
     assert run(url, "dev.jobs_gone")[0] != 0

@@ -1,42 +1,42 @@
-"""Brokers as the tests need them: the real one, and one that can be asked what it was told."""
+"""The type of the real broker, and a publisher that records deliveries."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
-from app.platform.jobs.broker import Handover, Tells, Watched
+from app.platform.jobs.broker import Delivery, Publisher, QueueStatus
 from tests.support.server import PATIENCE
 
 
-class Queue(Tells, Watched, Protocol):
-    """Both sides of the broker behind the service."""
+class Broker(Publisher, QueueStatus, Protocol):
+    """Both interfaces of the real broker."""
 
 
-class Heard:
-    """Remembers what it was told; the first `failures` times it does not answer."""
+class RecordingPublisher:
+    """Records deliveries; raises for the first `failures` calls."""
 
     def __init__(self, *, failures: int = 0) -> None:
-        self.told: list[Handover] = []
+        self.published: list[Delivery] = []
         self._failures = failures
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    async def push(self, handovers: Sequence[Handover]) -> None:
+    async def publish(self, deliveries: Sequence[Delivery]) -> None:
         if self._failures:
             self._failures -= 1
             message = "the broker is away"
             raise ConnectionError(message)
-        self.told += handovers
-        self._news.set()
+        self.published += deliveries
+        self._changed.set()
 
     @property
     def keys(self) -> list[UUID]:
-        """The jobs it was told of."""
-        return [each.key for each in self.told]
+        """Return the keys of the published jobs."""
+        return [each.key for each in self.published]
 
-    async def hears_of(self, key: UUID) -> None:
-        """Wait until it was told of the job."""
+    async def wait_for(self, key: UUID) -> None:
+        """Wait until the job is published."""
         async with asyncio.timeout(PATIENCE):
             while key not in self.keys:
-                self._news.clear()
-                await self._news.wait()
+                self._changed.clear()
+                await self._changed.wait()

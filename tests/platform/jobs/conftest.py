@@ -1,4 +1,4 @@
-"""A queue that nobody else uses, and what puts jobs to work without a worker."""
+"""A queue for each test, and a harness that runs jobs without a worker."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -9,23 +9,24 @@ from pydantic import SecretStr
 
 from app.config import Settings
 from app.platform.db.session import Database
-from app.platform.jobs.outbox import Job
+from app.platform.jobs.job import Job
 from app.resources import Resources
-from tests.platform.jobs.bench import Bench
-from tests.platform.jobs.brokers import Queue
+from tests.platform.jobs.brokers import Broker
+from tests.platform.jobs.harness import JobHarness
+from tests.platform.jobs.monitored import MonitoredWorker
 
 
 @pytest.fixture
 def settings(settings: Settings, redis_url: str) -> Settings:
-    """With a broker, and a queue of the test's own."""
+    """Return settings with a broker, and a queue for this test only."""
     process = settings.process.model_copy(update={"redis_url": SecretStr(redis_url)})
-    tasks = settings.tasks.model_copy(update={"queue": uuid4().hex, "metrics_port": 0})
-    return replace(settings, process=process, tasks=tasks)
+    jobs = settings.jobs.model_copy(update={"queue": uuid4().hex, "metrics_port": 0})
+    return replace(settings, process=process, jobs=jobs)
 
 
 @pytest.fixture
-async def broker(settings: Settings) -> AsyncIterator[Queue]:
-    """The broker of the settings."""
+async def broker(settings: Settings) -> AsyncIterator[Broker]:
+    """Yield the broker of the settings."""
     async with Resources(settings) as resources:
         assert resources.broker is not None
         yield resources.broker
@@ -33,11 +34,17 @@ async def broker(settings: Settings) -> AsyncIterator[Queue]:
 
 @pytest.fixture
 def job() -> Job:
-    """A job whose metrics nobody else touches."""
+    """Return a job with a unique name, so that no other test changes its metrics."""
     return Job(f"sample_{uuid4().hex}")
 
 
 @pytest.fixture
-def bench(database: Database, settings: Settings) -> Bench:
-    """Where jobs are asked for and attempted; for tests that commit."""
-    return Bench(database, settings.database)
+def harness(database: Database, settings: Settings) -> JobHarness:
+    """Return a harness on the test's database; for tests that commit."""
+    return JobHarness(database, settings.database)
+
+
+@pytest.fixture
+def monitored(database: Database, settings: Settings) -> MonitoredWorker:
+    """Return the monitoring of a worker, without checks."""
+    return MonitoredWorker(database, settings)

@@ -1,4 +1,4 @@
-"""Rows of jobs: put there, looked at, and waited for."""
+"""Helpers that insert and read rows of jobs, and wait for or cut connections."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, text
 
 from app.config import Settings
 from app.platform.db.session import Database
-from app.platform.jobs.models import DeadJob, JobState, OutboxMessage
+from app.platform.jobs.models import DeadLetter, JobState, OutboxMessage
 from tests.support.databases import execute
 from tests.support.outbox import outbox
 from tests.support.server import PATIENCE
@@ -19,14 +19,14 @@ from tests.support.server import PATIENCE
 SOON = timedelta(hours=1)
 
 
-async def put(
+async def insert_job(
     database: Database,
     job: str = "sample",
     state: JobState = JobState.WAITING,
     due: timedelta = timedelta(),
     **row: Any,
 ) -> UUID:
-    """A job that is not done; due so long from now."""
+    """Insert an unfinished job that is due after a delay, and return its key."""
     key = uuid4()
     values = {"id": key, "job": job, "state": state, "arguments": {}, "due_at": func.now() + due} | row
     async with database.transaction() as session:
@@ -34,29 +34,29 @@ async def put(
     return key
 
 
-async def bury(database: Database, job: str = "sample", age: timedelta = timedelta(), **row: Any) -> UUID:
-    """A job that gave up so long ago."""
+async def insert_dead_letter(database: Database, job: str = "sample", age: timedelta = timedelta(), **row: Any) -> UUID:
+    """Insert a dead letter of this age, and return its key."""
     key = uuid4()
     values = {"id": key, "job": job, "arguments": {}, "attempts": 3, "died_at": func.now() - age} | row
     async with database.transaction() as session:
-        await session.execute(insert(DeadJob).values(values))
+        await session.execute(insert(DeadLetter).values(values))
     return key
 
 
 async def row_of(database: Database, key: UUID) -> OutboxMessage:
-    """The one with this key."""
+    """Return the row of the unfinished job with this key."""
     (row,) = [row for row in await outbox(database) if row.id == key]
     return row
 
 
-async def graveyard(database: Database) -> Sequence[DeadJob]:
-    """The jobs that gave up."""
+async def dead_letters(database: Database) -> Sequence[DeadLetter]:
+    """Return the dead letters, oldest first."""
     async with database.read() as session:
-        return (await session.scalars(select(DeadJob).order_by(DeadJob.died_at))).all()
+        return (await session.scalars(select(DeadLetter).order_by(DeadLetter.died_at))).all()
 
 
 async def waiting_for_locks(database: Database, connections: int = 1) -> None:
-    """Wait until so many connections of the database wait for a lock."""
+    """Wait until this number of connections to the database wait for a lock."""
     query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
@@ -65,15 +65,15 @@ async def waiting_for_locks(database: Database, connections: int = 1) -> None:
             await session.execute(text("SELECT pg_sleep(0.01)"))
 
 
-async def cut_connections(settings: Settings, which: str = "true") -> None:
-    """Have the server end the connections to the database."""
+async def cut_connections(settings: Settings, where: str = "true") -> None:
+    """Have the server end the connections to the database that match the condition."""
     end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-    await execute(settings.database.url.get_secret_value(), f"{end} AND pid <> pg_backend_pid() AND {which}")
+    await execute(settings.database.url.get_secret_value(), f"{end} AND pid <> pg_backend_pid() AND {where}")
 
 
 @asynccontextmanager
 async def running(forever: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]:
-    """What never ends by itself runs inside of the block."""
+    """Run a coroutine that never returns during the block."""
     task = asyncio.create_task(forever)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Whatever runs in a job can tell which job it is, and so do its log lines."""
+"""Code in a job knows its attempt, and log events of a job name it."""
 
 import json
 import logging as stdlib
@@ -9,11 +9,12 @@ import structlog
 
 from app.platform import logging
 from app.platform.context import request_id
-from app.platform.jobs.attempt import Attempt, attempt, log_attempts
-from app.platform.jobs.outbox import Job
+from app.platform.jobs.attempt import Attempt, attempt
+from app.platform.jobs.job import Job
+from app.platform.jobs.logging import log_attempts
 from app.platform.settings import Environment, LogSettings
-from tests.platform.jobs.bench import Bench
-from tests.platform.jobs.rows import put
+from tests.platform.jobs.harness import JobHarness
+from tests.platform.jobs.rows import insert_job
 
 pytestmark = pytest.mark.commits
 
@@ -24,23 +25,25 @@ def _restore() -> Iterator[None]:
     logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
 
 
-def log_as_a_worker() -> None:
+def configure_logs_of_a_worker() -> None:
     logging.configure(LogSettings.model_construct(), Environment.PRODUCTION)
     log_attempts()
-    # the logger of a module would keep the output of this test
+    # a cached logger would keep writing to the output of this test
     structlog.configure(cache_logger_on_first_use=False)
 
 
-async def log_both(_services: None) -> None:
+async def log_own_and_library_event(_services: None) -> None:
     structlog.get_logger().info("ours")
     stdlib.getLogger("library").warning("theirs")
 
 
-async def test_log_lines_of_a_job_name_it(bench: Bench, job: Job, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    log_as_a_worker()
-    key = await put(bench.database, job.name, attempts=2, request_id="request-1")
-    await bench.attempt(key, job, log_both)
-    await log_both(None)
+async def test_log_events_of_a_job_name_it(
+    harness: JobHarness, job: Job, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    configure_logs_of_a_worker()
+    key = await insert_job(harness.database, job.name, attempts=2, request_id="request-1")
+    await harness.attempt(key, job, log_own_and_library_event)
+    await log_own_and_library_event(None)
     lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
     events = [line for line in lines if line["event"] in {"ours", "theirs"}]
     names = ("job", "job_id", "attempt", "request_id")
@@ -53,20 +56,20 @@ async def test_log_lines_of_a_job_name_it(bench: Bench, job: Job, capfdbinary: p
     ]
 
 
-async def test_field_that_an_event_has_already_is_left_alone(
-    bench: Bench, job: Job, capfdbinary: pytest.CaptureFixture[bytes]
+async def test_existing_field_of_an_event_is_kept(
+    harness: JobHarness, job: Job, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     async def log_other(_services: None) -> None:
         structlog.get_logger().info("ours", job="another one")
 
-    log_as_a_worker()
-    await bench.do(job, log_other)
+    configure_logs_of_a_worker()
+    await harness.run_once(job, log_other)
     lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
     assert [line["job"] for line in lines if line["event"] == "ours"] == ["another one"]
 
 
 @pytest.mark.parametrize("fail", [False, True])
-async def test_job_knows_its_attempt_and_the_request_it_comes_from(bench: Bench, job: Job, fail: bool) -> None:
+async def test_job_knows_its_attempt_and_the_id_of_its_request(harness: JobHarness, job: Job, fail: bool) -> None:
     seen: list[tuple[Attempt | None, str | None]] = []
 
     async def look(_services: None, number: int) -> None:
@@ -74,7 +77,7 @@ async def test_job_knows_its_attempt_and_the_request_it_comes_from(bench: Bench,
         if fail:
             raise LookupError(number)
 
-    key = await put(bench.database, job.name, request_id="request-1", arguments={"number": 7})
-    await bench.attempt(key, job, look)
+    key = await insert_job(harness.database, job.name, request_id="request-1", arguments={"number": 7})
+    await harness.attempt(key, job, look)
     assert seen == [(Attempt(key, job.name, 1, {"number": 7}, "request-1"), "request-1")]
     assert (attempt.get(), request_id.get()) == (None, None)

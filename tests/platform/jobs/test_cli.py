@@ -1,4 +1,4 @@
-"""Looking after the jobs that gave up."""
+"""The actions of `python -m app jobs`."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -11,9 +11,9 @@ from sqlalchemy import func
 
 from app.platform.db.session import Database
 from app.platform.jobs import cli
-from app.platform.jobs.cli import NoSuchJob
+from app.platform.jobs.cli import DeadLetterNotFound
 from app.platform.jobs.models import JobState
-from tests.platform.jobs.rows import bury, graveyard, put
+from tests.platform.jobs.rows import dead_letters, insert_dead_letter, insert_job
 from tests.support.outbox import outbox
 
 Act = Callable[..., Awaitable[str]]
@@ -21,24 +21,24 @@ Act = Callable[..., Awaitable[str]]
 DAY = timedelta(days=1)
 
 
-async def look_after(database: Database, action: str, *ids: UUID, age: timedelta = timedelta()) -> str:
+async def run_action(database: Database, action: str, *ids: UUID, age: timedelta = timedelta()) -> str:
     return await cli.act(database, action, ids, age)
 
 
 @pytest.fixture
 def act(database: Database) -> Act:
-    return partial(look_after, database)
+    return partial(run_action, database)
 
 
-async def buried(database: Database) -> set[UUID]:
-    return {row.id for row in await graveyard(database)}
+async def ids_of_dead_letters(database: Database) -> set[UUID]:
+    return {row.id for row in await dead_letters(database)}
 
 
-async def test_jobs_that_are_not_done_are_counted_by_name_and_state(act: Act, database: Database) -> None:
-    assert await act("waiting") == "no job waits"
+async def test_unfinished_jobs_are_counted_by_name_and_state(act: Act, database: Database) -> None:
+    assert await act("waiting") == "no unfinished jobs"
     for job, state in (("b", JobState.WAITING), ("a", JobState.RUNNING), ("a", JobState.RUNNING)):
-        await put(database, job, state)
-    await put(database, "a", JobState.HANDED_OVER)
+        await insert_job(database, job, state)
+    await insert_job(database, "a", JobState.DELIVERED)
     since = f"{(await outbox(database))[0].created_at:%Y-%m-%d %H:%M:%S}"
     assert (await act("waiting")).splitlines() == [
         f"a handed_over 1, since {since}",
@@ -47,13 +47,15 @@ async def test_jobs_that_are_not_done_are_counted_by_name_and_state(act: Act, da
     ]
 
 
-async def test_dead_jobs_are_listed_from_the_oldest_with_the_first_line_of_their_error(
+async def test_dead_letters_are_listed_oldest_first_with_the_first_line_of_their_error(
     act: Act, database: Database
 ) -> None:
-    assert await act("dead") == "no job is dead"
-    new = await bury(database, "greet", arguments={"name": "Ada"}, error="LookupError: no luck\nmore of it")
-    old = await bury(database, "leave", 2 * DAY, error=None, attempts=12)
-    died = {row.id: f"{row.died_at:%Y-%m-%d %H:%M:%S}" for row in await graveyard(database)}
+    assert await act("dead") == "no dead letters"
+    new = await insert_dead_letter(
+        database, "greet", arguments={"name": "Ada"}, error="LookupError: no luck\nmore of it"
+    )
+    old = await insert_dead_letter(database, "leave", 2 * DAY, error=None, attempts=12)
+    died = {row.id: f"{row.died_at:%Y-%m-%d %H:%M:%S}" for row in await dead_letters(database)}
     assert (await act("dead")).splitlines() == [
         f"{old} {died[old]} leave {{}} after 12: ",
         f"{new} {died[new]} greet {{'name': 'Ada'}} after 3: LookupError: no luck",
@@ -62,61 +64,63 @@ async def test_dead_jobs_are_listed_from_the_oldest_with_the_first_line_of_their
     assert len((await act("dead", age=DAY)).splitlines()) == 1
 
 
-async def test_replayed_job_waits_as_it_was_asked_for(act: Act, database: Database) -> None:
+async def test_replayed_job_waits_as_if_newly_enqueued(act: Act, database: Database) -> None:
     known: dict[str, Any] = {"arguments": {"name": "Ada"}, "request_id": "request-1"}
-    key = await bury(database, "greet", **known, error="no luck", attempts=12, created_at=func.now() - DAY)
-    (was,) = await graveyard(database)
+    key = await insert_dead_letter(
+        database, "greet", **known, error="no luck", attempts=12, created_at=func.now() - DAY
+    )
+    (was,) = await dead_letters(database)
     assert await act("replay") == "1 to be tried again"
     (row,) = await outbox(database)
     assert (row.id, row.job, row.arguments, row.request_id) == (key, "greet", {"name": "Ada"}, "request-1")
     assert (row.state, row.attempts, row.error, row.worker) == (JobState.WAITING, 0, None, None)
-    assert row.created_at == was.created_at + DAY, "asked for now"
-    assert await graveyard(database) == []
+    assert row.created_at == was.created_at + DAY, "enqueued now"
+    assert await dead_letters(database) == []
 
 
-async def test_nothing_to_replay_is_no_mistake(act: Act, database: Database) -> None:
+async def test_replay_without_dead_letters_is_no_error(act: Act, database: Database) -> None:
     assert await act("replay") == "0 to be tried again"
     assert await outbox(database) == []
 
 
-async def test_named_jobs_are_replayed_and_others_are_not(act: Act, database: Database) -> None:
-    first, second, third = [await bury(database) for _ in range(3)]
+async def test_only_named_dead_letters_are_replayed(act: Act, database: Database) -> None:
+    first, second, third = [await insert_dead_letter(database) for _ in range(3)]
     assert await act("replay", first, third) == "2 to be tried again"
     assert {row.id for row in await outbox(database)} == {first, third}
-    assert await buried(database) == {second}
+    assert await ids_of_dead_letters(database) == {second}
 
 
-async def test_jobs_that_died_lately_are_left_alone(act: Act, database: Database) -> None:
-    old, older, new = [await bury(database, age=age) for age in (2 * DAY, 3 * DAY, timedelta())]
+async def test_dead_letters_younger_than_the_limit_are_kept(act: Act, database: Database) -> None:
+    old, older, new = [await insert_dead_letter(database, age=age) for age in (2 * DAY, 3 * DAY, timedelta())]
     assert await act("replay", age=2.5 * DAY) == "1 to be tried again"
     assert [row.id for row in await outbox(database)] == [older]
     assert await act("purge", age=DAY) == "1 deleted"
-    assert await buried(database) == {new}
+    assert await ids_of_dead_letters(database) == {new}
     assert old != new
 
 
-async def test_purged_jobs_are_gone(act: Act, database: Database) -> None:
-    first, second, third = [await bury(database) for _ in range(3)]
+async def test_purged_dead_letters_are_deleted(act: Act, database: Database) -> None:
+    first, second, third = [await insert_dead_letter(database) for _ in range(3)]
     assert await act("purge", second) == "1 deleted"
-    assert await buried(database) == {first, third}
+    assert await ids_of_dead_letters(database) == {first, third}
     assert await act("purge") == "2 deleted"
-    assert await buried(database) == set()
+    assert await ids_of_dead_letters(database) == set()
     assert await outbox(database) == []
 
 
 @pytest.mark.commits
 @pytest.mark.parametrize("action", ["replay", "purge"])
-async def test_wrong_id_changes_nothing(act: Act, database: Database, action: str) -> None:
-    known, unknown = await bury(database), uuid4()
-    with pytest.raises(NoSuchJob, match=f"no dead job has the id {unknown}; nothing was changed"):
+async def test_unknown_id_changes_nothing(act: Act, database: Database, action: str) -> None:
+    known, unknown = await insert_dead_letter(database), uuid4()
+    with pytest.raises(DeadLetterNotFound, match=f"no dead letter has the id {unknown}; nothing was changed"):
         await act(action, known, unknown)
-    assert await buried(database) == {known}
+    assert await ids_of_dead_letters(database) == {known}
     assert await outbox(database) == []
 
 
 @pytest.mark.commits
-async def test_named_job_that_died_lately_is_as_good_as_unknown(act: Act, database: Database) -> None:
-    key = await bury(database)
-    with pytest.raises(NoSuchJob, match=str(key)):
+async def test_named_dead_letter_younger_than_the_limit_is_unknown(act: Act, database: Database) -> None:
+    key = await insert_dead_letter(database)
+    with pytest.raises(DeadLetterNotFound, match=str(key)):
         await act("purge", key, age=DAY)
-    assert await buried(database) == {key}
+    assert await ids_of_dead_letters(database) == {key}

@@ -1,32 +1,32 @@
-"""Many things at once, and not all at once."""
+"""Bounded concurrency, and cancellation that is waited for."""
 
 import asyncio
 
 import pytest
 
-from app.platform.concurrency import end, fan_out
+from app.platform.concurrency import cancel_and_wait, fan_out
 from tests.support.server import PATIENCE
 
 
-class Counter:
-    """Counts how many are at work, and says when so many are."""
+class CountingWork:
+    """Counts concurrent calls, and sets `full` when `expected` calls run at once."""
 
     def __init__(self, expected: int) -> None:
-        self.at_work = 0
-        self.most = 0
+        self.running = 0
+        self.maximum = 0
         self.full = asyncio.Event()
-        self.goes_on = asyncio.Event()
+        self.released = asyncio.Event()
         self._expected = expected
 
     async def __call__(self, item: int) -> int:
-        self.at_work += 1
-        self.most = max(self.most, self.at_work)
-        if self.at_work == self._expected:
+        self.running += 1
+        self.maximum = max(self.maximum, self.running)
+        if self.running == self._expected:
             self.full.set()
         try:
-            await self.goes_on.wait()
+            await self.released.wait()
         finally:
-            self.at_work -= 1
+            self.running -= 1
         return item * 10
 
 
@@ -43,22 +43,22 @@ async def test_results_are_in_the_order_of_the_items() -> None:
         assert await fan_out(work, iter(range(3)), limit=3) == [None, 1, 2]
 
 
-async def test_nothing_to_do_is_done() -> None:
-    assert await fan_out(Counter(1), [], limit=1) == []
+async def test_no_items_give_no_results() -> None:
+    assert await fan_out(CountingWork(1), [], limit=1) == []
 
 
 @pytest.mark.parametrize("limit", [1, 3])
-async def test_no_more_than_the_limit_are_done_at_a_time(limit: int) -> None:
-    work = Counter(limit)
+async def test_concurrent_calls_are_limited(limit: int) -> None:
+    work = CountingWork(limit)
     async with asyncio.timeout(PATIENCE):
-        doing = asyncio.create_task(fan_out(work, range(10), limit=limit))
+        calls = asyncio.create_task(fan_out(work, range(10), limit=limit))
         await work.full.wait()
-        work.goes_on.set()
-        assert await doing == [number * 10 for number in range(10)]
-    assert work.most == limit
+        work.released.set()
+        assert await calls == [number * 10 for number in range(10)]
+    assert work.maximum == limit
 
 
-async def test_failures_are_raised_together_once_all_others_are_done() -> None:
+async def test_failures_are_raised_together_after_all_other_calls() -> None:
     done: list[int] = []
 
     async def work(number: int) -> None:
@@ -73,18 +73,18 @@ async def test_failures_are_raised_together_once_all_others_are_done() -> None:
     assert done == [0, 2, 4]
 
 
-async def test_cancellation_ends_all_and_begins_none() -> None:
-    work = Counter(3)
+async def test_cancellation_ends_all_calls_and_starts_none() -> None:
+    work = CountingWork(3)
     async with asyncio.timeout(PATIENCE):
-        doing = asyncio.create_task(fan_out(work, range(10), limit=3))
+        calls = asyncio.create_task(fan_out(work, range(10), limit=3))
         await work.full.wait()
-        doing.cancel()
+        calls.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await doing
-    assert (work.at_work, work.most) == (0, 3)
+            await calls
+    assert (work.running, work.maximum) == (0, 3)
 
 
-async def test_end_of_a_task_that_swallows_its_cancellation_is_waited_for() -> None:
+async def test_task_that_swallows_its_cancellation_is_cancelled_again() -> None:
     swallowed = 0
 
     async def stubborn() -> None:
@@ -97,6 +97,6 @@ async def test_end_of_a_task_that_swallows_its_cancellation_is_waited_for() -> N
 
     task = asyncio.ensure_future(stubborn())
     await asyncio.sleep(0)
-    await end(task)
+    await cancel_and_wait(task)
     assert task.done()
     assert swallowed == 2

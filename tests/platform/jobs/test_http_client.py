@@ -1,4 +1,4 @@
-"""Calls of other services: what is tried again, what is handed on, and what is kept open."""
+"""Calls of other services: retries, headers and connections."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 
@@ -13,7 +13,7 @@ from tests.support.receivers import SILENCE, Receiver, receiving
 
 @pytest.fixture(autouse=True)
 def _no_waits() -> Iterator[None]:
-    """As many tries as ever, without the time between them."""
+    """Retry as usual, without the pauses."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
 
@@ -40,7 +40,7 @@ async def test_body_and_headers_arrive(client: HttpClient) -> None:
     assert "X-Request-ID" not in got.headers
 
 
-async def test_request_that_is_behind_it_is_handed_on(client: HttpClient) -> None:
+async def test_id_of_the_request_is_passed_on(client: HttpClient) -> None:
     token = request_id.set("request-1")
     async with receiving(503, 200) as receiver:
         await post(client, receiver)
@@ -48,7 +48,7 @@ async def test_request_that_is_behind_it_is_handed_on(client: HttpClient) -> Non
     assert [got.headers["X-Request-ID"] for got in receiver.received] == ["request-1"] * 2
 
 
-async def test_headers_of_the_caller_come_first(client: HttpClient) -> None:
+async def test_headers_of_the_caller_take_precedence(client: HttpClient) -> None:
     async with receiving() as receiver:
         await post(client, receiver, {"Content-Type": "application/cloudevents+json"})
     (got,) = receiver.received
@@ -56,7 +56,7 @@ async def test_headers_of_the_caller_come_first(client: HttpClient) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503, 599, 429])
-async def test_what_may_pass_is_tried_again(client: HttpClient, status: int) -> None:
+async def test_transient_failure_is_retried(client: HttpClient, status: int) -> None:
     async with receiving(status, 204) as receiver:
         await post(client, receiver)
     assert len(receiver.received) == 2
@@ -64,7 +64,7 @@ async def test_what_may_pass_is_tried_again(client: HttpClient, status: int) -> 
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 400, 401, 404, 409, 422])
-async def test_what_will_not_pass_is_not_tried_again(client: HttpClient, status: int) -> None:
+async def test_permanent_failure_is_not_retried(client: HttpClient, status: int) -> None:
     async with receiving(status, 200) as receiver:
         with pytest.raises(UnexpectedStatus) as refused:
             await post(client, receiver)
@@ -72,7 +72,7 @@ async def test_what_will_not_pass_is_not_tried_again(client: HttpClient, status:
     assert [got.path for got in receiver.received] == ["/receipts"]
 
 
-async def test_what_does_not_pass_is_given_up(client: HttpClient) -> None:
+async def test_number_of_tries_is_limited(client: HttpClient) -> None:
     async with receiving(503) as receiver:
         with pytest.raises(UnexpectedStatus) as refused:
             await post(client, receiver)
@@ -80,7 +80,7 @@ async def test_what_does_not_pass_is_given_up(client: HttpClient) -> None:
     assert len(receiver.received) == TRIES == 3
 
 
-async def test_silence_is_a_time_out_and_tried_again(client: HttpClient) -> None:
+async def test_time_out_is_retried(client: HttpClient) -> None:
     async with receiving(SILENCE, SILENCE, 200) as receiver:
         await post(client, receiver, seconds=1.0)
         assert len(receiver.received) == 3
@@ -90,7 +90,7 @@ async def test_silence_is_a_time_out_and_tried_again(client: HttpClient) -> None
         assert len(receiver.received) == TRIES
 
 
-async def test_nobody_there_is_a_failure(client: HttpClient) -> None:
+async def test_unreachable_receiver_is_an_error(client: HttpClient) -> None:
     async with receiving() as receiver:
         pass
     with pytest.raises(aiohttp.ClientConnectionError):
@@ -98,7 +98,7 @@ async def test_nobody_there_is_a_failure(client: HttpClient) -> None:
     assert receiver.received == []
 
 
-async def test_calls_share_their_connections_until_the_end(client: HttpClient) -> None:
+async def test_calls_share_connections_until_close(client: HttpClient) -> None:
     async with receiving(200, 503, 200) as receiver:
         await post(client, receiver)
         await post(client, receiver)

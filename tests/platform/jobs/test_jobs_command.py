@@ -15,7 +15,7 @@ from app import __main__ as cli
 from app.platform import logging
 from app.platform.db.session import Database
 from app.platform.settings import Environment, LogSettings
-from tests.platform.jobs.rows import bury, graveyard
+from tests.platform.jobs.rows import dead_letters, insert_dead_letter
 from tests.support.databases import settings_for
 from tests.support.outbox import outbox
 from tests.support.server import SECRET
@@ -38,7 +38,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, migrated_url: 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command, as from a shell."""
+    """Return a function that runs a command, as from a shell."""
 
     def call(*arguments: str) -> None:
         monkeypatch.setattr(sys, "argv", ["app", *arguments])
@@ -47,8 +47,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     return call
 
 
-def on(url: str, work: Callable[[Database], Awaitable[ResultT]]) -> ResultT:
-    """Do something with a database, in an event loop of its own."""
+def with_database(url: str, work: Callable[[Database], Awaitable[ResultT]]) -> ResultT:
+    """Call `work` with a database, in an event loop of its own."""
 
     async def opened() -> ResultT:
         database = Database(settings_for(url))
@@ -60,49 +60,51 @@ def on(url: str, work: Callable[[Database], Awaitable[ResultT]]) -> ResultT:
     return asyncio.run(opened())
 
 
-def bury_two(url: str) -> tuple[UUID, UUID]:
-    """The ids of one job that died long ago, and of one that died just now."""
+def insert_two(url: str) -> tuple[UUID, UUID]:
+    """Insert an old and a new dead letter, and return their ids."""
 
     async def work(database: Database) -> tuple[UUID, UUID]:
-        return await bury(database, "old", timedelta(days=3)), await bury(database, "new")
+        return await insert_dead_letter(database, "old", timedelta(days=3)), await insert_dead_letter(database, "new")
 
-    return on(url, work)
+    return with_database(url, work)
 
 
-def test_jobs_are_listed_replayed_and_purged(run: Run, capsys: pytest.CaptureFixture[str], migrated_url: str) -> None:
-    old, new = bury_two(migrated_url)
+def test_dead_letters_are_listed_replayed_and_purged(
+    run: Run, capsys: pytest.CaptureFixture[str], migrated_url: str
+) -> None:
+    old, new = insert_two(migrated_url)
     run("jobs", "dead")
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [str(old), str(new)]
     run("jobs", "replay", str(new))
     assert capsys.readouterr().out == "1 to be tried again\n"
-    assert [row.id for row in on(migrated_url, outbox)] == [new]
+    assert [row.id for row in with_database(migrated_url, outbox)] == [new]
     run("jobs", "waiting")
     assert capsys.readouterr().out.startswith("new waiting 1, since ")
     run("jobs", "purge")
     assert capsys.readouterr().out == "1 deleted\n"
-    assert on(migrated_url, graveyard) == []
+    assert with_database(migrated_url, dead_letters) == []
 
 
 def test_age_is_given_in_days(run: Run, capsys: pytest.CaptureFixture[str], migrated_url: str) -> None:
-    _, new = bury_two(migrated_url)
+    _, new = insert_two(migrated_url)
     run("jobs", "purge", "--older-than", "3.5")
     run("jobs", "purge", "--older-than", "2.5")
     assert capsys.readouterr().out == "0 deleted\n1 deleted\n"
-    assert [row.id for row in on(migrated_url, graveyard)] == [new]
+    assert [row.id for row in with_database(migrated_url, dead_letters)] == [new]
 
 
-def test_unknown_id_is_one_line_and_a_failure(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_id_fails_with_one_line(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     unknown = uuid4()
     with pytest.raises(SystemExit) as exited:
         run("jobs", "replay", str(unknown))
-    assert exited.value.code == f"python -m app: no dead job has the id {unknown}; nothing was changed"
+    assert exited.value.code == f"python -m app: no dead letter has the id {unknown}; nothing was changed"
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("bury",), "invalid choice: 'bury'"),
+        (("drop",), "invalid choice: 'drop'"),
         (("purge", "everything"), "invalid UUID value: 'everything'"),
         (("purge", "--older-than", "long"), "invalid"),
         (("purge", "--older-than", "nan"), "expected 0 to 36500, not nan"),
@@ -110,7 +112,7 @@ def test_unknown_id_is_one_line_and_a_failure(run: Run, capsys: pytest.CaptureFi
         (("purge", "--older-than", "-1"), "expected 0 to 36500, not -1"),
     ],
 )
-def test_malformed_command_says_what_is_wrong(
+def test_malformed_command_is_refused_with_a_reason(
     run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], problem: str
 ) -> None:
     with pytest.raises(SystemExit) as exited:
@@ -119,7 +121,7 @@ def test_malformed_command_says_what_is_wrong(
     assert problem in capsys.readouterr().err
 
 
-def test_help_says_what_can_be_done(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_the_actions(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exited:
         run("jobs", "--help")
     assert exited.value.code == 0
@@ -127,15 +129,13 @@ def test_help_says_what_can_be_done(run: Run, capsys: pytest.CaptureFixture[str]
     assert [line.split()[0] for line in shown[-4:]] == ["waiting", "dead", "replay", "purge"]
 
 
-def test_worker_without_a_broker_is_one_line_and_a_failure(run: Run) -> None:
+def test_worker_without_a_broker_fails_with_one_line(run: Run) -> None:
     with pytest.raises(SystemExit) as exited:
         run("worker")
     assert exited.value.code == "python -m app: jobs need a broker: set REDIS_URL, or TASKS_BROKER_URL"
 
 
-def test_worker_with_another_kind_of_broker_is_one_line_and_a_failure(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worker_with_an_unsupported_broker_fails_with_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKS_BROKER_URL", "sqs://ada:hunter2@queue")
     with pytest.raises(SystemExit) as exited:
         run("worker")
@@ -144,7 +144,7 @@ def test_worker_with_another_kind_of_broker_is_one_line_and_a_failure(
 
 
 @pytest.mark.parametrize("command", [("jobs", "waiting"), ("jobs", "replay"), ("worker",)])
-def test_unreachable_database_is_one_line_and_a_failure(
+def test_unreachable_database_fails_with_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://ada:hunter2@127.0.0.1:1/shop")

@@ -1,4 +1,4 @@
-"""Notifications of PostgreSQL wake whoever listens."""
+"""PostgreSQL's notifications end the wait of a listener."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from app.platform.db.listen import listening
 from app.platform.db.session import Database
 from app.platform.jobs.outbox import CHANNEL
 from app.platform.settings import PoolProfile
-from tests.platform.jobs.rows import cut_connections, put
+from tests.platform.jobs.rows import cut_connections, insert_job
 from tests.support.databases import settings_for
 from tests.support.server import PATIENCE
 from tests.support.sql import recorded_statements
@@ -21,17 +21,17 @@ async def test_notification_ends_the_wait(database: Database) -> None:
     async with asyncio.timeout(PATIENCE), listening(database.engine, CHANNEL) as wait:
         for _ in range(3):
             notified = asyncio.ensure_future(wait(2 * PATIENCE))
-            await put(database)
+            await insert_job(database)
             await notified
 
 
-async def test_notification_that_came_before_the_wait_ends_it_too(database: Database) -> None:
+async def test_earlier_notification_ends_the_wait(database: Database) -> None:
     async with asyncio.timeout(PATIENCE), listening(database.engine, CHANNEL) as wait:
-        await put(database)
+        await insert_job(database)
         await wait(2 * PATIENCE)
 
 
-async def test_silence_ends_the_wait_in_time(database: Database) -> None:
+async def test_wait_ends_in_time_without_a_notification(database: Database) -> None:
     async with asyncio.timeout(PATIENCE), listening(database.engine, CHANNEL) as wait:
         for _ in range(3):
             await wait(0.01)
@@ -60,7 +60,7 @@ async def test_listener_takes_no_connection_of_the_pool(database: Database) -> N
     assert "Current Checked out connections: 0" in pool.status()
 
 
-async def test_behind_an_external_pooler_it_only_waits(migrated_url: str) -> None:
+async def test_listener_behind_an_external_pooler_only_waits(migrated_url: str) -> None:
     database = Database(settings_for(migrated_url, pool_profile=PoolProfile.EXTERNAL_POOLER))
     await database.init()
     with recorded_statements(database.engine.sync_engine) as statements:

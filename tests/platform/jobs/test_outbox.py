@@ -1,4 +1,4 @@
-"""A job is asked for in the transaction of its cause: both happen, or neither."""
+"""A job is enqueued in the transaction of its cause: both are committed, or neither."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -12,8 +12,9 @@ from app.features.users.models import User
 from app.platform.context import request_id
 from app.platform.db.listen import listening
 from app.platform.db.session import Database
+from app.platform.jobs.job import Job
 from app.platform.jobs.models import JobState
-from app.platform.jobs.outbox import CHANNEL, Job, enqueue
+from app.platform.jobs.outbox import CHANNEL, enqueue
 from app.platform.jobs.registry import Handler
 from tests.support.outbox import outbox
 from tests.support.server import PATIENCE
@@ -24,7 +25,7 @@ ADA = {"email": "ada@example.com", "password_hash": "x"}
 
 
 @pytest.mark.commits
-async def test_job_is_there_when_its_cause_is_committed(database: Database) -> None:
+async def test_job_is_committed_with_its_cause(database: Database) -> None:
     async with database.transaction() as session:
         session.add(User(**ADA))
         key = await enqueue(session, SAMPLE, number=7)
@@ -36,7 +37,7 @@ async def test_job_is_there_when_its_cause_is_committed(database: Database) -> N
 
 
 @pytest.mark.commits
-async def test_what_is_rolled_back_leaves_no_job(database: Database) -> None:
+async def test_rollback_leaves_no_job(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         async with database.transaction() as session:
             session.add(User(**ADA))
@@ -47,21 +48,21 @@ async def test_what_is_rolled_back_leaves_no_job(database: Database) -> None:
         assert (await session.scalars(select(User))).all() == []
 
 
-async def test_session_that_only_reads_asks_for_nothing(database: Database) -> None:
+async def test_session_that_only_reads_cannot_enqueue(database: Database) -> None:
     async with database.read() as session:
         with pytest.raises(RuntimeError, match="only reads"):
             await enqueue(session, SAMPLE)
     assert await outbox(database) == []
 
 
-async def test_asking_is_one_statement(database: Database, sql_engine: Engine) -> None:
+async def test_enqueue_is_one_statement(database: Database, sql_engine: Engine) -> None:
     async with database.transaction() as session:
         with recorded_statements(sql_engine) as statements:
             await enqueue(session, SAMPLE, number=7)
     assert [statement.split(" (")[0] for statement in statements] == ["INSERT INTO outbox_messages"]
 
 
-async def test_arguments_come_out_as_they_were_given(database: Database) -> None:
+async def test_arguments_reach_the_function_unchanged(database: Database) -> None:
     given = {"key": uuid4(), "at": datetime.now(UTC), "names": ["Ada", "Bob"], "many": {"a": 1.5}}
     received: dict[str, object] = {}
 
@@ -76,14 +77,14 @@ async def test_arguments_come_out_as_they_were_given(database: Database) -> None
     assert received == given
 
 
-async def test_what_is_no_json_is_refused(database: Database) -> None:
+async def test_argument_that_is_no_json_is_refused(database: Database) -> None:
     async with database.transaction() as session:
         with pytest.raises(PydanticSerializationError, match="object"):
             await enqueue(session, SAMPLE, thing=object())
     assert await outbox(database) == []
 
 
-async def test_job_keeps_the_request_that_asked_for_it(database: Database) -> None:
+async def test_job_keeps_the_id_of_its_request(database: Database) -> None:
     token = request_id.set("request-1")
     async with database.transaction() as session:
         await enqueue(session, SAMPLE)
@@ -92,7 +93,7 @@ async def test_job_keeps_the_request_that_asked_for_it(database: Database) -> No
 
 
 @pytest.mark.commits
-async def test_workers_are_notified_at_the_commit_and_not_before(database: Database) -> None:
+async def test_workers_are_notified_at_commit(database: Database) -> None:
     async with asyncio.timeout(PATIENCE), listening(database.engine, CHANNEL) as wait:
         notified = asyncio.ensure_future(wait(PATIENCE))
         with pytest.raises(ZeroDivisionError):

@@ -1,4 +1,4 @@
-"""Which function does a job, and with what."""
+"""The function of each job, its arguments, and the schedules of `app/jobs.py`."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -7,7 +7,7 @@ import pytest
 
 from app.jobs import JOBS, SCHEDULES
 from app.platform.jobs.attempt import PermanentFailure
-from app.platform.jobs.outbox import Job
+from app.platform.jobs.job import Job
 from app.platform.jobs.registry import Handler, Registry
 
 ADA = UUID(int=1)
@@ -46,9 +46,7 @@ async def test_function_gets_the_services_and_its_arguments_in_their_types() -> 
         ({"colour": "hunter2"}, "owner: Field required; colour: Extra inputs"),
     ],
 )
-async def test_arguments_that_do_not_fit_are_said_without_their_values(
-    arguments: dict[str, object], problem: str
-) -> None:
+async def test_error_about_arguments_does_not_show_their_values(arguments: dict[str, object], problem: str) -> None:
     async def function(_services: None, owner: UUID) -> None:
         raise AssertionError(owner)
 
@@ -72,7 +70,7 @@ def test_two_jobs_with_the_same_name_are_refused() -> None:
         Registry(handler("one"), handler("other"), handler("one"))
 
 
-def test_every_scheduled_job_is_known() -> None:
+def test_every_scheduled_job_is_registered() -> None:
     for schedule in SCHEDULES:
         known = JOBS.get(schedule.job.name)
         assert known is not None, schedule
@@ -84,7 +82,7 @@ async def test_scheduled_jobs_need_no_arguments() -> None:
         pass
 
     class Nothing:
-        """Services of which none can be called."""
+        """Services whose attributes raise an error."""
 
         def __getattr__(self, name: str) -> object:
             raise Called(name)
@@ -96,7 +94,7 @@ async def test_scheduled_jobs_need_no_arguments() -> None:
             await known(Nothing(), {})  # type: ignore[arg-type]
 
 
-def test_a_job_has_one_schedule_at_most() -> None:
+def test_job_has_at_most_one_schedule() -> None:
     names = [schedule.job.name for schedule in SCHEDULES]
     assert len(set(names)) == len(names)
 

@@ -1,4 +1,4 @@
-"""The relay goes on for as long as the worker lives, whatever it loses meanwhile."""
+"""The relay runs until it is cancelled, even if it loses the database or the broker."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from app.config import Settings
 from app.platform.db.session import Database
 from app.platform.jobs import relay
 from app.platform.jobs.relay import Relay
-from tests.platform.jobs.brokers import Heard
-from tests.platform.jobs.rows import cut_connections, put, running
+from tests.platform.jobs.brokers import RecordingPublisher
+from tests.platform.jobs.rows import cut_connections, insert_job, running
 from tests.support.server import PATIENCE
 
 pytestmark = pytest.mark.commits
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.commits
 MakeRelay = Callable[..., Relay]
 
 
-def make(database: Database, settings: Settings, broker: Heard, *, interval: float) -> Relay:
-    return Relay(database, broker, settings.tasks.model_copy(update={"poll_interval": interval}))
+def make(database: Database, settings: Settings, broker: RecordingPublisher, *, interval: float) -> Relay:
+    return Relay(database, broker, settings.jobs.model_copy(update={"poll_interval": interval}))
 
 
 @pytest.fixture
@@ -29,60 +29,60 @@ def relay_of(database: Database, settings: Settings) -> MakeRelay:
     return partial(make, database, settings)
 
 
-async def test_notification_wakes_it(relay_of: MakeRelay, database: Database) -> None:
-    broker = Heard()
-    first = await put(database)
+async def test_notification_wakes_the_relay(relay_of: MakeRelay, database: Database) -> None:
+    broker = RecordingPublisher()
+    first = await insert_job(database)
     async with running(relay_of(broker, interval=2 * PATIENCE).run()):
-        # it listens before it looks for the first time
-        await broker.hears_of(first)
+        # after the first delivery, the relay listens
+        await broker.wait_for(first)
         for _ in range(3):
-            await broker.hears_of(await put(database))
+            await broker.wait_for(await insert_job(database))
 
 
-async def test_full_batch_is_followed_by_the_next_at_once(
+async def test_full_batch_is_followed_by_another_without_a_wait(
     relay_of: MakeRelay, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "BATCH", 2)
-    broker = Heard()
-    keys = [await put(database) for _ in range(5)]
+    broker = RecordingPublisher()
+    keys = [await insert_job(database) for _ in range(5)]
     async with running(relay_of(broker, interval=2 * PATIENCE).run()):
         for key in keys:
-            await broker.hears_of(key)
-    assert len(broker.told) == 5
+            await broker.wait_for(key)
+    assert len(broker.published) == 5
 
 
-async def test_delay_that_is_over_is_noticed_without_a_notification(relay_of: MakeRelay, database: Database) -> None:
-    broker = Heard()
-    key = await put(database, due=timedelta(seconds=0.1))
+async def test_job_is_delivered_after_its_delay_without_a_notification(relay_of: MakeRelay, database: Database) -> None:
+    broker = RecordingPublisher()
+    key = await insert_job(database, due=timedelta(seconds=0.1))
     async with running(relay_of(broker, interval=0.02).run()):
-        await broker.hears_of(key)
+        await broker.wait_for(key)
 
 
-async def test_broker_that_comes_back_is_told(relay_of: MakeRelay, database: Database) -> None:
-    broker = Heard(failures=3)
-    key = await put(database)
+async def test_jobs_are_delivered_when_the_broker_is_back(relay_of: MakeRelay, database: Database) -> None:
+    broker = RecordingPublisher(failures=3)
+    key = await insert_job(database)
     async with running(relay_of(broker, interval=0.01).run()):
-        await broker.hears_of(key)
-        await broker.hears_of(await put(database))
+        await broker.wait_for(key)
+        await broker.wait_for(await insert_job(database))
 
 
 @pytest.mark.parametrize("lost", ["true", "query LIKE 'LISTEN%'", "query NOT LIKE 'LISTEN%'"])
-async def test_database_that_comes_back_is_asked(
+async def test_jobs_are_delivered_when_the_database_is_back(
     relay_of: MakeRelay, database: Database, settings: Settings, lost: str
 ) -> None:
-    broker = Heard()
-    key = await put(database)
+    broker = RecordingPublisher()
+    key = await insert_job(database)
     async with running(relay_of(broker, interval=0.05).run()):
-        await broker.hears_of(key)
+        await broker.wait_for(key)
         await cut_connections(settings, lost)
-        # what asks for the job must not meet one of the lost connections
+        # a new pool, because the other one has lost connections
         other = Database(settings.database)
         await other.init()
-        await broker.hears_of(await put(other))
+        await broker.wait_for(await insert_job(other))
         await other.close()
 
 
-async def test_it_does_not_ask_all_the_time_while_the_database_is_away(
+async def test_relay_pauses_while_the_database_is_away(
     relay_of: MakeRelay, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = asyncio.Event()
@@ -94,7 +94,7 @@ async def test_it_does_not_ask_all_the_time_while_the_database_is_away(
         raise ConnectionError
 
     monkeypatch.setattr(relay, "listening", refuse)
-    async with running(relay_of(Heard(), interval=2 * PATIENCE).run()):
+    async with running(relay_of(RecordingPublisher(), interval=2 * PATIENCE).run()):
         await asked.wait()
         await database.ping()
         assert attempts == ["refused"]

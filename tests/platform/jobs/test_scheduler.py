@@ -1,4 +1,4 @@
-"""Each time of a schedule is fired once, by one of however many workers."""
+"""Each slot of a schedule is fired once, however many workers there are."""
 
 import asyncio
 from collections.abc import Sequence
@@ -12,8 +12,9 @@ from app.config import Settings
 from app.platform.db.listen import listening
 from app.platform.db.session import Database
 from app.platform.jobs import scheduler
+from app.platform.jobs.job import Job
 from app.platform.jobs.models import JobSchedule
-from app.platform.jobs.outbox import CHANNEL, Job
+from app.platform.jobs.outbox import CHANNEL
 from app.platform.jobs.registry import Schedule
 from app.platform.jobs.scheduler import Scheduler
 from tests.platform.jobs.rows import cut_connections, running, waiting_for_locks
@@ -30,18 +31,18 @@ def schedule(job: Job) -> Schedule:
     return Schedule(job, every=5 * MINUTE)
 
 
-async def ticks(database: Database, schedule: Schedule, *times: datetime) -> list[bool]:
-    """What one worker does at these times."""
+async def fire_at(database: Database, schedule: Schedule, *times: datetime) -> list[bool]:
+    """Run one scheduler at these times, and return whether each time it fired."""
     subject = Scheduler(database, [schedule])
-    return [await subject.tick(schedule, time) for time in times]
+    return [await subject.fire_if_due(schedule, time) for time in times]
 
 
-async def asked_for(database: Database) -> list[str]:
+async def enqueued(database: Database) -> list[str]:
     return [row.job for row in await outbox(database)]
 
 
-async def remember(database: Database, schedules: Sequence[Schedule], slot: datetime) -> None:
-    """Workers have fired the schedules at that time."""
+async def insert_slots(database: Database, schedules: Sequence[Schedule], slot: datetime) -> None:
+    """Record that the schedules were fired at this time."""
     rows = [{"name": schedule.job.name, "slot": slot} for schedule in schedules]
     async with database.transaction() as session:
         await session.execute(insert(JobSchedule), rows)
@@ -59,84 +60,82 @@ async def remember(database: Database, schedules: Sequence[Schedule], slot: date
         (timedelta(days=1), timedelta(days=7, hours=3), NOON, NOON - timedelta(hours=9)),
     ],
 )
-def test_times_are_counted_from_midnight_and_offset(
+def test_slots_are_counted_from_midnight_and_offset(
     every: timedelta, offset: timedelta, now: datetime, slot: datetime
 ) -> None:
     assert Schedule(Job("sample"), every, offset).slot(now) == slot
 
 
-async def test_new_schedule_waits_for_its_next_time(database: Database, schedule: Schedule) -> None:
-    assert await ticks(database, schedule, NOON + MINUTE, NOON + 4 * MINUTE) == [False, False]
-    assert await asked_for(database) == []
+async def test_new_schedule_starts_with_its_next_slot(database: Database, schedule: Schedule) -> None:
+    assert await fire_at(database, schedule, NOON + MINUTE, NOON + 4 * MINUTE) == [False, False]
+    assert await enqueued(database) == []
 
 
-async def test_each_time_is_fired_once(database: Database, schedule: Schedule) -> None:
+async def test_each_slot_is_fired_once(database: Database, schedule: Schedule) -> None:
     times = [NOON + number * MINUTE for number in range(16)]
-    fired = await ticks(database, schedule, *times)
+    fired = await fire_at(database, schedule, *times)
     assert [number for number, did in enumerate(fired) if did] == [5, 10, 15]
-    assert await asked_for(database) == [schedule.job.name] * 3
+    assert await enqueued(database) == [schedule.job.name] * 3
     assert REGISTRY.get_sample_value("job_schedules_fired_total", {"job": schedule.job.name}) == 3
 
 
-async def test_times_that_passed_without_a_worker_are_made_up_for_once(database: Database, schedule: Schedule) -> None:
-    await ticks(database, schedule, NOON)
+async def test_slots_missed_without_a_worker_are_fired_once(database: Database, schedule: Schedule) -> None:
+    await fire_at(database, schedule, NOON)
     later = NOON + timedelta(days=3)
-    assert await ticks(database, schedule, later, later + MINUTE, later + 5 * MINUTE) == [True, False, True]
+    assert await fire_at(database, schedule, later, later + MINUTE, later + 5 * MINUTE) == [True, False, True]
     assert len(await outbox(database)) == 2
 
 
-async def test_worker_whose_clock_is_late_does_not_fire_again(database: Database, schedule: Schedule) -> None:
-    await ticks(database, schedule, NOON, NOON + 5 * MINUTE)
-    assert await ticks(database, schedule, NOON + MINUTE, NOON + 6 * MINUTE) == [False, False]
+async def test_worker_with_a_slow_clock_does_not_fire_again(database: Database, schedule: Schedule) -> None:
+    await fire_at(database, schedule, NOON, NOON + 5 * MINUTE)
+    assert await fire_at(database, schedule, NOON + MINUTE, NOON + 6 * MINUTE) == [False, False]
     assert len(await outbox(database)) == 1
 
 
-async def test_schedules_do_not_mind_each_other(database: Database, schedule: Schedule) -> None:
+async def test_schedules_are_independent(database: Database, schedule: Schedule) -> None:
     other = Schedule(Job("other"), every=MINUTE)
     subject = Scheduler(database, [schedule, other])
-    fired = [await subject.tick(each, NOON + n * MINUTE) for n in range(3) for each in (schedule, other)]
+    fired = [await subject.fire_if_due(each, NOON + n * MINUTE) for n in range(3) for each in (schedule, other)]
     assert fired == [False, False, False, True, False, True]
-    assert await asked_for(database) == ["other", "other"]
+    assert await enqueued(database) == ["other", "other"]
 
 
-async def test_nothing_is_asked_while_nothing_is_due(
-    database: Database, schedule: Schedule, sql_engine: Engine
-) -> None:
+async def test_no_query_runs_between_slots(database: Database, schedule: Schedule, sql_engine: Engine) -> None:
     subject = Scheduler(database, [schedule])
     for start in (NOON, NOON + 5 * MINUTE):
-        await subject.tick(schedule, start)
+        await subject.fire_if_due(schedule, start)
         with recorded_statements(sql_engine) as statements:
             for minutes in range(5):
-                assert not await subject.tick(schedule, start + minutes * MINUTE)
+                assert not await subject.fire_if_due(schedule, start + minutes * MINUTE)
         assert statements == []
 
 
 @pytest.mark.commits
-async def test_time_is_not_used_up_when_its_job_is_not_committed(
+async def test_slot_is_fired_later_when_its_job_was_not_committed(
     database: Database, schedule: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> None:
         raise ZeroDivisionError
 
     subject = Scheduler(database, [schedule])
-    await subject.tick(schedule, NOON)
+    await subject.fire_if_due(schedule, NOON)
     with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
         patched.setattr(scheduler, "enqueue", fail)
-        await subject.tick(schedule, NOON + 5 * MINUTE)
-    assert await subject.tick(schedule, NOON + 5 * MINUTE)
+        await subject.fire_if_due(schedule, NOON + 5 * MINUTE)
+    assert await subject.fire_if_due(schedule, NOON + 5 * MINUTE)
     assert len(await outbox(database)) == 1
 
 
 @pytest.mark.commits
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_one_of_many_workers_fires(database: Database, schedule: Schedule, restarted: bool) -> None:
-    await remember(database, [schedule], NOON)
+async def test_only_one_of_many_workers_fires(database: Database, schedule: Schedule, restarted: bool) -> None:
+    await insert_slots(database, [schedule], NOON)
     workers = [Scheduler(database, [schedule]) for _ in range(4)]
     if not restarted:
-        assert not any([await each.tick(schedule, NOON) for each in workers])
+        assert not any([await each.fire_if_due(schedule, NOON) for each in workers])
     async with asyncio.timeout(PATIENCE), database.transaction() as session:
         await session.execute(select(JobSchedule).with_for_update())
-        firing = [asyncio.create_task(each.tick(schedule, NOON + 5 * MINUTE)) for each in workers]
+        firing = [asyncio.create_task(each.fire_if_due(schedule, NOON + 5 * MINUTE)) for each in workers]
         await waiting_for_locks(database, len(workers))
     assert sorted(await asyncio.gather(*firing)) == [False, False, False, True]
     assert len(await outbox(database)) == 1
@@ -145,7 +144,7 @@ async def test_one_of_many_workers_fires(database: Database, schedule: Schedule,
 
 
 @pytest.mark.commits
-async def test_schedules_are_fired_again_when_the_database_comes_back(
+async def test_schedules_fire_when_the_database_is_back(
     database: Database, settings: Settings, schedule: Schedule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler, "PRECISION", 0.01)
@@ -154,7 +153,7 @@ async def test_schedules_are_fired_again_when_the_database_comes_back(
     await lost.ping()
     await cut_connections(settings)
     other = Schedule(Job("other"), every=MINUTE)
-    await remember(database, [schedule, other], NOON - timedelta(days=10_000))
+    await insert_slots(database, [schedule, other], NOON - timedelta(days=10_000))
     async with (
         asyncio.timeout(PATIENCE),
         listening(database.engine, CHANNEL) as wait,
@@ -162,5 +161,5 @@ async def test_schedules_are_fired_again_when_the_database_comes_back(
     ):
         while len(await outbox(database)) < 2:
             await wait(PATIENCE)
-    assert sorted(await asked_for(database)) == ["other", schedule.job.name]
+    assert sorted(await enqueued(database)) == ["other", schedule.job.name]
     await lost.close()

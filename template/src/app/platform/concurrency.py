@@ -1,4 +1,4 @@
-"""Doing many things at once without doing them all at once."""
+"""Helpers for asyncio tasks: bounded concurrency, and cancellation that is waited for."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -8,20 +8,20 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
-async def end(task: asyncio.Future[Any]) -> None:
-    """Cancel a task and wait until it has ended; more than once, since a library on its way may swallow it."""
+async def cancel_and_wait(task: asyncio.Future[Any]) -> None:
+    """Cancel a task and wait until it has ended; repeat the cancellation, because a library may swallow it."""
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=1.0)
 
 
 async def fan_out(work: Callable[[ItemT], Awaitable[ResultT]], items: Iterable[ItemT], *, limit: int) -> list[ResultT]:
-    """Do the work for every item, for `limit` of them at a time, and return the results in the order of the items.
+    """Call `work` for every item, `limit` at a time, and return the results in the order of the items.
 
-    The failure of one item does not keep the others from being done; a cancellation ends them all.
+    When one call fails, the others still run; a cancellation cancels them all.
 
     Raises:
-        ExceptionGroup: the work failed for some items.
+        ExceptionGroup: some calls failed.
     """
     slots = asyncio.Semaphore(limit)
     failures: list[Exception] = []
@@ -30,7 +30,7 @@ async def fan_out(work: Callable[[ItemT], Awaitable[ResultT]], items: Iterable[I
         async with slots:
             try:
                 return await work(item)
-            except Exception as error:  # noqa: BLE001 (raised below, once the others are done)
+            except Exception as error:  # noqa: BLE001 (raised below, after the other calls)
                 failures.append(error)
                 return None
 
@@ -39,5 +39,5 @@ async def fan_out(work: Callable[[ItemT], Awaitable[ResultT]], items: Iterable[I
     if failures:
         message = f"{len(failures)} of {len(tasks)} failed"
         raise ExceptionGroup(message, failures)
-    # without a failure, None is what the work returned
+    # no call failed, so a None is the result of its call
     return [task.result() for task in tasks]  # type: ignore[misc]

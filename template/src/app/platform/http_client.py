@@ -1,4 +1,4 @@
-"""Calls of other services: one pooled session a process, limits, time-outs, and retries of what may be repeated."""
+"""Calls other services: one pooled session per process, with limits, time-outs, and retries of transient failures."""
 
 from collections.abc import Mapping
 
@@ -11,12 +11,12 @@ CONNECTIONS = 100
 CONNECTIONS_TO_A_HOST = 10
 DNS_SECONDS = 60
 CONNECT_SECONDS = 5.0
-# the first try and two more, some tenths of a second apart; what fails for longer is the caller's to try again
+# the first try and two more, some tenths of a second apart; longer failures are left to the caller
 TRIES = 3
 
 
 class UnexpectedStatus(Exception):
-    """The other side did not answer with 2xx; the message says what, without its body."""
+    """The response is not 2xx. The message has its status, and not its body."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"answered with {status}")
@@ -24,7 +24,7 @@ class UnexpectedStatus(Exception):
 
 
 class HttpClient:
-    """Opens its session at the first call, in the event loop it is used in. `close` it once."""
+    """Opens its session at the first call, in the event loop of that call. Call `close` at the end."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
@@ -36,25 +36,25 @@ class HttpClient:
             await session.close()
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -> None:
-        """Send JSON to somebody who takes repetitions for one, `seconds` at most for each of the tries.
+        """Post JSON to an idempotent endpoint; each try may take `seconds`.
 
         Raises:
-            UnexpectedStatus: the last answer was not 2xx.
-            aiohttp.ClientError: there was no answer.
-            TimeoutError: it did not come in time.
+            UnexpectedStatus: the last response was not 2xx.
+            aiohttp.ClientError: there was no response.
+            TimeoutError: there was no response in time.
         """
-        ours = {"Content-Type": "application/json", **headers}
+        all_headers = {"Content-Type": "application/json", **headers}
         if current := request_id.get():
-            ours["X-Request-ID"] = current
+            all_headers["X-Request-ID"] = current
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
-        async for attempt in stamina.retry_context(on=_may_pass, attempts=TRIES, timeout=None):
+        async for attempt in stamina.retry_context(on=_is_transient, attempts=TRIES, timeout=None):
             with attempt:
-                # a redirect may make a GET of it, which is answered with 200 by whoever comes by
+                # no redirects: the client may turn them into a GET, and take any page for success
                 async with self._open().post(
-                    url, data=body, headers=ours, timeout=timeout, allow_redirects=False
-                ) as answer:
-                    if not 200 <= answer.status < 300:
-                        raise UnexpectedStatus(answer.status)
+                    url, data=body, headers=all_headers, timeout=timeout, allow_redirects=False
+                ) as response:
+                    if not 200 <= response.status < 300:
+                        raise UnexpectedStatus(response.status)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -65,8 +65,8 @@ class HttpClient:
         return self._session
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether it may be better in a moment."""
+def _is_transient(error: Exception) -> bool:
+    """Return whether another try may succeed."""
     if isinstance(error, UnexpectedStatus):
         return error.status >= 500 or error.status == 429
     return isinstance(error, (aiohttp.ClientConnectionError, TimeoutError))

@@ -1,4 +1,4 @@
-"""Somebody who orders, and whoever is told of what they paid."""
+"""A user who places orders, and the receivers of receipts."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -15,19 +15,19 @@ from tests.support.receivers import Receiver, receiving
 
 @pytest.fixture
 async def receivers() -> AsyncIterator[list[Receiver]]:
-    """Two who take every receipt."""
+    """Run two receivers that accept every receipt."""
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(receiving()) for _ in range(2)]
 
 
 @pytest.fixture
 def settings(settings: Settings, receivers: list[Receiver]) -> Settings:
-    """With these receivers."""
+    """Return settings with these receivers."""
     payments = settings.payments.model_copy(update={"webhook_urls": tuple(each.url for each in receivers)})
     return replace(settings, payments=payments)
 
 
 @pytest.fixture
 async def owner(services: Services) -> UUID:
-    """A user's id."""
+    """Register a user, and return the id."""
     return await register(services)

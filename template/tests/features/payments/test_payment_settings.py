@@ -1,4 +1,4 @@
-"""Settings of payments: what is malformed names itself."""
+"""The settings of payments: an error names the variable."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(name, value)
 
 
-def test_nobody_is_told_of_payments_by_default() -> None:
+def test_there_are_no_receivers_by_default() -> None:
     payments = load_settings().payments
     assert payments.webhook_urls == ()
     assert (payments.webhook_timeout, payments.unpaid_after) == (10, 7 * 24 * 3600)
@@ -42,7 +42,7 @@ def test_receivers_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> N
         ("PAYMENTS_UNPAID_AFTER", "-1", "greater than 0"),
     ],
 )
-def test_malformed_variable_names_itself(
+def test_error_names_the_malformed_variable(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -55,7 +55,7 @@ def test_malformed_variable_names_itself(
     assert "\n" not in message
 
 
-def test_problems_of_all_groups_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_malformed_variables_of_all_groups_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AUTH_SECRET_KEY")
     monkeypatch.setenv("TASKS_CONCURRENCY", "many")
     monkeypatch.setenv("PAYMENTS_UNPAID_AFTER", "never")

@@ -1,4 +1,4 @@
-"""Whoever wants to know is told of each order that is paid."""
+"""Each paid order has a receipt, which is delivered to all receivers."""
 
 import asyncio
 import json
@@ -29,12 +29,12 @@ from tests.support.sql import recorded_statements
 
 @pytest.fixture(autouse=True)
 def _no_waits() -> Iterator[None]:
-    """As many tries as ever, without the time between them."""
+    """Retry as usual, without the pauses."""
     with stamina.set_testing(True, attempts=100, cap=True):
         yield
 
 
-async def test_paid_order_has_one_receipt_to_be_delivered(services: Services, owner: UUID, database: Database) -> None:
+async def test_payment_enqueues_one_receipt(services: Services, owner: UUID, database: Database) -> None:
     placed = await services.orders.create(owner, BASKET)
     assert await outbox(database) == []
     paid = await services.orders.pay(owner, placed.id)
@@ -45,7 +45,7 @@ async def test_paid_order_has_one_receipt_to_be_delivered(services: Services, ow
     ]
 
 
-async def test_order_that_cannot_be_paid_has_no_receipt(services: Services, owner: UUID, database: Database) -> None:
+async def test_refused_payment_enqueues_no_receipt(services: Services, owner: UUID, database: Database) -> None:
     cancelled = await services.orders.create(owner, BASKET)
     await services.orders.cancel(owner, cancelled.id)
     with pytest.raises(OrderNotPayable):
@@ -57,7 +57,7 @@ async def test_order_that_cannot_be_paid_has_no_receipt(services: Services, owne
 
 
 @pytest.mark.commits
-async def test_of_two_payers_at_once_one_has_a_receipt(services: Services, owner: UUID, database: Database) -> None:
+async def test_concurrent_payments_enqueue_one_receipt(services: Services, owner: UUID, database: Database) -> None:
     for number in range(1, 4):
         placed = await services.orders.create(owner, BASKET)
         paying = [services.orders.pay(owner, placed.id) for _ in range(2)]
@@ -67,7 +67,7 @@ async def test_of_two_payers_at_once_one_has_a_receipt(services: Services, owner
 
 
 @pytest.mark.commits
-async def test_order_whose_receipt_cannot_be_asked_for_is_not_paid(
+async def test_order_is_not_paid_if_its_receipt_cannot_be_enqueued(
     services: Services, owner: UUID, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object, **_arguments: object) -> None:
@@ -81,7 +81,7 @@ async def test_order_whose_receipt_cannot_be_asked_for_is_not_paid(
     assert await outbox(database) == []
 
 
-async def test_receipt_is_one_statement_more_and_none_without_receivers(
+async def test_receipt_costs_one_statement_and_none_without_receivers(
     services: Services, owner: UUID, database: Database, sql_engine: Engine
 ) -> None:
     without = OrderService(database)
@@ -117,7 +117,7 @@ async def test_receipt_is_delivered_to_all_receivers(
 
 
 @pytest.mark.parametrize("status", [400, 503])
-async def test_receiver_that_fails_keeps_no_other_from_its_receipt(
+async def test_failing_receiver_does_not_keep_receipts_from_others(
     resources: Resources, owner: UUID, receivers: list[Receiver], status: int
 ) -> None:
     async with receiving(status) as failing:
@@ -132,7 +132,7 @@ async def test_receiver_that_fails_keeps_no_other_from_its_receipt(
     assert [len(receiver.received) for receiver in receivers] == [1, 1]
 
 
-async def test_receipt_of_an_order_that_is_gone_is_given_up(
+async def test_receipt_of_a_missing_order_fails_permanently(
     services: Services, owner: UUID, receivers: list[Receiver]
 ) -> None:
     placed = await services.orders.create(owner, BASKET)
@@ -143,7 +143,7 @@ async def test_receipt_of_an_order_that_is_gone_is_given_up(
 
 
 @pytest.mark.commits
-async def test_job_that_was_asked_for_delivers_the_receipt(
+async def test_enqueued_job_delivers_the_receipt(
     services: Services, owner: UUID, database: Database, settings: Settings, receivers: list[Receiver]
 ) -> None:
     placed = await services.orders.create(owner, BASKET)

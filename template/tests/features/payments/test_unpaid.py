@@ -1,4 +1,4 @@
-"""Orders that nobody pays are cancelled in the end."""
+"""Orders that are unpaid for too long are cancelled."""
 
 import itertools
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def place(services: Services, owner: UUID, database: Database, age: timedelta) -> UUID:
-    """A pending order of that age."""
+    """Place an order, make it this old, and return its id."""
     placed = await services.orders.create(owner, BASKET)
     older = {"created_at": func.now() - age, "updated_at": func.now() - age}
     async with database.transaction() as session:
@@ -41,7 +41,7 @@ async def place(services: Services, owner: UUID, database: Database, age: timede
 
 
 async def stored(database: Database, key: UUID) -> Row[str, bool, UUID | None, UUID | None]:
-    """Status of an order, whether it was changed just now, and who created and changed it."""
+    """Return the order's status, whether it was changed in the last hour, and who created and changed it."""
     now = Order.updated_at > func.now() - timedelta(hours=1)
     query = select(Order.status, now, Order.created_by, Order.updated_by).where(Order.id == key)
     async with database.read() as session:
@@ -54,7 +54,7 @@ async def statuses(database: Database, *keys: UUID) -> list[str]:
 
 @contextmanager
 def third_fails(engine: Engine) -> Iterator[None]:
-    """The third statement inside of the block is not answered."""
+    """Make the third statement in the block fail."""
     count = itertools.count(1)
 
     def fail(*_: object) -> None:
@@ -68,7 +68,7 @@ def third_fails(engine: Engine) -> Iterator[None]:
         event.remove(engine, "after_cursor_execute", fail)
 
 
-async def test_orders_that_are_pending_for_too_long_are_cancelled(
+async def test_orders_pending_for_too_long_are_cancelled(
     services: Services, owner: UUID, database: Database, settings: Settings
 ) -> None:
     limit = timedelta(seconds=settings.payments.unpaid_after)
@@ -83,7 +83,7 @@ async def test_orders_that_are_pending_for_too_long_are_cancelled(
     assert await services.payments.cancel_unpaid() == 0
 
 
-async def test_age_is_that_of_the_settings(services: Services, owner: UUID, database: Database) -> None:
+async def test_age_limit_comes_from_the_settings(services: Services, owner: UUID, database: Database) -> None:
     key = await place(services, owner, database, 6 * DAY)
     assert await services.payments.cancel_unpaid() == 0
     impatient = PaymentSettings.model_construct(unpaid_after=(5 * DAY).total_seconds())
@@ -91,9 +91,7 @@ async def test_age_is_that_of_the_settings(services: Services, owner: UUID, data
     assert await statuses(database, key) == [OrderStatus.CANCELLED]
 
 
-async def test_cancelled_order_says_when_and_that_it_was_nobody(
-    services: Services, owner: UUID, database: Database
-) -> None:
+async def test_cancelled_order_has_a_time_and_no_actor(services: Services, owner: UUID, database: Database) -> None:
     customer = uuid4()
     token = actor.set(Actor(customer))
     key = await place(services, owner, database, 30 * DAY)
@@ -134,7 +132,7 @@ async def test_batches_before_an_interruption_are_kept(
 
 @pytest.mark.commits
 @pytest.mark.usefixtures("_small_batches")
-async def test_order_that_somebody_is_paying_is_left_alone(services: Services, owner: UUID, database: Database) -> None:
+async def test_order_that_is_being_paid_is_skipped(services: Services, owner: UUID, database: Database) -> None:
     first, second, third = [await place(services, owner, database, 30 * DAY) for _ in range(3)]
     async with database.transaction() as session:
         await session.execute(select(Order).where(Order.id == second).with_for_update())

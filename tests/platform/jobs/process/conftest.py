@@ -7,45 +7,47 @@ from pathlib import Path
 
 import pytest
 
-from tests.platform.jobs.process.site import Site, site_of
+from tests.platform.jobs.process.deployment import Deployment, deployment_of
 from tests.platform.jobs.process.workers import Worker
 from tests.support.databases import scratch_database
 
 
 @pytest.fixture
-async def site(migrated_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Site]:
-    """For tests that start their workers themselves."""
-    async with site_of(migrated_url, redis_url, tmp_path) as site:
-        yield site
+async def deployment(migrated_url: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Deployment]:
+    """Yield a deployment for a test that starts its own workers."""
+    async with deployment_of(migrated_url, redis_url, tmp_path) as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="session")
-async def shared(server_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    """For tests that can do with workers that others use as well: those of `pair`."""
+async def shared(
+    server_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Deployment]:
+    """Yield a deployment for the tests that share the workers of `pair`."""
     template = os.environ["TEST_TEMPLATE_DATABASE"]
     async with (
         scratch_database(server_url, template) as url,
-        site_of(url, redis_url, tmp_path_factory.mktemp("shared")) as site,
+        deployment_of(url, redis_url, tmp_path_factory.mktemp("shared")) as deployment,
     ):
-        yield site
+        yield deployment
 
 
 @pytest.fixture(scope="session")
-async def pair(shared: Site) -> AsyncIterator[tuple[Worker, Worker]]:
-    """Two workers, and so two relays and two schedulers."""
+async def pair(shared: Deployment) -> AsyncIterator[tuple[Worker, Worker]]:
+    """Run two workers, which have two relays and two schedulers."""
     with ExitStack() as stack:
         first, second = (
             stack.enter_context(shared.worker(name, WORKER_TICKS="yes", TASKS_CONCURRENCY="4"))
             for name in ("first", "second")
         )
-        await first.starts()
-        await second.starts()
+        await first.wait_until_ready()
+        await second.wait_until_ready()
         yield first, second
 
 
 @pytest.fixture
 def report(capfd: pytest.CaptureFixture[str]) -> Callable[[object], None]:
-    """Show a line in every run, also one that is spread over processes, which have nothing but standard error."""
+    """Return a function that always shows a line: on standard error, which also works in pytest-xdist's processes."""
 
     def write(line: object) -> None:
         with capfd.disabled():

@@ -1,4 +1,4 @@
-"""Jobs that only the tests have: they write down who begins them, and have their effect with the end of the job."""
+"""Jobs of the tests: they record their start, and commit an effect together with their end."""
 
 import asyncio
 import os
@@ -8,8 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.db.session import Database
-from app.platform.jobs.attempt import attempt, finish
-from app.platform.jobs.outbox import Job
+from app.platform.jobs.attempt import attempt
+from app.platform.jobs.job import Job
+from app.platform.jobs.outbox import finish
 from app.platform.jobs.registry import Handler
 from app.resources import Resources
 from app.services import Services
@@ -18,22 +19,22 @@ log = structlog.get_logger(__name__)
 
 TABLES = (
     "CREATE TABLE effects (key uuid, job text, attempt int, worker text, os_pid int, backend_pid int)",
-    "CREATE TABLE begun (LIKE effects)",
-    # what waits goes on when there is a row
+    "CREATE TABLE started (LIKE effects)",
+    # held jobs end when it has a row
     "CREATE TABLE gate (opened timestamptz DEFAULT now())",
 )
 
 EFFECT = Job("effect", time_limit=3.0, first_delay=0.1)
-# the lease of a killed worker is over soon
+# short, so that the lease of a killed worker ends soon
 HELD = Job("held", time_limit=2.0, first_delay=0.1)
-PATIENT = Job("patient", time_limit=300.0)
+LONG = Job("long", time_limit=300.0)
 FLAKY = Job("flaky", time_limit=30.0, attempts=4, first_delay=0.1)
-DOOMED = Job("doomed", time_limit=30.0, attempts=2, first_delay=0.1)
+FAILING = Job("failing", time_limit=30.0, attempts=2, first_delay=0.1)
 TICK = Job("tick", time_limit=30.0, first_delay=0.1)
 
 
 class JobServices(Services):
-    """The services, and the database that they stand on."""
+    """The services and their database."""
 
     def __init__(self, resources: Resources) -> None:
         super().__init__(resources)
@@ -50,7 +51,7 @@ async def effect(services: JobServices, pause: float = 0.0) -> None:
 
 async def held(services: JobServices) -> None:
     async with services.database.transaction() as session:
-        await _write(session, "begun")
+        await _write(session, "started")
     while not await _is_open(services.database):  # noqa: ASYNC110 (another process opens it)
         await asyncio.sleep(0.05)
     await effect(services)
@@ -64,7 +65,7 @@ async def flaky(services: JobServices, failures: int) -> None:
     await effect(services)
 
 
-async def doomed(services: JobServices, reason: str) -> None:
+async def failing(services: JobServices, reason: str) -> None:
     if not await _is_open(services.database):
         raise LookupError(reason)
     await effect(services)
@@ -93,8 +94,8 @@ async def _write(session: AsyncSession, table: str) -> None:
 HANDLERS: tuple[Handler[Services], ...] = (
     Handler(EFFECT, effect),
     Handler(HELD, held),
-    Handler(PATIENT, held),
+    Handler(LONG, held),
     Handler(FLAKY, flaky),
-    Handler(DOOMED, doomed),
+    Handler(FAILING, failing),
     Handler(TICK, effect),
 )

@@ -1,4 +1,4 @@
-"""Servers that a test may kill, and start again at the same place."""
+"""A broker that a test can kill, and start again on the same port."""
 
 import signal
 import socket
@@ -13,7 +13,7 @@ from dev.process import Supervised, Surroundings, serving
 
 @contextmanager
 def broker(port: int) -> Iterator[str]:
-    """A Redis-protocol server that keeps nothing; killed at the end, as by `kill -9`. Its URL."""
+    """Run a Redis-protocol server without persistence, and yield its URL; kill it at the end, as `kill -9` does."""
     with tempfile.TemporaryDirectory(prefix="dev-broker-") as name:
         around = Surroundings(home=Path(name), log=Path(name) / "log")
 

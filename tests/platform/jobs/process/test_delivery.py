@@ -1,4 +1,4 @@
-"""However many workers there are, and whatever is killed: the effect of every job happens once."""
+"""The effect of every job happens once, however many workers there are, and whichever process is killed."""
 
 import os
 import signal
@@ -7,18 +7,18 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.platform.jobs.process.deployment import Deployment, Tally
 from tests.platform.jobs.process.jobs import EFFECT, HELD
-from tests.platform.jobs.process.site import Site, Tally
-from tests.platform.jobs.process.workers import Worker, until
+from tests.platform.jobs.process.workers import Worker, wait_until
 
 Report = Callable[[object], None]
 
 
-async def test_two_workers_do_each_of_a_thousand_jobs_once(
-    shared: Site, pair: tuple[Worker, Worker], report: Report
+async def test_two_workers_do_a_thousand_jobs_once_each(
+    shared: Deployment, pair: tuple[Worker, Worker], report: Report
 ) -> None:
-    keys = [key for _ in range(10) for key in await shared.ask(EFFECT, 100)]
-    await shared.all_done(keys)
+    keys = [key for _ in range(10) for key in await shared.enqueue(EFFECT, 100)]
+    await shared.wait_until_done(keys)
     tally = await shared.tally(keys)
     report(f"two workers: {tally}")
     assert tally == Tally(1000, 1000, 0, 0)
@@ -26,82 +26,84 @@ async def test_two_workers_do_each_of_a_thousand_jobs_once(
     assert len(by_worker) == len(pair)
 
 
-async def test_a_worker_that_is_killed_in_the_middle_loses_and_doubles_nothing(site: Site, report: Report) -> None:
+async def test_killed_worker_loses_and_repeats_nothing(deployment: Deployment, report: Report) -> None:
     with ExitStack() as stack:
-        workers = {name: stack.enter_context(site.worker(name, TASKS_CONCURRENCY="4")) for name in ("first", "second")}
+        workers = {
+            name: stack.enter_context(deployment.worker(name, TASKS_CONCURRENCY="4")) for name in ("first", "second")
+        }
         for worker in workers.values():
-            await worker.starts()
-        keys = [key for _ in range(5) for key in await site.ask(EFFECT, 100, pause=0.02)]
+            await worker.wait_until_ready()
+        keys = [key for _ in range(5) for key in await deployment.enqueue(EFFECT, 100, pause=0.02)]
 
         async def many_are_done() -> bool:
-            return await site.count("effects") >= 100
+            return await deployment.count("effects") >= 100
 
-        await until(many_are_done, "the workers are busy")
-        (held,) = await site.ask(HELD)
-        await workers.pop(await site.begun(held)).kill()
-        keys += [key for _ in range(5) for key in await site.ask(EFFECT, 100, pause=0.02)]
-        await site.open_gate()
+        await wait_until(many_are_done, "the workers are busy")
+        (held,) = await deployment.enqueue(HELD)
+        await workers.pop(await deployment.wait_until_started(held)).kill()
+        keys += [key for _ in range(5) for key in await deployment.enqueue(EFFECT, 100, pause=0.02)]
+        await deployment.open_gate()
         (survivor,) = workers
-        await site.all_done([*keys, held])
+        await deployment.wait_until_done([*keys, held])
         assert await workers[survivor].stop() == 0
-        tally = await site.tally([*keys, held])
+        tally = await deployment.tally([*keys, held])
         report(f"one of two workers killed: {tally}")
         assert tally == Tally(1001, 1001, 0, 0)
 
 
-async def test_a_process_that_is_killed_with_a_job_costs_nothing(site: Site) -> None:
-    """With ARQ the worker is that process; Celery has others, and starts a new one."""
-    with site.worker("first") as worker, ExitStack() as stack:
-        await worker.starts()
-        (held,) = await site.ask(HELD)
-        await site.begun(held)
-        ((pid,),) = await site.rows("SELECT os_pid FROM begun")
+async def test_killed_process_of_a_job_loses_nothing(deployment: Deployment) -> None:
+    """With ARQ, the worker is that process. Celery replaces a killed child process."""
+    with deployment.worker("first") as worker, ExitStack() as stack:
+        await worker.wait_until_ready()
+        (held,) = await deployment.enqueue(HELD)
+        await deployment.wait_until_started(held)
+        ((pid,),) = await deployment.rows("SELECT os_pid FROM started")
         os.kill(pid, signal.SIGKILL)
         if pid == worker.process.pid:
-            await worker.ended()
-            stack.enter_context(site.worker("next"))
-        await site.open_gate()
-        await site.all_done([held])
-        assert await site.tally([held]) == Tally(1, 1, 0, 0)
+            await worker.wait_until_ended()
+            stack.enter_context(deployment.worker("next"))
+        await deployment.open_gate()
+        await deployment.wait_until_done([held])
+        assert await deployment.tally([held]) == Tally(1, 1, 0, 0)
         assert pid == worker.process.pid or await worker.stop() == 0
 
 
-async def test_what_the_only_worker_was_killed_with_is_done_by_the_next_one(site: Site) -> None:
-    (held,) = await site.ask(HELD)
-    with site.worker("first") as worker:
-        assert await site.begun(held) == "first"
+async def test_next_worker_does_the_job_of_a_killed_worker(deployment: Deployment) -> None:
+    (held,) = await deployment.enqueue(HELD)
+    with deployment.worker("first") as worker:
+        assert await deployment.wait_until_started(held) == "first"
         await worker.kill()
-    await site.open_gate()
-    with site.worker("next"):
-        await site.all_done([held])
-    (done,) = await site.rows("SELECT worker, attempt FROM effects")
+    await deployment.open_gate()
+    with deployment.worker("next"):
+        await deployment.wait_until_done([held])
+    (done,) = await deployment.rows("SELECT worker, attempt FROM effects")
     assert done.worker == "next"
     assert done.attempt >= 2
 
 
-async def test_a_worker_that_is_killed_while_it_starts_leaves_nothing_running(site: Site) -> None:
-    with site.worker() as worker:
-        await worker.has_logged("worker_started")
+async def test_worker_killed_at_its_start_leaves_no_process(deployment: Deployment) -> None:
+    with deployment.worker() as worker:
+        await worker.wait_for_event("worker_started")
         await worker.kill()
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-async def test_a_relay_that_is_killed_while_it_tells_the_broker_loses_and_doubles_nothing(
-    site: Site, report: Report, moment: str
+async def test_relay_killed_while_publishing_loses_and_repeats_nothing(
+    deployment: Deployment, report: Report, moment: str
 ) -> None:
-    with site.worker("hanging", WORKER_HANGS=moment) as hanging, ExitStack() as stack:
-        await hanging.starts()
-        keys = await site.ask(EFFECT, 50)
-        assert (await hanging.has_logged("push_hangs"))["jobs"] == 50
-        other = stack.enter_context(site.worker("other"))
-        await other.starts()
-        assert await site.count("outbox_messages", "state = 'waiting'") == 50
+    with deployment.worker("hanging", WORKER_HANGS=moment) as hanging, ExitStack() as stack:
+        await hanging.wait_until_ready()
+        keys = await deployment.enqueue(EFFECT, 50)
+        assert (await hanging.wait_for_event("publish_hangs"))["jobs"] == 50
+        other = stack.enter_context(deployment.worker("other"))
+        await other.wait_until_ready()
+        assert await deployment.count("outbox_messages", "state = 'waiting'") == 50
         await hanging.kill()
-        await site.all_done(keys)
+        await deployment.wait_until_done(keys)
         assert await other.stop() == 0
-    tally = await site.tally(keys)
-    report(f"relay killed {moment} it told the broker: {tally}")
+    tally = await deployment.tally(keys)
+    report(f"relay killed {moment} publishing: {tally}")
     assert tally == Tally(50, 50, 0, 0)
     if moment == "before":
-        # otherwise those that run the jobs of the killed one may get hold of some before they end with it
-        assert await site.rows("SELECT DISTINCT worker FROM effects") == [("other",)]
+        # after publishing, the killed worker's child processes may take some jobs before they end
+        assert await deployment.rows("SELECT DISTINCT worker FROM effects") == [("other",)]

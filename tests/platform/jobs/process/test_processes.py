@@ -1,4 +1,4 @@
-"""What a worker looks like from outside: connections, logs, metrics, schedules, and how it fails to start."""
+"""Connections, logs, metrics, schedules and startup errors of worker processes."""
 
 import errno
 import os
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from app.platform.context import request_id
-from tests.platform.jobs.process.jobs import DOOMED, EFFECT, FLAKY, PATIENT
-from tests.platform.jobs.process.site import Site
-from tests.platform.jobs.process.workers import Worker, until
+from tests.platform.jobs.process.deployment import Deployment
+from tests.platform.jobs.process.jobs import EFFECT, FAILING, FLAKY, LONG
+from tests.platform.jobs.process.workers import Worker, wait_until
 
 REQUEST = "the-request-that-asked"
 OTHERS = "datname = current_database() AND pid <> pg_backend_pid()"
@@ -25,63 +25,65 @@ def _in_a_request() -> Iterator[None]:
     request_id.reset(token)
 
 
-async def all_are_shown(site: Site, worker: Worker) -> bool:
+async def all_are_shown(deployment: Deployment, worker: Worker) -> bool:
     lines = (await worker.get("/metrics")).text.splitlines()
     states = tuple(f'db_pool_connections{{state="{state}"' for state in ("idle", "checked_out"))
     shown = sum(float(line.split()[-1]) for line in lines if line.startswith(states))
-    return shown == await site.count("pg_stat_activity", OTHERS) - 1
+    return shown == await deployment.count("pg_stat_activity", OTHERS) - 1
 
 
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
-async def test_no_connection_is_shared_by_processes_and_none_is_left(site: Site, pool: str) -> None:
-    with site.worker(TASKS_POOL=pool) as worker:
-        held = await site.ask(PATIENT, 2 if pool == "prefork" else 1)
+async def test_connections_are_not_shared_by_processes_and_all_are_closed(deployment: Deployment, pool: str) -> None:
+    with deployment.worker(TASKS_POOL=pool) as worker:
+        held = await deployment.enqueue(LONG, 2 if pool == "prefork" else 1)
         for key in held:
-            await site.begun(key)
-        await until(lambda: all_are_shown(site, worker), "the metrics show all connections but the one that listens")
-        keys = await site.ask(EFFECT, 250)
-        await site.open_gate()
-        await site.all_done([*held, *keys])
-        # two processes at most, so one of them has done that many
-        counts = await site.rows("SELECT count(*) FROM effects GROUP BY os_pid")
+            await deployment.wait_until_started(key)
+        await wait_until(
+            lambda: all_are_shown(deployment, worker), "the metrics show all connections except the listener's"
+        )
+        keys = await deployment.enqueue(EFFECT, 250)
+        await deployment.open_gate()
+        await deployment.wait_until_done([*held, *keys])
+        # at most two processes, so one of them has done at least a hundred
+        counts = await deployment.rows("SELECT count(*) FROM effects GROUP BY os_pid")
         assert max(count for (count,) in counts) >= 100
-        has_processes_of_its_own = (worker.process.pid,) not in await site.rows("SELECT DISTINCT os_pid FROM effects")
-        assert len(counts) == (2 if has_processes_of_its_own and pool == "prefork" else 1)
+        has_children = (worker.process.pid,) not in await deployment.rows("SELECT DISTINCT os_pid FROM effects")
+        assert len(counts) == (2 if has_children and pool == "prefork" else 1)
         shared = "SELECT backend_pid FROM effects GROUP BY backend_pid HAVING count(DISTINCT os_pid) > 1"
-        assert await site.rows(shared) == []
+        assert await deployment.rows(shared) == []
         assert await worker.stop() == 0
 
         async def none_is_left() -> bool:
-            return not await site.count("pg_stat_activity", OTHERS)
+            return not await deployment.count("pg_stat_activity", OTHERS)
 
-        await until(none_is_left, "all connections are closed")
+        await wait_until(none_is_left, "all connections are closed")
     assert not [line for line in worker.lines if '"level":"error"' in line]
 
 
-async def test_a_schedule_is_fired_once_by_two_workers(shared: Site, pair: tuple[Worker, Worker]) -> None:
+async def test_two_workers_fire_each_slot_once(shared: Deployment, pair: tuple[Worker, Worker]) -> None:
     def slots() -> list[str]:
         return [event["slot"] for worker in pair for event in worker.logged("schedule_fired")]
 
-    await until(lambda: len(slots()) >= 3, "the schedule is fired three times")
+    await wait_until(lambda: len(slots()) >= 3, "the schedule is fired three times")
     assert len(slots()) == len(set(slots()))
 
     async def all_done() -> bool:
         return await shared.count("effects", "job = 'tick'") >= 3
 
-    await until(all_done, "what was fired is done")
+    await wait_until(all_done, "the scheduled jobs are done")
     assert await shared.rows("SELECT key FROM effects WHERE job = 'tick' GROUP BY key HAVING count(*) > 1") == []
 
 
 @pytest.mark.usefixtures("_in_a_request")
-async def test_failures_are_tried_again_logged_and_measured(shared: Site, pair: tuple[Worker, Worker]) -> None:
-    (flaky,) = await shared.ask(FLAKY, failures=2)
-    await shared.all_done([flaky])
+async def test_failures_are_tried_again_logged_and_measured(shared: Deployment, pair: tuple[Worker, Worker]) -> None:
+    (flaky,) = await shared.enqueue(FLAKY, failures=2)
+    await shared.wait_until_done([flaky])
     assert await shared.rows("SELECT attempt FROM effects WHERE key = :key", key=flaky) == [(3,)]
 
     def logged(event: str) -> list[dict[str, object]]:
         return [each for worker in pair for each in worker.logged(event) if each["job_id"] == str(flaky)]
 
-    await until(lambda: len(logged("job")) == 3, "each attempt is logged")
+    await wait_until(lambda: len(logged("job")) == 3, "each attempt is logged")
     assert {each["attempt"]: each["outcome"] for each in logged("job")} == {1: "retried", 2: "retried", 3: "done"}
     assert len(logged("job_failed")) == 2
     events = [*logged("job"), *logged("job_failed"), *logged("effect_written")]
@@ -94,27 +96,27 @@ async def test_failures_are_tried_again_logged_and_measured(shared: Site, pair: 
 
 
 @pytest.mark.usefixtures("pair")
-async def test_what_gave_up_can_be_looked_at_and_replayed(shared: Site) -> None:
-    (doomed,) = await shared.ask(DOOMED, reason="no luck")
-    await shared.all_done([doomed])
+async def test_dead_letter_can_be_listed_and_replayed(shared: Deployment) -> None:
+    (failing,) = await shared.enqueue(FAILING, reason="no luck")
+    await shared.wait_until_done([failing])
     dead = "SELECT error, arguments, attempts FROM dead_jobs WHERE id = :key"
-    assert await shared.rows(dead, key=doomed) == [("LookupError: no luck", {"reason": "no luck"}, 2)]
-    assert f"{doomed}" in command(shared, "dead")
+    assert await shared.rows(dead, key=failing) == [("LookupError: no luck", {"reason": "no luck"}, 2)]
+    assert f"{failing}" in command(shared, "dead")
     await shared.open_gate()
-    assert "1 to be tried again" in command(shared, "replay", str(doomed))
-    await shared.all_done([doomed])
+    assert "1 to be tried again" in command(shared, "replay", str(failing))
+    await shared.wait_until_done([failing])
     await shared.close_gate()
-    assert await shared.count("effects", "key = :key", key=doomed) == 1
+    assert await shared.count("effects", "key = :key", key=failing) == 1
 
 
-def command(site: Site, *arguments: str) -> str:
-    """What `python -m app jobs` prints."""
+def command(deployment: Deployment, *arguments: str) -> str:
+    """Run `python -m app jobs`, and return its output."""
     jobs = [sys.executable, "-m", "app", "jobs", *arguments]
-    variables = site.environment("nobody", LOG_LEVEL="WARNING")
+    variables = deployment.environment("nobody", LOG_LEVEL="WARNING")
     return subprocess.run(jobs, env=variables, capture_output=True, text=True, check=True).stdout
 
 
-async def test_worker_that_cannot_start_says_why_in_one_line(site: Site) -> None:
+async def test_worker_reports_a_startup_error_in_one_line(deployment: Deployment) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -123,8 +125,8 @@ async def test_worker_that_cannot_start_says_why_in_one_line(site: Site) -> None
             ({"TASKS_METRICS_PORT": port}, f"cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}"),
             ({"REDIS_URL": ""}, "REDIS_URL: "),
         ):
-            with site.worker(**variables) as worker:
-                assert await worker.ended() == 1
+            with deployment.worker(**variables) as worker:
+                assert await worker.wait_until_ended() == 1
                 said = [line for line in worker.lines if not line.startswith("{")]
                 assert len(said) == 1, said
                 assert reason in said[0]

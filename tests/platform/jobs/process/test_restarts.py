@@ -1,4 +1,4 @@
-"""What jobs stand on goes away, and comes back with nothing in it, or with everything."""
+"""The broker and the database of the jobs are stopped and started again."""
 
 import asyncio
 import tempfile
@@ -8,77 +8,77 @@ from pathlib import Path
 
 from dev.postgres import postgres
 from dev.process import free_port
-from tests.platform.jobs.process.jobs import EFFECT, PATIENT
+from tests.platform.jobs.process.deployment import Deployment, Tally, deployment_of
+from tests.platform.jobs.process.jobs import EFFECT, LONG
 from tests.platform.jobs.process.servers import broker
-from tests.platform.jobs.process.site import Site, Tally, site_of
-from tests.platform.jobs.process.workers import Worker, until
+from tests.platform.jobs.process.workers import Worker, wait_until
 from tests.support.databases import migrate
 
 
 async def is_ready(worker: Worker, broker: str) -> bool:
-    """Whether the worker finds the broker as it should be."""
+    """Return whether the worker's readiness reports this state of the broker."""
     answer = await worker.get("/readyz")
     return (answer.status_code == 200) == (broker == "ok") and answer.json()["checks"]["broker"] == broker
 
 
-async def test_broker_that_forgets_everything_loses_and_doubles_nothing(
-    site: Site, report: Callable[[object], None]
+async def test_broker_without_persistence_loses_and_repeats_nothing(
+    deployment: Deployment, report: Callable[[object], None]
 ) -> None:
     port = free_port()
     with ExitStack() as stack:
         first = stack.enter_context(ExitStack())
         url = first.enter_context(broker(port))
-        worker = stack.enter_context(site.worker(REDIS_URL=url))
-        # whatever the worker can do at a time waits
-        patient = await site.ask(PATIENT, 2)
-        for key in patient:
-            await site.begun(key)
-        waiting = await site.ask(EFFECT, 100)
+        worker = stack.enter_context(deployment.worker(REDIS_URL=url))
+        # as many jobs as the worker runs at a time, so that the others wait at the broker
+        long = await deployment.enqueue(LONG, 2)
+        for key in long:
+            await deployment.wait_until_started(key)
+        waiting = await deployment.enqueue(EFFECT, 100)
 
-        async def all_told() -> bool:
-            return await site.count("outbox_messages", "state = 'handed_over'") == 100
+        async def all_delivered() -> bool:
+            return await deployment.count("outbox_messages", "state = 'handed_over'") == 100
 
-        await until(all_told, "the broker was told of all jobs")
+        await wait_until(all_delivered, "all jobs are delivered")
         first.close()
         stack.enter_context(broker(port))
-        await site.open_gate()
-        await site.all_done([*patient, *waiting])
+        await deployment.open_gate()
+        await deployment.wait_until_done([*long, *waiting])
         assert await worker.stop() == 0
-    tally = await site.tally([*patient, *waiting])
-    report(f"broker killed and started anew: {tally}")
+    tally = await deployment.tally([*long, *waiting])
+    report(f"broker killed and started again: {tally}")
     assert tally == Tally(102, 102, 0, 0)
 
 
-async def test_jobs_wait_while_there_is_no_broker(site: Site) -> None:
+async def test_jobs_wait_while_there_is_no_broker(deployment: Deployment) -> None:
     port = free_port()
     with ExitStack() as stack:
-        worker = stack.enter_context(site.worker(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
-        await until(lambda: is_ready(worker, "failed"), "the worker misses the broker")
-        keys = await site.ask(EFFECT, 20)
+        worker = stack.enter_context(deployment.worker(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
+        await wait_until(lambda: is_ready(worker, "failed"), "the worker reports that the broker is away")
+        keys = await deployment.enqueue(EFFECT, 20)
         stack.enter_context(broker(port))
-        await site.all_done(keys)
-        await until(lambda: is_ready(worker, "ok"), "the worker has found the broker")
+        await deployment.wait_until_done(keys)
+        await wait_until(lambda: is_ready(worker, "ok"), "the worker reports that the broker is back")
         assert await worker.stop() == 0
-    assert await site.tally(keys) == Tally(20, 20, 0, 0)
+    assert await deployment.tally(keys) == Tally(20, 20, 0, 0)
 
 
-async def test_worker_lives_through_a_restart_of_the_database(redis_url: str, tmp_path: Path) -> None:
+async def test_worker_survives_a_restart_of_the_database(redis_url: str, tmp_path: Path) -> None:
     port = free_port()
     with ExitStack() as stack:
-        # not below tmp_path, which only its owner may enter: root's PostgreSQL may run as somebody else
+        # not below tmp_path, which only its owner may enter: PostgreSQL started by root runs as another user
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dev-restarted-"))) / "data"
         data.parent.chmod(0o755)
         running = stack.enter_context(ExitStack())
         url = running.enter_context(postgres(data, port=port))
         await asyncio.to_thread(migrate, url)
-        async with site_of(url, redis_url, tmp_path) as site:
-            with site.worker() as worker:
-                await worker.starts()
-                before = await site.ask(EFFECT, 5)
-                await site.all_done(before)
+        async with deployment_of(url, redis_url, tmp_path) as deployment:
+            with deployment.worker() as worker:
+                await worker.wait_until_ready()
+                before = await deployment.enqueue(EFFECT, 5)
+                await deployment.wait_until_done(before)
                 running.close()
                 running.enter_context(postgres(data, port=port))
-                after = await site.ask(EFFECT, 5)
-                await site.all_done(after)
+                after = await deployment.enqueue(EFFECT, 5)
+                await deployment.wait_until_done(after)
                 assert await worker.stop() == 0
-            assert await site.tally([*before, *after]) == Tally(10, 10, 0, 0)
+            assert await deployment.tally([*before, *after]) == Tally(10, 10, 0, 0)

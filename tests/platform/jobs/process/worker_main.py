@@ -1,6 +1,6 @@
-"""`python -m app worker`, with the jobs of the tests beside those of the service.
+"""`python -m app worker`, with the jobs of the tests in addition to those of the service.
 
-Processes that the worker starts get the same jobs and services from it.
+The worker's child processes get the same jobs and services.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import structlog
 
 from app import __main__ as program
 from app.jobs import JOBS
-from app.platform.jobs.broker import Handover
+from app.platform.jobs.broker import Delivery
 from app.platform.jobs.registry import Registry, Schedule
 from tests.platform.jobs.process.jobs import HANDLERS, TICK, JobServices
 
@@ -23,24 +23,24 @@ log = structlog.get_logger(__name__)
 TICKING = timedelta(seconds=2)
 
 
-def hang_in_push(moment: str) -> None:
-    """Have the relay never come back from the broker, `before` or `after` the broker was told."""
+def hang_in_publish(moment: str) -> None:
+    """Make `publish` of the broker hang, `before` or `after` it publishes."""
     broker: Any = resolve_name("app.platform.resources:Broker")
-    push = broker.push
+    publish = broker.publish
 
-    async def hang(self: Any, handovers: Sequence[Handover]) -> None:
+    async def hang(self: Any, deliveries: Sequence[Delivery]) -> None:
         if moment == "after":
-            await push(self, handovers)
-        log.info("push_hangs", jobs=len(handovers))
+            await publish(self, deliveries)
+        log.info("publish_hangs", jobs=len(deliveries))
         await asyncio.Event().wait()
 
-    broker.push = hang
+    broker.publish = hang
 
 
 ticks = (Schedule(TICK, every=TICKING),) if "WORKER_TICKS" in os.environ else ()
 vars(program).update(JOBS=Registry(*JOBS, *HANDLERS), SCHEDULES=ticks, Services=JobServices)
 if "WORKER_HANGS" in os.environ:
-    hang_in_push(os.environ["WORKER_HANGS"])
+    hang_in_publish(os.environ["WORKER_HANGS"])
 
 if __name__ == "__main__":
     program.main()

@@ -1,4 +1,4 @@
-"""A worker as a process of its own, and what can be seen of it."""
+"""A worker as a separate process, with its output and its HTTP answers."""
 
 import asyncio
 import inspect
@@ -19,12 +19,12 @@ from tests.support.server import PATIENCE
 MODULE = "tests.platform.jobs.process.worker_main"
 
 
-async def until(
+async def wait_until(
     condition: Callable[[], bool | Awaitable[bool]],
     what: str,
     progress: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
-    """Wait for a condition; `what` says what did not happen. The time limit starts anew with each step of progress."""
+    """Wait for a condition, which `what` describes; the time limit starts again whenever `progress` changes."""
     seen: object = None
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -38,7 +38,7 @@ async def until(
 
 
 class Worker:
-    """A running worker. Its output is read to the end, which comes when all of its processes are gone."""
+    """A running worker. Its output ends when all its processes have ended."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -52,49 +52,49 @@ class Worker:
             self.lines.extend(output)
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        """The events of this name so far."""
+        """Return the logged events of this name so far."""
         return [orjson.loads(line) for line in self.lines if f'"event":"{event}"' in line]
 
-    async def has_logged(self, event: str) -> dict[str, Any]:
-        """Wait for an event of this name."""
-        await until(lambda: bool(self.logged(event)) or self.process.poll() is not None, event)
+    async def wait_for_event(self, event: str) -> dict[str, Any]:
+        """Wait until an event of this name is logged, and return it."""
+        await wait_until(lambda: bool(self.logged(event)) or self.process.poll() is not None, event)
         assert self.logged(event), "the worker has ended"
         return self.logged(event)[0]
 
     async def get(self, path: str) -> httpx.Response:
-        """What the worker answers to those who watch it."""
-        port = (await self.has_logged("worker_monitoring"))["port"]
+        """Send a request to the worker's monitoring port."""
+        port = (await self.wait_for_event("worker_monitoring"))["port"]
         return await asyncio.to_thread(httpx.get, f"http://127.0.0.1:{port}{path}", timeout=PATIENCE)
 
     async def is_ready(self) -> bool:
-        """Whether it says so."""
+        """Return whether the worker reports that it is ready."""
         return (await self.get("/readyz")).status_code == 200
 
-    async def starts(self) -> None:
-        """Wait until it is ready."""
-        await until(self.is_ready, "the worker is ready")
+    async def wait_until_ready(self) -> None:
+        """Wait until the worker is ready."""
+        await wait_until(self.is_ready, "the worker is ready")
 
-    async def ended(self) -> int:
-        """Wait until nothing of the worker runs any more; its exit status."""
-        await until(lambda: not self._reader.is_alive(), "all processes of the worker are gone")
+    async def wait_until_ended(self) -> int:
+        """Wait until all processes of the worker have ended, and return its exit status."""
+        await wait_until(lambda: not self._reader.is_alive(), "all processes of the worker are gone")
         return self.process.wait(PATIENCE)
 
     async def stop(self) -> int:
-        """Ask the worker to end, and wait for it; its exit status."""
+        """Terminate the worker, wait until it has ended, and return its exit status."""
         self.process.terminate()
-        return await self.ended()
+        return await self.wait_until_ended()
 
     async def kill(self) -> None:
-        """End the worker's first process as `kill -9` does; the others end with it."""
+        """Kill the worker's first process, as `kill -9` does; its child processes end with it."""
         self.process.kill()
-        await self.ended()
+        await self.wait_until_ended()
 
     def show(self) -> None:
-        """Print what it logged last, for the report of a test that fails."""
+        """Print the last lines of the log, for the report of a failed test."""
         sys.stdout.write(f"--- {len(self.lines)} lines of a worker\n{''.join(self.lines[-100:])}")
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Kill the worker, and print the end of its log."""
         self.process.kill()
         self.process.wait()
         self._reader.join(PATIENCE)
@@ -103,7 +103,7 @@ class Worker:
 
 @contextmanager
 def running(directory: Path, environment: Mapping[str, str]) -> Iterator[Worker]:
-    """A worker; killed at the end, if it still runs."""
+    """Run a worker; kill it at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, "-m", MODULE, "worker"],
         cwd=directory,

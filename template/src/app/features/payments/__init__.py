@@ -1,1 +1,1 @@
-"""What follows from paying, or from not paying: receipts, the end of unpaid orders. The sample of jobs."""
+"""Receipts of paid orders, and the cancellation of unpaid ones. The sample of jobs."""

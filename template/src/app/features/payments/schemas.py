@@ -1,4 +1,4 @@
-"""What others are told about orders."""
+"""The receipt that receivers get."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from app.platform.schemas import ResponseModel
 
 
 class Receipt(ResponseModel):
-    """A paid order, as its receivers see it."""
+    """The receipt of a paid order."""
 
     order_id: UUID
     user_id: UUID
@@ -18,7 +18,7 @@ class Receipt(ResponseModel):
 
     @classmethod
     def of(cls, owner: UUID, order: OrderRead) -> "Receipt":
-        """The receipt of an order of that user."""
+        """Return the receipt of an order of this user."""
         return cls(
             order_id=order.id,
             user_id=owner,

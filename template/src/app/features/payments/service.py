@@ -1,4 +1,4 @@
-"""What the jobs about orders do."""
+"""Receipts of paid orders, and the cancellation of unpaid ones."""
 
 from datetime import timedelta
 from typing import Any, cast
@@ -22,14 +22,14 @@ from app.platform.jobs.outbox import enqueue
 
 log = structlog.get_logger(__name__)
 
-# orders that one statement cancels: few enough to hold no lock for long
+# orders in one statement: a larger batch holds its locks for longer
 BATCH = 1000
-# receivers that are called at a time: silent ones must not keep the others waiting for longer than the job may take
+# receivers called at a time: with fewer, slow receivers might delay the others beyond the job's time limit
 RECEIVERS = 20
 
 
 class PaymentService:
-    """Receipts of what was paid, and the end of what was not."""
+    """Delivers receipts, and cancels unpaid orders."""
 
     def __init__(self, database: SessionProvider, http: HttpClient, settings: PaymentSettings) -> None:
         self._database = database
@@ -37,16 +37,16 @@ class PaymentService:
         self._settings = settings
 
     async def order_paid(self, session: AsyncSession, owner: UUID, order_id: UUID) -> None:
-        """Have the receipt of an order delivered once the session's transaction commits, if there are receivers."""
+        """Enqueue the delivery of an order's receipt in the session's transaction, if there are receivers."""
         if self._settings.webhook_urls:
             await enqueue(session, DELIVER_RECEIPT, owner=owner, order_id=order_id)
 
     async def deliver_receipt(self, owner: UUID, order_id: UUID) -> None:
-        """Send the receipt of an order to all receivers, who know repetitions by their `Idempotency-Key`.
+        """Send the receipt of an order to all receivers; its `Idempotency-Key` lets them recognise repetitions.
 
         Raises:
-            PermanentFailure: there is no such order any more.
-            ExceptionGroup: some receivers did not take it.
+            PermanentFailure: the order does not exist any more.
+            ExceptionGroup: some receivers did not accept the receipt.
         """
         try:
             order = await OrderService(self._database).get(owner, order_id)
@@ -61,10 +61,10 @@ class PaymentService:
         await fan_out(deliver, self._settings.webhook_urls, limit=RECEIVERS)
 
     async def cancel_unpaid(self) -> int:
-        """Cancel what is unpaid for longer than `PAYMENTS_UNPAID_AFTER`, and return how many orders that were.
+        """Cancel orders that are unpaid for longer than `PAYMENTS_UNPAID_AFTER`, and return their number.
 
-        Each batch is a transaction, so an interruption loses only the last one. Orders that somebody is just paying are
-        left alone.
+        Each batch is a transaction, so an interruption loses the current batch only. Orders that are being paid at this
+        moment are skipped.
         """
         cancelled = 0
         while batch := await self._cancel_batch():
@@ -74,7 +74,7 @@ class PaymentService:
 
     async def _cancel_batch(self) -> int:
         age = timedelta(seconds=self._settings.unpaid_after)
-        # not a subquery, which PostgreSQL may run more than once, and so find more than BATCH
+        # a CTE, because PostgreSQL may run a subquery more than once, and so select more than BATCH rows
         unpaid = (
             select(Order.id)
             .where(Order.status == OrderStatus.PENDING, Order.created_at < func.now() - age)

@@ -1,4 +1,4 @@
-"""The settings of the payments."""
+"""The settings of payments."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ WebUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/\S*)?$")]
 
 
 class PaymentSettings(BaseSettings):
-    """What follows from paying, or from not paying."""
+    """Receipts of paid orders, and the cancellation of unpaid ones."""
 
     model_config = from_environment("PAYMENTS_")
 

@@ -1,1 +1,1 @@
-"""Background jobs: they wait in PostgreSQL, a broker wakes the workers, and none is lost or done twice."""
+"""Background jobs: they wait in PostgreSQL, and a broker tells workers to start them; none is lost or done twice."""

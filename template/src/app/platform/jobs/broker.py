@@ -1,7 +1,7 @@
-"""What the rest of the service needs of a broker; `arq.py` or `celery.py` beside this file is one.
+"""The interface of a broker; `arq.py` or `celery.py` in this directory implements it.
 
-The broker only tells workers which job to begin. What a job is and whether it is done stands in PostgreSQL, so a broker
-may forget everything, or say the same thing twice.
+The broker only tells workers which job to attempt. PostgreSQL knows the jobs and their states, so a broker may lose
+deliveries or repeat them.
 """
 
 import asyncio
@@ -14,16 +14,16 @@ from uuid import UUID
 from app.platform.errors import StartupError
 from app.platform.settings import PlatformSettings
 
-# Begins the job with this key and name, if it is there to be begun; does not raise for what goes wrong in it.
-Run = Callable[[UUID, str], Coroutine[Any, Any, None]]
+# Makes an attempt at the job with this key and name, if the job can be claimed; does not raise if the attempt fails.
+RunJob = Callable[[UUID, str], Coroutine[Any, Any, None]]
 
-# Opens what jobs need in the process that asks, and yields what begins them there; the name is the worker's.
-OpenRun = Callable[[PlatformSettings, str], AbstractAsyncContextManager[Run]]
+# Opens the resources of jobs in the calling process, and yields its RunJob; the second argument names the worker.
+OpenRunner = Callable[[PlatformSettings, str], AbstractAsyncContextManager[RunJob]]
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
-    """A job the workers should hear of. The same try at it has the same name, so a broker may know repetitions."""
+class Delivery:
+    """A message to the broker about a job's next attempt; `attempts` is the number of attempts so far."""
 
     key: UUID
     job: str
@@ -31,49 +31,50 @@ class Handover:
 
     @property
     def name(self) -> str:
-        """What tells this try from the others."""
+        """Return the same name for each delivery of the same attempt, so that a broker can recognise repetitions."""
         return f"{self.key}.{self.attempts}"
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What a broker is asked for: jobs are begun until `stop` is set, and then get time to end.
+class WorkerContext:
+    """What a broker needs to run jobs until `stop` is set.
 
-    `run` begins them in this process, `open_run` in another one; `longest` is the longest time limit, in seconds.
+    `run_job` makes attempts in this process, `open_runner` in another one. `longest_time_limit`, in seconds, is that of
+    all jobs.
     """
 
     settings: PlatformSettings
     worker: str
-    run: Run
-    open_run: OpenRun
-    longest: float
+    run_job: RunJob
+    open_runner: OpenRunner
+    longest_time_limit: float
     stop: asyncio.Event
 
 
-class Tells(Protocol):
-    """The side of the broker that jobs are handed over to."""
+class Publisher(Protocol):
+    """The part of a broker that the relay uses."""
 
-    async def push(self, handovers: Sequence[Handover]) -> None:
-        """Tell the workers; raises when the broker does not answer, and some may have been told then."""
+    async def publish(self, deliveries: Sequence[Delivery]) -> None:
+        """Publish the deliveries; raise when the broker does not answer, possibly after some were published."""
 
 
-class Watched(Protocol):
-    """The side of the broker that monitoring looks at."""
+class QueueStatus(Protocol):
+    """The part of a broker that monitoring uses."""
 
     async def depth(self) -> int:
-        """How many jobs the broker has; whether those are among them that run depends on the broker."""
+        """Return the number of jobs at the broker; whether it includes running jobs depends on the broker."""
 
     async def ping(self) -> None:
         """Raise when the broker does not answer."""
 
 
-def url_of(settings: PlatformSettings, *schemes: str) -> str:
-    """Where the broker is.
+def broker_url(settings: PlatformSettings, *schemes: str) -> str:
+    """Return the URL of the broker.
 
     Raises:
-        StartupError: nobody said where, or it is no broker of this kind.
+        StartupError: there is no URL, or it has none of these schemes.
     """
-    given = settings.tasks.broker_url or settings.process.redis_url
+    given = settings.jobs.broker_url or settings.process.redis_url
     if given is None:
         message = "jobs need a broker: set REDIS_URL, or TASKS_BROKER_URL"
         raise StartupError(message)

@@ -1,8 +1,7 @@
-"""Celery as the broker: the only file that knows it.
+"""The broker on Celery; no other file imports Celery.
 
-Jobs run in processes that Celery forks from a process of its own, which opens nothing: each child makes its engine and
-its event loop after the fork, keeps both for life, and closes them at its end. So no connection is shared across a fork
-or a loop.
+Jobs run in child processes, which Celery forks from a process that has opened nothing. After the fork, each child opens
+an engine and an event loop, and keeps both until it ends. So no connection is shared by processes or event loops.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ from celery import Celery, platforms, signals
 
 from app.platform import logging, multiprocess
 from app.platform.errors import StartupError
-from app.platform.jobs.broker import Handover, OpenRun, Run, Work, url_of
+from app.platform.jobs.broker import Delivery, OpenRunner, RunJob, WorkerContext, broker_url
 from app.platform.settings import PlatformSettings
 
 log = structlog.get_logger(__name__)
@@ -32,7 +31,7 @@ TASK = "run"
 SOCKET_SECONDS = 5.0
 
 CONFIGURATION = {
-    # acknowledged when it is done: a killed process gives its messages back, which does no harm to what is done
+    # acknowledge messages late, so that those of a killed process are delivered again: a finished job is not claimed
     "task_acks_late": True,
     "task_reject_on_worker_lost": True,
     "task_ignore_result": True,
@@ -51,17 +50,18 @@ CONFIGURATION = {
 
 
 def _queue(settings: PlatformSettings) -> str:
-    """Not the name that ARQ would use: a service may change from one to the other on the same Redis."""
-    return f"{settings.tasks.queue}.celery"
+    """Return a name that differs from ARQ's, so that a service can switch libraries on the same Redis."""
+    return f"{settings.jobs.queue}.celery"
 
 
 def _celery(settings: PlatformSettings) -> Celery:
-    app = Celery("app", broker=url_of(settings, "redis://", "rediss://", "amqp://", "amqps://"), set_as_current=False)
+    url = broker_url(settings, "redis://", "rediss://", "amqp://", "amqps://")
+    app = Celery("app", broker=url, set_as_current=False)
     app.conf.update(CONFIGURATION)
     app.conf.task_default_queue = _queue(settings)
     app.conf.broker_transport_options = {
-        # Redis only: a message that nobody acknowledged is told again after that
-        "visibility_timeout": settings.tasks.redeliver_after,
+        # Redis only: when an unacknowledged message is delivered again
+        "visibility_timeout": settings.jobs.redeliver_after,
         "socket_timeout": SOCKET_SECONDS,
         "socket_connect_timeout": SOCKET_SECONDS,
     }
@@ -69,59 +69,60 @@ def _celery(settings: PlatformSettings) -> Celery:
 
 
 class Broker:
-    """The queue, as seen by those who hand jobs over and those who watch it. Celery blocks, so threads do it."""
+    """Publishes deliveries, reports the state of the queue, and runs jobs. Celery blocks, so its calls use threads."""
 
     def __init__(self, settings: PlatformSettings) -> None:
         self._celery = _celery(settings)
-        # at once, as with ARQ: the relay tries again by itself, and holds locks meanwhile
+        # fail at once, as with ARQ: the relay retries, and should not hold its locks meanwhile
         self._celery.conf.broker_transport_options["max_retries"] = 0
         self._queue = _queue(settings)
 
-    async def push(self, handovers: Sequence[Handover]) -> None:
-        """Tell the workers."""
-        await asyncio.to_thread(self._push, handovers)
+    async def publish(self, deliveries: Sequence[Delivery]) -> None:
+        """Send a message for each delivery."""
+        await asyncio.to_thread(self._publish, deliveries)
 
-    def _push(self, handovers: Sequence[Handover]) -> None:
+    def _publish(self, deliveries: Sequence[Delivery]) -> None:
         with self._celery.producer_or_acquire() as producer:
-            for each in handovers:
+            for each in deliveries:
                 arguments = (str(each.key), each.job)
                 self._celery.send_task(TASK, arguments, task_id=each.name, producer=producer, retry=False)
 
     async def depth(self) -> int:
-        """How many jobs no process has taken."""
+        """Return the number of messages that no process has taken."""
         return await asyncio.to_thread(self._depth)
 
     def _depth(self) -> int:
         with self._celery.connection_or_acquire() as connection:
             queue = self._celery.amqp.queues[self._queue](connection.default_channel)
-            # declaring one that exists is how brokers are asked for its length
+            # declaring an existing queue returns its length
             return int(queue.queue_declare().message_count)
 
     async def ping(self) -> None:
         """Raise when the broker does not answer."""
         await self.depth()
 
-    async def consume(self, work: Work) -> None:
-        """Keep Celery's processes up until told to stop; those that do not end in time are killed.
+    async def consume(self, context: WorkerContext) -> None:
+        """Run Celery's processes until `stop` is set; kill those that do not end in time.
 
         Raises:
-            StartupError: they ended by themselves.
+            StartupError: Celery ended by itself.
         """
         with multiprocess.shared_directory():
-            # a new interpreter, because nothing that this one has opened may be forked
+            # a new interpreter: nothing that this process has opened may be forked
             process = multiprocessing.get_context("spawn").Process(
-                target=_serve, args=(work.settings, work.open_run, work.worker, work.longest)
+                target=_serve,
+                args=(context.settings, context.open_runner, context.worker, context.longest_time_limit),
             )
             process.start()
             try:
-                await _either(work.stop, process.sentinel)
-                if not work.stop.is_set():
+                await _wait_for_either(context.stop, process.sentinel)
+                if not context.stop.is_set():
                     message = f"Celery ended by itself, with status {process.exitcode}"
                     raise StartupError(message)
                 process.terminate()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(work.settings.tasks.shutdown_timeout):
-                        await _either(asyncio.Event(), process.sentinel)
+                    async with asyncio.timeout(context.settings.jobs.shutdown_timeout):
+                        await _wait_for_either(asyncio.Event(), process.sentinel)
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid or 0, signal.SIGKILL)
@@ -132,8 +133,8 @@ class Broker:
         await asyncio.to_thread(self._celery.close)
 
 
-async def _either(event: asyncio.Event, descriptor: int) -> None:
-    """Wait until the event is set, or the descriptor can be read."""
+async def _wait_for_either(event: asyncio.Event, descriptor: int) -> None:
+    """Wait until the event is set or the file descriptor is readable."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(descriptor, readable.set)
@@ -148,22 +149,22 @@ async def _either(event: asyncio.Event, descriptor: int) -> None:
 
 
 class _Child:
-    """What a process keeps from its fork to its end: an event loop, and what jobs need in it."""
+    """The event loop, the resources and the runner of a child process, from its fork to its end."""
 
-    def __init__(self, settings: PlatformSettings, open_run: OpenRun, worker: str) -> None:
-        self._opens = partial(open_run, settings, worker)
+    def __init__(self, settings: PlatformSettings, open_runner: OpenRunner, worker: str) -> None:
+        self._open_runner = partial(open_runner, settings, worker)
         self._stack = AsyncExitStack()
-        # which makes its event loop when it is first used: after the fork
+        # creates the event loop at its first use, which is after the fork
         self._loop = asyncio.Runner()
-        self._run: Run | None = None
+        self._run_job: RunJob | None = None
 
-    def open(self, **_: Any) -> Run:
-        if self._run is None:
-            self._run = self._loop.run(self._stack.enter_async_context(self._opens()))
-        return self._run
+    def open(self, **_: Any) -> RunJob:
+        if self._run_job is None:
+            self._run_job = self._loop.run(self._stack.enter_async_context(self._open_runner()))
+        return self._run_job
 
     def run(self, key: str, name: str) -> None:
-        # opened here when PostgreSQL was not there as the process began
+        # opens the resources if PostgreSQL was unavailable when the process started
         self._loop.run(self.open()(UUID(key), name))
 
     def close(self, **_: Any) -> None:
@@ -171,51 +172,51 @@ class _Child:
         self._loop.close()
 
 
-def _serve(settings: PlatformSettings, open_run: OpenRun, worker: str, longest: float) -> None:
-    """Be the process that Celery forks from."""
+def _serve(settings: PlatformSettings, open_runner: OpenRunner, worker: str, longest_time_limit: float) -> None:
+    """Run the process from which Celery forks the children."""
     _end_with_the_worker()
-    _log_as_the_worker(settings)
-    # a process that ends waits 0.1 s so often for its last result to be read; often nobody does, nor wants to
+    _log_like_the_worker(settings)
+    # a child that ends waits 0.1 s so many times until its last result is read, which may never happen
     pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 10
-    app, child = _celery(settings), _Child(settings, open_run, worker)
+    app, child = _celery(settings), _Child(settings, open_runner, worker)
     app.task(name=TASK)(child.run)
     signals.worker_process_init.connect(child.open, weak=False)
     signals.worker_process_shutdown.connect(child.close, weak=False)
     celery = app.Worker(
-        pool=settings.tasks.pool,
-        concurrency=settings.tasks.concurrency,
-        # ours come first, but for a job that blocks
-        task_time_limit=longest + 60,
+        pool=settings.jobs.pool,
+        concurrency=settings.jobs.concurrency,
+        # the runner's time limits come first, except for a job that blocks its event loop
+        task_time_limit=longest_time_limit + 60,
         quiet=True,
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
     )
     celery.start()
-    # what was opened in this process, if it was the pool
+    # with the solo pool, this process has run the jobs
     child.close()
     sys.exit(celery.exitcode)
 
 
 def _end_with_the_worker() -> None:
-    """See to it that the worker takes us along, however it ends (on Linux)."""
-    # Ctrl-C in a terminal is for the worker alone, which tells us
+    """Have this process killed when the worker ends, however it ends (on Linux)."""
+    # a terminal sends Ctrl-C to the worker's process group only; the worker stops this process
     os.setpgrp()
     platforms.set_pdeathsig("SIGKILL")
     parent = multiprocessing.parent_process()
     if parent is None or not parent.is_alive():
-        # it was killed before it could
+        # the worker was killed before the line above
         sys.exit(1)
 
 
-def _log_as_the_worker(settings: PlatformSettings) -> None:
+def _log_like_the_worker(settings: PlatformSettings) -> None:
     logging.configure(settings.log, settings.process.environment)
-    # the runner says what became of each job, once
+    # the runner logs the outcome of each attempt
     for name in ("celery.worker.strategy", "celery.app.trace"):
         getLogger(name).setLevel("WARNING")
-    # being connected is enough to make Celery leave the logs alone
-    signals.setup_logging.connect(_leave_logs, weak=False)
+    # a connected receiver, even an empty one, keeps Celery from configuring the logs
+    signals.setup_logging.connect(_keep_logs, weak=False)
 
 
-def _leave_logs(**_: Any) -> None:
+def _keep_logs(**_: Any) -> None:
     """Do nothing."""

@@ -1,112 +1,92 @@
-"""Looking after the jobs that gave up: `python -m app jobs --help`."""
+"""The command line for unfinished jobs and dead letters: `python -m app jobs --help`."""
 
 import argparse
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.db.session import Database
 from app.platform.errors import AppError
-from app.platform.jobs.models import DeadJob, OutboxMessage
+from app.platform.jobs import outbox
+from app.platform.jobs.models import DeadLetter
 
 ACTIONS = {
-    "waiting": "count the jobs that are not done, by name and state",
-    "dead": "list the jobs that gave up",
-    "replay": "have dead jobs tried again, those with these ids or all",
-    "purge": "delete dead jobs, those with these ids or all",
+    "waiting": "count the unfinished jobs, by name and state",
+    "dead": "list the dead letters: jobs that gave up",
+    "replay": "try jobs among the dead letters again: those with these ids, or all",
+    "purge": "delete dead letters: those with these ids, or all",
 }
 
-MOST_DAYS = 36_500
+MAX_DAYS = 36_500
 
 
-class NoSuchJob(AppError):
-    """No dead job has this id."""
+class DeadLetterNotFound(AppError):
+    """No dead letter has this id."""
 
     status = 404
     code = "job_not_found"
-    title = "No dead job has this id"
+    title = "No dead letter has this id"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `python -m app jobs`."""
+    """Add the arguments of `python -m app jobs`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.epilog = "\n".join(f"{name:9} {what}" for name, what in ACTIONS.items())
+    parser.epilog = "\n".join(f"{name:9} {description}" for name, description in ACTIONS.items())
     parser.add_argument("action", choices=ACTIONS)
-    parser.add_argument("ids", nargs="*", type=UUID, metavar="id", help="for replay and purge; all when none is named")
+    parser.add_argument("ids", nargs="*", type=UUID, metavar="id", help="for replay and purge; default: all")
     parser.add_argument(
-        "--older-than", type=_days, default=0.0, metavar="DAYS", help="only those that died before that"
+        "--older-than", type=_days, default=0.0, metavar="DAYS", help="only dead letters older than this"
     )
 
 
 def _days(given: str) -> float:
-    """Of a negative age, all jobs would be old enough."""
+    """Parse an age in days; refuse negative ages, which would match every dead letter."""
     days = float(given)
-    if not 0 <= days <= MOST_DAYS:
-        message = f"expected 0 to {MOST_DAYS}, not {given}"
+    if not 0 <= days <= MAX_DAYS:
+        message = f"expected 0 to {MAX_DAYS}, not {given}"
         raise argparse.ArgumentTypeError(message)
     return days
 
 
 async def act(database: Database, action: str, ids: Sequence[UUID], age: timedelta) -> str:
-    """Do what the command says, and return what to print.
+    """Perform the action, and return the text to print.
 
     Raises:
-        NoSuchJob: an id is not that of a dead job; nothing was changed.
+        DeadLetterNotFound: no dead letter has one of the ids; nothing was changed.
     """
     async with database.transaction() as session:
         if action == "waiting":
-            return await _waiting(session)
+            return await _unfinished(session)
         if action == "dead":
-            return await _listed(session, age)
-        gone = await _taken(session, ids, age)
-        if action == "replay" and gone:
-            # asked for now, in the eyes of those who watch how long jobs wait
-            kept = ("id", "job", "arguments", "request_id")
-            await session.execute(insert(OutboxMessage), [{name: getattr(job, name) for name in kept} for job in gone])
-        return f"{len(gone)} {'to be tried again' if action == 'replay' else 'deleted'}"
+            return "\n".join(map(_line, await outbox.dead_letters(session, age))) or "no dead letters"
+        letters = await outbox.delete_dead_letters(session, ids, age)
+        _require_all(ids, letters)
+        if action == "purge":
+            return f"{len(letters)} deleted"
+        await outbox.replay(session, letters)
+        return f"{len(letters)} to be tried again"
 
 
-async def _waiting(session: AsyncSession) -> str:
-    query = (
-        select(OutboxMessage.job, OutboxMessage.state, func.count(), func.min(OutboxMessage.created_at))
-        .group_by(OutboxMessage.job, OutboxMessage.state)
-        .order_by(OutboxMessage.job, OutboxMessage.state)
-    )
-    rows = (await session.execute(query)).all()
-    return "\n".join(
-        f"{job} {state} {count}, since {since:%Y-%m-%d %H:%M:%S}" for job, state, count, since in rows
-    ) or ("no job waits")
-
-
-async def _listed(session: AsyncSession, age: timedelta) -> str:
-    query = select(DeadJob).where(_died_before(age)).order_by(DeadJob.died_at, DeadJob.id)
+async def _unfinished(session: AsyncSession) -> str:
     lines = [
-        f"{job.id} {_when(job.died_at)} {job.job} {job.arguments} after {job.attempts}: {_first_line(job.error)}"
-        for job in await session.scalars(query)
+        f"{job} {state} {count}, since {_time(since)}"
+        for job, state, count, since in await outbox.count_unfinished(session)
     ]
-    return "\n".join(lines) or "no job is dead"
+    return "\n".join(lines) or "no unfinished jobs"
 
 
-async def _taken(session: AsyncSession, ids: Sequence[UUID], age: timedelta) -> Sequence[DeadJob]:
-    query = delete(DeadJob).where(_died_before(age))
-    if ids:
-        query = query.where(DeadJob.id.in_(ids))
-    gone = (await session.scalars(query.returning(DeadJob))).all()
-    if missing := set(ids) - {job.id for job in gone}:
-        raise NoSuchJob(f"no dead job has the id {', '.join(sorted(map(str, missing)))}; nothing was changed")
-    return gone
+def _line(letter: DeadLetter) -> str:
+    error = (letter.error or "").partition("\n")[0]
+    return f"{letter.id} {_time(letter.died_at)} {letter.job} {letter.arguments} after {letter.attempts}: {error}"
 
 
-def _died_before(age: timedelta) -> ColumnElement[bool]:
-    return DeadJob.died_at <= func.now() - age
+def _require_all(ids: Sequence[UUID], letters: Sequence[DeadLetter]) -> None:
+    if missing := set(ids) - {letter.id for letter in letters}:
+        named = ", ".join(sorted(map(str, missing)))
+        raise DeadLetterNotFound(f"no dead letter has the id {named}; nothing was changed")
 
 
-def _when(moment: datetime) -> str:
+def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _first_line(error: str | None) -> str:
-    return (error or "").partition("\n")[0]

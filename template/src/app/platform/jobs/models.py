@@ -1,4 +1,4 @@
-"""The tables of the jobs. They belong to the template: their migrations are on the branch `jobs`."""
+"""The tables of the jobs. The template owns them; their migrations are on the branch `jobs`."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -13,17 +13,18 @@ from app.platform.db.base import Base
 
 
 class JobState(StrEnum):
-    """Where a job is: it waits, the broker was told of it, or a worker is on it."""
+    """The state of an unfinished job: it waits, a delivery went to the broker, or an attempt is running."""
 
     WAITING = "waiting"
-    HANDED_OVER = "handed_over"
+    # the value in the database is older than the name
+    DELIVERED = "handed_over"
     RUNNING = "running"
 
 
-class _JobRow:
-    """What a job is, wherever it is."""
+class _JobColumns:
+    """The columns of a job, finished or not."""
 
-    # the job's key: the same in every attempt and after a replay
+    # the job's key: the same for all attempts, and after a replay
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     job: Mapped[str] = mapped_column(String(100))
     arguments: Mapped[dict[str, Any]] = mapped_column(JSONB)
@@ -33,21 +34,21 @@ class _JobRow:
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
-class OutboxMessage(_JobRow, Base):
-    """A job that is not done yet. The row goes when the job is done, or gave up."""
+class OutboxMessage(_JobColumns, Base):
+    """An unfinished job. The row is deleted when the job succeeds or gives up."""
 
     __tablename__ = "outbox_messages"
     __table_args__ = (CheckConstraint("state IN ('waiting', 'handed_over', 'running')", name="state"),)
 
     state: Mapped[str] = mapped_column(String(16), default=JobState.WAITING, server_default=JobState.WAITING)
-    # when a relay looks at it again, whatever its state: after a delay, a lost broker, a dead worker
+    # when the relay delivers the job: after a delay, or because the broker or the worker must have lost it
     due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now(), index=True)
-    # of the worker that is on it
+    # the worker that runs the attempt
     worker: Mapped[str | None] = mapped_column(String(32))
 
 
-class DeadJob(_JobRow, Base):
-    """A job that gave up, with its last error; `python -m app jobs replay` tries again."""
+class DeadLetter(_JobColumns, Base):
+    """A job that gave up, with its last error; `python -m app jobs replay` tries it again."""
 
     __tablename__ = "dead_jobs"
 
@@ -55,7 +56,7 @@ class DeadJob(_JobRow, Base):
 
 
 class JobSchedule(Base):
-    """When a schedule fired last, so that of many workers one fires it."""
+    """The last time that a schedule fired: its row makes only one of many workers fire each slot."""
 
     __tablename__ = "job_schedules"
 

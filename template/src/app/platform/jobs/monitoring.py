@@ -1,4 +1,4 @@
-"""What orchestrators and Prometheus ask a worker: `/livez`, `/readyz` and `/metrics` on a port of its own."""
+"""Serves a worker's `/livez`, `/readyz` and `/metrics` to orchestrators and Prometheus, on a port of its own."""
 
 import asyncio
 import os
@@ -12,10 +12,10 @@ from sqlalchemy import func, select
 from app.platform.db.session import Database
 from app.platform.errors import StartupError
 from app.platform.jobs import metrics
-from app.platform.jobs.broker import Watched
-from app.platform.jobs.models import DeadJob, JobState, OutboxMessage
+from app.platform.jobs.broker import QueueStatus
+from app.platform.jobs.models import DeadLetter, JobState, OutboxMessage
 from app.platform.metrics import render
-from app.platform.settings import TaskSettings
+from app.platform.settings import JobSettings
 
 log = structlog.get_logger(__name__)
 
@@ -23,12 +23,12 @@ CHECK_SECONDS = 2.0
 
 
 class Monitoring:
-    """Answers for one worker. `checks` raise when what they ask does not answer; `stopping` is set at its end."""
+    """Answers for one worker. A check raises when its dependency does not answer; `stopping` is set at shutdown."""
 
     def __init__(
         self,
         database: Database,
-        broker: Watched,
+        broker: QueueStatus,
         checks: Mapping[str, Callable[[], Awaitable[None]]],
         stopping: asyncio.Event,
     ) -> None:
@@ -38,11 +38,11 @@ class Monitoring:
         self._stopping = stopping
 
     @asynccontextmanager
-    async def serving(self, settings: TaskSettings) -> AsyncIterator[None]:
-        """Listen on the port of the settings.
+    async def serving(self, settings: JobSettings) -> AsyncIterator[None]:
+        """Listen on the configured port.
 
         Raises:
-            StartupError: somebody else does.
+            StartupError: the port is in use.
         """
         app = web.Application()
         app.add_routes(
@@ -69,21 +69,21 @@ class Monitoring:
         return web.Response(body=render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _refresh(self) -> None:
-        """Look at the outbox, which is asked for only here: one query for each scrape."""
-        # one that failed waits on purpose
+        """Set the gauges of the outbox and the queue; they are queried for each scrape only."""
+        # not failed jobs, which wait for their delay
         oldest = func.min(OutboxMessage.created_at).filter(OutboxMessage.attempts == 0)
         age = func.extract("epoch", func.now() - oldest)
         query = select(OutboxMessage.state, func.count(), age).group_by(OutboxMessage.state)
         async with self._database.read() as session:
             found = {state: (count, float(age or 0)) for state, count, age in await session.execute(query)}
-            metrics.DEAD_JOBS.set(await session.scalar(select(func.count()).select_from(DeadJob)) or 0)
+            metrics.DEAD_LETTERS.set(await session.scalar(select(func.count()).select_from(DeadLetter)) or 0)
         for state in JobState:
             metrics.OUTBOX_JOBS.labels(state).set(found.get(state, (0, 0.0))[0])
         metrics.OUTBOX_OLDEST_SECONDS.set(max((age for _, age in found.values()), default=0.0))
         metrics.QUEUE_DEPTH.set(await self._broker.depth())
 
 
-async def _listen(runner: web.AppRunner, settings: TaskSettings) -> None:
+async def _listen(runner: web.AppRunner, settings: JobSettings) -> None:
     try:
         await web.TCPSite(runner, settings.metrics_host, settings.metrics_port).start()
     except OSError as error:
@@ -101,7 +101,7 @@ async def _passes(name: str, ping: Callable[[], Awaitable[None]]) -> bool:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await ping()
-    except Exception as error:  # noqa: BLE001 (whatever a dependency raises, the answer is: not ready)
+    except Exception as error:  # noqa: BLE001 (any error of a dependency means: not ready)
         log.warning("worker_check_failed", check=name, reason=repr(error))
         return False
     return True

@@ -1,4 +1,4 @@
-"""Which function does a job, and when jobs are done by themselves. Both are filled in `app/jobs.py`."""
+"""The function of each job, and the schedules; `app/jobs.py` lists both."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -9,13 +9,13 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from app.platform.jobs.attempt import PermanentFailure
-from app.platform.jobs.outbox import Job
+from app.platform.jobs.job import Job
 
 ServicesT = TypeVar("ServicesT")
 
 
 class Handler(Generic[ServicesT]):
-    """A job with the function that does it: the services come first, then what the job was enqueued with, by name."""
+    """A job and its function, which gets the services first, and the job's arguments by name."""
 
     def __init__(self, job: Job, function: Callable[..., Awaitable[None]]) -> None:
         self.job = job
@@ -28,14 +28,14 @@ class Handler(Generic[ServicesT]):
         self._arguments: type[BaseModel] = create_model(job.name, __config__=config, **fields)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what it was made of: the model of the arguments exists in this process only."""
+        """Pickle the parameters of `__init__`: the arguments' model cannot be imported by another process."""
         return Handler, (self.job, self._function)
 
     async def __call__(self, services: ServicesT, arguments: Mapping[str, Any]) -> None:
-        """Do the job.
+        """Call the function.
 
         Raises:
-            PermanentFailure: these are no arguments of the function.
+            PermanentFailure: the arguments do not match the function's parameters.
         """
         try:
             given = self._arguments.model_validate(arguments)
@@ -56,7 +56,7 @@ class Registry(Generic[ServicesT]):
             raise ValueError(message)
 
     def get(self, name: str) -> Handler[ServicesT] | None:
-        """What does the job of that name; `None` when this release of the service does not know it."""
+        """Return the handler of the job with this name, or None if this release of the service does not have it."""
         return self._handlers.get(name)
 
     def __iter__(self) -> Iterator[Handler[ServicesT]]:
@@ -65,9 +65,9 @@ class Registry(Generic[ServicesT]):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A job without arguments that is due every so often, counted from midnight UTC of 1970-01-01 plus an offset.
+    """A job without arguments that is due at regular times, counted from 1970-01-01 00:00 UTC plus an offset.
 
-    So `every=timedelta(days=1), offset=timedelta(hours=3)` is each day at three.
+    For example, `every=timedelta(days=1), offset=timedelta(hours=3)` is 03:00 UTC each day.
     """
 
     job: Job
@@ -75,7 +75,7 @@ class Schedule:
     offset: timedelta = timedelta()
 
     def slot(self, now: datetime) -> datetime:
-        """The last time at or before `now` that it was due."""
+        """Return the latest time, not after `now`, at which the job is due."""
         since = now - _EPOCH - self.offset
         return _EPOCH + self.offset + (since // self.every) * self.every
 

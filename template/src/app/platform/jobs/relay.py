@@ -1,7 +1,7 @@
-"""Hands jobs that are due over to the broker: new ones, those to be tried again, and those that were lost on the way.
+"""The relay delivers due jobs to the broker: new ones, failed ones after their delay, and lost ones.
 
-Any number of relays may run at once: each takes rows that no other has. A row is marked in the transaction in which the
-broker is told, so a relay that is killed in between hands it over again, or another one does.
+Any number of relays may run at once: each locks rows that no other relay has locked. A relay marks the rows in the
+transaction in which it publishes them. If it is killed in between, the rows are still due, and are delivered again.
 """
 
 import asyncio
@@ -9,61 +9,45 @@ from datetime import timedelta
 from typing import NoReturn
 
 import structlog
-from sqlalchemy import func, select, update
 
 from app.platform.db.listen import listening
 from app.platform.db.session import Database
-from app.platform.jobs.broker import Handover, Tells
-from app.platform.jobs.models import JobState, OutboxMessage
-from app.platform.jobs.outbox import CHANNEL
-from app.platform.settings import TaskSettings
+from app.platform.jobs.broker import Delivery, Publisher
+from app.platform.jobs.outbox import CHANNEL, take_due
+from app.platform.settings import JobSettings
 
 log = structlog.get_logger(__name__)
 
-# jobs in one transaction; more of them hold locks for longer without being faster
+# jobs in one transaction: a larger batch holds locks for longer and is not faster
 BATCH = 200
 
 
 class Relay:
-    """Moves jobs from the outbox to the broker."""
+    """Delivers due jobs from the outbox to the broker."""
 
-    def __init__(self, database: Database, broker: Tells, settings: TaskSettings) -> None:
+    def __init__(self, database: Database, broker: Publisher, settings: JobSettings) -> None:
         self._database = database
         self._broker = broker
         self._interval = settings.poll_interval
         self._redeliver_after = timedelta(seconds=settings.redeliver_after)
 
     async def run(self) -> NoReturn:
-        """Hand over at every notification, and every `TASKS_POLL_INTERVAL`; never ends by itself."""
+        """Deliver due jobs at every notification, and every `TASKS_POLL_INTERVAL`, until cancelled."""
         while True:
             try:
                 async with listening(self._database.engine, CHANNEL) as wait:
                     while True:
-                        if await self.hand_over() < BATCH:
+                        if await self.deliver_due() < BATCH:
                             await wait(self._interval)
-            except Exception as error:  # noqa: BLE001 (PostgreSQL and the broker come back, and the jobs wait meanwhile)
+            except Exception as error:  # noqa: BLE001 (jobs wait in the outbox until PostgreSQL or the broker is back)
                 log.warning("relay_interrupted", reason=repr(error))
                 await asyncio.sleep(self._interval)
 
-    async def hand_over(self) -> int:
-        """Tell the broker of up to `BATCH` jobs that are due, and return how many they were."""
-        due = (
-            select(OutboxMessage.id)
-            .where(OutboxMessage.due_at <= func.now())
-            .order_by(OutboxMessage.due_at)
-            .limit(BATCH)
-            .with_for_update(skip_locked=True)
-            .cte("due")
-        )
-        mark = (
-            update(OutboxMessage)
-            .where(OutboxMessage.id == due.c.id)
-            .values(state=JobState.HANDED_OVER, due_at=func.now() + self._redeliver_after)
-            .returning(OutboxMessage.id, OutboxMessage.job, OutboxMessage.attempts)
-            .execution_options(synchronize_session=False)
-        )
+    async def deliver_due(self) -> int:
+        """Deliver up to `BATCH` due jobs, and return their number."""
         async with self._database.transaction() as session:
-            handovers = [Handover(*row) for row in await session.execute(mark)]
-            if handovers:
-                await self._broker.push(handovers)
-        return len(handovers)
+            rows = await session.execute(*take_due(BATCH, self._redeliver_after))
+            deliveries = [Delivery(*row) for row in rows]
+            if deliveries:
+                await self._broker.publish(deliveries)
+        return len(deliveries)

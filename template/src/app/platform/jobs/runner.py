@@ -1,7 +1,8 @@
-"""Makes one attempt at a job: claims it, does it, and writes down what became of it.
+"""Makes one attempt at a job: claims the job, calls its function, and records the outcome.
 
-A claim is a lease: it ends `LEASE_MARGIN` after the job's time limit. Whoever is killed before has lost the job to the
-next worker, and whoever comes back after that cannot commit anything that `app.platform.jobs.attempt.finish` guards.
+A claim is a lease, which ends `LEASE_MARGIN` after the job's time limit. If the worker is killed, another worker takes
+the job when the lease has ended. An attempt that outlives its lease cannot commit a transaction that calls
+`app.platform.jobs.outbox.finish`.
 """
 
 import asyncio
@@ -21,9 +22,9 @@ from app.platform.context import request_id
 from app.platform.db.errors import translate
 from app.platform.db.session import Database
 from app.platform.errors import DatabaseUnavailable
-from app.platform.jobs import ledger, metrics
-from app.platform.jobs.attempt import Attempt, AttemptOverruled, PermanentFailure, attempt
-from app.platform.jobs.outbox import Job
+from app.platform.jobs import metrics, outbox
+from app.platform.jobs.attempt import Attempt, AttemptSuperseded, PermanentFailure, attempt
+from app.platform.jobs.job import Job
 from app.platform.jobs.registry import Registry, ServicesT
 from app.platform.jobs.statements import Statements
 from app.platform.logging import hide_rows
@@ -31,17 +32,19 @@ from app.platform.settings import DatabaseSettings
 
 log = structlog.get_logger(__name__)
 
-# seconds that a worker has for writing down how an attempt at its limit ended
+# seconds for recording the outcome of an attempt that reached its time limit
 LEASE_MARGIN = 5.0
-MOST_OF_AN_ERROR = 2000
-# between two tries to claim a job while PostgreSQL is away
-WAIT_SECONDS = 1.0
+MAX_ERROR_LENGTH = 2000
+# seconds between attempts to claim a job while PostgreSQL is unavailable
+CLAIM_RETRY_SECONDS = 1.0
+# older than the name: dashboards use this value of the label `outcome`
+SUPERSEDED = "overruled"
 
 _random = random.SystemRandom()
 
 
 class Runner(Generic[ServicesT]):
-    """Does jobs on the services of this process, many at a time. `worker` is the name under which they are claimed."""
+    """Runs jobs on the services of this process, many at a time. `worker` is the name in their claims."""
 
     def __init__(
         self,
@@ -58,30 +61,31 @@ class Runner(Generic[ServicesT]):
         self._worker = worker
 
     async def run(self, key: UUID, name: str) -> None:
-        """Make an attempt at the job, unless it is done, taken, or not due."""
+        """Make an attempt at the job, unless it is done, running or not due."""
         handler = self._registry.get(name)
         job = handler.job if handler else Job(name)
         lease = timedelta(seconds=job.time_limit + LEASE_MARGIN)
-        for row in await self._claimed(key, lease):
+        for row in await self._claim(key, lease):
             if row.attempts == 1:
                 metrics.JOB_DELAY_SECONDS.labels(name).observe(float(row.age))
             current = Attempt(key, row.job, row.attempts, row.arguments, row.request_id)
-            with _current(current):
-                await self._measured(job, current)
+            with _context_of(current):
+                await self._measure(job, current)
 
-    async def _claimed(self, key: UUID, lease: timedelta) -> Sequence[Row[Any]]:
-        """The job's row, or none; once PostgreSQL answers, since the broker says this only once."""
+    async def _claim(self, key: UUID, lease: timedelta) -> Sequence[Row[Any]]:
+        """Return the job's row if it can be claimed. Wait for PostgreSQL: the broker will not repeat the delivery."""
         while True:
             try:
-                return await self._statements.rows(ledger.claim(key, self._worker, lease))
+                return await self._statements.rows(outbox.claim(key, self._worker, lease))
             except (DatabaseUnavailable, SQLAlchemyError) as error:
                 if isinstance(error, SQLAlchemyError) and translate(error) is None:
                     raise
                 log.warning("job_waits", job_id=str(key), reason=repr(error))
-                await asyncio.sleep(WAIT_SECONDS)
+                await asyncio.sleep(CLAIM_RETRY_SECONDS)
 
-    async def _measured(self, job: Job, current: Attempt) -> None:
+    async def _measure(self, job: Job, current: Attempt) -> None:
         started = time.perf_counter()
+        # the outcome if the attempt is cancelled
         outcome = "given_back"
         try:
             outcome = await self._attempt(job, current)
@@ -92,65 +96,66 @@ class Runner(Generic[ServicesT]):
 
     async def _attempt(self, job: Job, current: Attempt) -> str:
         if current.number > job.attempts:
-            return await self._bury(current, "no attempt came to an end: the workers died with it")
+            return await self._give_up(current, "no attempt came to an end: the workers died with it")
         try:
             async with asyncio.timeout(job.time_limit) as limit:
-                await self._do(current)
-        except AttemptOverruled:
-            return "overruled"
-        except Exception as error:  # noqa: BLE001 (whatever a job raises, it is tried again or set aside)
+                await self._call(current)
+        except AttemptSuperseded:
+            return SUPERSEDED
+        except Exception as error:  # noqa: BLE001 (any error of a job leads to another attempt or a dead letter)
             late = f"TimeoutError: took longer than {job.time_limit:g} s"
-            return await self._failed(job, current, error, late if limit.expired() else described(error))
-        await self._statements.count(ledger.done(current))
+            return await self._fail(job, current, error, late if limit.expired() else describe(error))
+        await self._statements.count(outbox.done(current))
         return "done"
 
-    async def _do(self, current: Attempt) -> None:
+    async def _call(self, current: Attempt) -> None:
         handler = self._registry.get(current.job)
         if handler is None:
-            # a newer release may know it, next to which this one still runs in a rolling update
+            # during a rolling update, a newer release may have enqueued it: fail, so that a new worker gets it later
             message = f"no job is called {current.job}"
             raise LookupError(message)
         await handler(self._services, current.arguments)
 
-    async def _failed(self, job: Job, current: Attempt, error: Exception, reason: str) -> str:
-        """Have the job tried again, or set it aside; what the database says of rows is somebody's data, so not kept."""
+    async def _fail(self, job: Job, current: Attempt, error: Exception, reason: str) -> str:
+        """Schedule another attempt, or give up."""
+        # the database's messages may contain personal data
         reason = str(hide_rows(None, "", {"exception": reason})["exception"])
-        # text of PostgreSQL has no zeros, and no halves of characters
-        reason = reason.replace("\0", "").encode(errors="replace").decode()[:MOST_OF_AN_ERROR]
+        # PostgreSQL's text cannot store null characters or lone surrogates
+        reason = reason.replace("\0", "").encode(errors="replace").decode()[:MAX_ERROR_LENGTH]
         if all(isinstance(each, PermanentFailure) for each in leaves(error)) or current.number >= job.attempts:
-            return await self._bury(current, reason, error)
+            return await self._give_up(current, reason, error)
         delay = backoff(job, current.number)
         log.warning("job_failed", reason=reason, delay_s=round(delay, 1), exc_info=error)
-        again = ledger.try_again(current, reason, timedelta(seconds=delay))
-        return "retried" if await self._statements.count(again) else "overruled"
+        again = outbox.try_again(current, reason, timedelta(seconds=delay))
+        return "retried" if await self._statements.count(again) else SUPERSEDED
 
-    async def _bury(self, current: Attempt, reason: str, error: Exception | None = None) -> str:
+    async def _give_up(self, current: Attempt, reason: str, error: Exception | None = None) -> str:
         log.error("job_dead", reason=reason, exc_info=error)
         async with self._database.transaction() as session:
-            return "dead" if await ledger.bury(session, current, reason) else "overruled"
+            return "dead" if await outbox.move_to_dead_letters(session, current, reason) else SUPERSEDED
 
 
 def leaves(error: BaseException) -> list[BaseException]:
-    """The error, or those that a group of errors is made of."""
+    """Return the errors in a group, including nested groups; of another error, the error itself."""
     if isinstance(error, BaseExceptionGroup):
         return [leaf for each in error.exceptions for leaf in leaves(each)]
     return [error]
 
 
-def described(error: BaseException) -> str:
-    """What went wrong, in a line for each of its causes."""
+def describe(error: BaseException) -> str:
+    """Return type and message of the error: one line for each error of a group."""
     return "\n".join(f"{type(leaf).__name__}: {leaf}" for leaf in leaves(error))
 
 
 def backoff(job: Job, attempts: int) -> float:
-    """Seconds until the next attempt: doubled each time, and spread, so that what failed together comes apart."""
+    """Return the seconds until the next attempt; they double each time, and vary so that failed jobs spread out."""
     usual = min(job.longest_delay, job.first_delay * 2.0 ** min(attempts - 1, 32))
     return usual * _random.uniform(0.5, 1.5)
 
 
 @contextmanager
-def _current(current: Attempt) -> Iterator[None]:
-    """Have logs and clients name the job, and the request that asked for it."""
+def _context_of(current: Attempt) -> Iterator[None]:
+    """Set the context variables of the attempt and of the request that enqueued the job."""
     tokens = attempt.set(current), request_id.set(current.request_id)
     try:
         yield

@@ -1,6 +1,6 @@
-"""Asks for scheduled jobs. Every worker runs one, and of all of them one fires: the row of the schedule says which.
+"""Enqueues scheduled jobs. Every worker runs a scheduler; the row of a schedule lets only one of them fire each slot.
 
-A slot that passes while no worker runs is fired once when one comes back; a new schedule waits for its next slot.
+If a slot passes while no worker runs, it is fired once when a worker starts. A new schedule starts with its next slot.
 """
 
 import asyncio
@@ -20,44 +20,44 @@ from app.platform.jobs.registry import Schedule
 
 log = structlog.get_logger(__name__)
 
-# seconds between two looks at the clock: how late a slot may be fired
+# seconds between two checks of the clock: the longest delay of a slot
 PRECISION = 1.0
 
 
 class Scheduler:
-    """Turns slots of schedules into jobs in the outbox."""
+    """Enqueues a job for each slot of its schedule."""
 
     def __init__(self, database: Database, schedules: Sequence[Schedule]) -> None:
         self._database = database
         self._schedules = schedules
-        # the slots that need not be asked about any more
-        self._past: dict[str, datetime] = {}
+        # the slot of each schedule that needs no further query
+        self._settled: dict[str, datetime] = {}
 
     async def run(self) -> NoReturn:
-        """Fire whatever is due, again and again; never ends by itself."""
+        """Fire schedules that are due, until cancelled."""
         while True:
             try:
                 for schedule in self._schedules:
-                    await self.tick(schedule, datetime.now(UTC))
-            except Exception as error:  # noqa: BLE001 (PostgreSQL comes back, and a missed slot is fired then)
+                    await self.fire_if_due(schedule, datetime.now(UTC))
+            except Exception as error:  # noqa: BLE001 (missed slots are fired when PostgreSQL is back)
                 log.warning("scheduler_interrupted", reason=repr(error))
             await asyncio.sleep(PRECISION)
 
-    async def tick(self, schedule: Schedule, now: datetime) -> bool:
-        """Ask for the job if its slot has come and nobody else has; whether it did. Mostly without a query."""
+    async def fire_if_due(self, schedule: Schedule, now: datetime) -> bool:
+        """Enqueue the job unless the current slot was fired before, and return whether it was enqueued now."""
         slot = schedule.slot(now)
         name = schedule.job.name
-        if self._past.get(name) == slot:
+        if self._settled.get(name) == slot:
             return False
         first_seen = insert(JobSchedule).values(name=name, slot=slot).on_conflict_do_nothing()
         take = update(JobSchedule).where(JobSchedule.name == name, JobSchedule.slot < slot).values(slot=slot)
         async with self._database.transaction() as session:
-            if name not in self._past:
+            if name not in self._settled:
                 await session.execute(first_seen)
             fired = await session.scalar(take.returning(JobSchedule.name)) is not None
             if fired:
                 await enqueue(session, schedule.job)
-        self._past[name] = slot
+        self._settled[name] = slot
         if fired:
             metrics.SCHEDULES_FIRED.labels(name).inc()
             log.info("schedule_fired", job=name, slot=slot.isoformat())

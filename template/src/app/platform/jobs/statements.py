@@ -1,4 +1,4 @@
-"""Single statements that write, each a transaction by itself and a single round trip."""
+"""Runs single statements that write: each in a transaction of its own, in a single step of the event loop."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,15 +10,15 @@ from app.platform.db import driver
 from app.platform.db.session import Database
 from app.platform.settings import DatabaseSettings
 
-# a statement, and the values of its parameters
-Query = tuple[Executable, Mapping[str, Any]]
+# a statement and its parameters
+Statement = tuple[Executable, Mapping[str, Any]]
 
 
 class Statements:
-    """Runs them on connections of the pool; without sessions, because nothing is joined to anything.
+    """Runs statements on connections of the pool, without a session.
 
-    Checkout, statement and end are one step for the event loop: in an `AsyncConnection` each would be one, and take as
-    long again.
+    Checkout, statement and commit are one step of the event loop. An `AsyncConnection` needs one step for each, which
+    takes twice as long.
     """
 
     def __init__(self, database: Database, settings: DatabaseSettings) -> None:
@@ -26,18 +26,18 @@ class Statements:
         engine = database.engine.sync_engine
         self._engine = engine.execution_options(isolation_level=isolation) if isolation else engine
 
-    async def rows(self, query: Query) -> Sequence[Row[Any]]:
-        """Run a statement that returns rows."""
-        return await greenlet_spawn(self._rows, query)
+    async def rows(self, statement: Statement) -> Sequence[Row[Any]]:
+        """Run a statement, and return its rows."""
+        return await greenlet_spawn(self._rows, statement)
 
-    def _rows(self, query: Query) -> Sequence[Row[Any]]:
+    def _rows(self, statement: Statement) -> Sequence[Row[Any]]:
         with self._engine.begin() as connection:
-            return connection.execute(*query).all()
+            return connection.execute(*statement).all()
 
-    async def count(self, query: Query) -> int:
-        """Run a statement that returns none; how many rows it touched."""
-        return await greenlet_spawn(self._count, query)
+    async def count(self, statement: Statement) -> int:
+        """Run a statement that returns no rows, and return how many rows it changed."""
+        return await greenlet_spawn(self._count, statement)
 
-    def _count(self, query: Query) -> int:
+    def _count(self, statement: Statement) -> int:
         with self._engine.begin() as connection:
-            return connection.execute(*query).rowcount
+            return connection.execute(*statement).rowcount

@@ -1,11 +1,14 @@
-"""Every job of the service: what does it, and when it is done by itself.
+"""The jobs and schedules of the service.
 
-A job is a plain function: it gets the services that the API uses, and what it was enqueued with. It may be tried more
-than once, so it does nothing twice that must happen once (docs/jobs.md).
+A job is an async function. It gets the services that the API uses, and the arguments of `enqueue`. It may be attempted
+more than once, so its effects must be safe to repeat (docs/jobs.md).
 """
 
-from app.platform.jobs.registry import Registry, Schedule
+from app.platform.jobs.registry import Handler, Registry, Schedule
 from app.services import Services
+
+# add the functions of your jobs below
+
 
 JOBS: Registry[Services] = Registry(
     # add your own below

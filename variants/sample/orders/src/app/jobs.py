@@ -1,7 +1,7 @@
-"""Every job of the service: what does it, and when it is done by itself.
+"""The jobs and schedules of the service.
 
-A job is a plain function: it gets the services that the API uses, and what it was enqueued with. It may be tried more
-than once, so it does nothing twice that must happen once (docs/jobs.md).
+A job is an async function. It gets the services that the API uses, and the arguments of `enqueue`. It may be attempted
+more than once, so its effects must be safe to repeat (docs/jobs.md).
 """
 
 from datetime import timedelta
@@ -13,13 +13,16 @@ from app.services import Services
 
 
 async def deliver_receipt(services: Services, owner: UUID, order_id: UUID) -> None:
-    """Tell whoever wants to know that an order was paid."""
+    """Send the receipt of a paid order to its receivers."""
     await services.payments.deliver_receipt(owner, order_id)
 
 
 async def cancel_unpaid_orders(services: Services) -> None:
-    """Cancel the orders that nobody paid in time."""
+    """Cancel the orders that were not paid in time."""
     await services.payments.cancel_unpaid()
+
+
+# add the functions of your jobs below
 
 
 JOBS: Registry[Services] = Registry(

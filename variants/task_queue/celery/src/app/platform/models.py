@@ -3,6 +3,6 @@
 from app.platform.auth.models import RefreshToken
 from app.platform.db.base import Base
 from app.platform.idempotency import IdempotencyKey
-from app.platform.jobs.models import DeadJob, JobSchedule, OutboxMessage
+from app.platform.jobs.models import DeadLetter, JobSchedule, OutboxMessage
 
-__all__ = ["Base", "DeadJob", "IdempotencyKey", "JobSchedule", "OutboxMessage", "RefreshToken"]
+__all__ = ["Base", "DeadLetter", "IdempotencyKey", "JobSchedule", "OutboxMessage", "RefreshToken"]

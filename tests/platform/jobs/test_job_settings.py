@@ -1,4 +1,4 @@
-"""Settings of jobs: what is malformed names itself, and never shows its value."""
+"""The settings of jobs: an error names the variable, and never shows its value."""
 
 import os
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings, load_settings
-from app.platform.settings import ConfigError, TaskSettings
+from app.platform.settings import ConfigError, JobSettings
 
 GOOD = {"DATABASE_URL": "postgresql://ada:hunter2@db/shop", "AUTH_SECRET_KEY": "k" * 32}
-# only one of the libraries behind the jobs has a choice of pools
-POOL = [("TASKS_POOL", "threads", "prefork or solo")] if "pool" in TaskSettings.model_fields else []
+# only Celery has a choice of pools
+POOL = [("TASKS_POOL", "threads", "prefork or solo")] if "pool" in JobSettings.model_fields else []
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +23,13 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_defaults_are_those_of_production(settings: Settings) -> None:
-    tasks = load_settings().tasks
-    assert tasks.broker_url is None
-    assert (tasks.poll_interval, tasks.redeliver_after, tasks.shutdown_timeout) == (1, 300, 30)
-    assert (tasks.metrics_host, tasks.metrics_port) == ("127.0.0.1", 8001)
-    assert tasks.queue
-    assert tasks == TaskSettings.model_construct()
-    assert settings.tasks.model_copy(update={"queue": tasks.queue, "metrics_port": 8001}) == tasks
+    jobs = load_settings().jobs
+    assert jobs.broker_url is None
+    assert (jobs.poll_interval, jobs.redeliver_after, jobs.shutdown_timeout) == (1, 300, 30)
+    assert (jobs.metrics_host, jobs.metrics_port) == ("127.0.0.1", 8001)
+    assert jobs.queue
+    assert jobs == JobSettings.model_construct()
+    assert settings.jobs.model_copy(update={"queue": jobs.queue, "metrics_port": 8001}) == jobs
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_defaults_are_those_of_production(settings: Settings) -> None:
         *POOL,
     ],
 )
-def test_malformed_variable_names_itself(
+def test_error_names_the_malformed_variable(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -57,7 +57,7 @@ def test_malformed_variable_names_itself(
     assert "\n" not in message
 
 
-def test_problems_of_jobs_are_named_with_all_others_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_malformed_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL")
     monkeypatch.setenv("TASKS_QUEUE", "")
     monkeypatch.setenv("TASKS_CONCURRENCY", "many")
@@ -70,14 +70,14 @@ def test_problems_of_jobs_are_named_with_all_others_at_once(monkeypatch: pytest.
     ]
 
 
-def test_broker_does_not_show_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_do_not_show_the_password_of_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKS_BROKER_URL", "redis://ada:correct-horse@broker/0")
     settings = load_settings()
     assert "correct-horse" not in repr(settings)
-    assert settings.tasks.broker_url is not None
-    assert settings.tasks.broker_url.get_secret_value().endswith("@broker/0")
+    assert settings.jobs.broker_url is not None
+    assert settings.jobs.broker_url.get_secret_value().endswith("@broker/0")
 
 
-def test_settings_of_jobs_do_not_change() -> None:
+def test_settings_of_jobs_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load_settings().tasks.queue = "other"
+        load_settings().jobs.queue = "other"

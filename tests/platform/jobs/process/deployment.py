@@ -1,4 +1,4 @@
-"""A database and a queue that only one test's workers have."""
+"""A database and a queue for the workers of one test."""
 
 import os
 from collections.abc import AsyncIterator, Sequence
@@ -11,10 +11,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 
 from app.platform.db.session import Database
-from app.platform.jobs.outbox import Job, enqueue
+from app.platform.jobs.job import Job
+from app.platform.jobs.outbox import enqueue
 from app.platform.settings import PoolProfile
 from tests.platform.jobs.process.jobs import TABLES
-from tests.platform.jobs.process.workers import Worker, running, until
+from tests.platform.jobs.process.workers import Worker, running, wait_until
 from tests.support.databases import execute, settings_for
 from tests.support.server import environment
 
@@ -23,19 +24,19 @@ ROOT = Path(__file__).parents[4]
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What became of jobs that were asked for."""
+    """Enqueued jobs, their effects, jobs without an effect, and superfluous effects."""
 
-    asked: int
+    enqueued: int
     effects: int
     lost: int
-    doubled: int
+    repeated: int
 
     def __str__(self) -> str:
-        return f"jobs: asked {self.asked}, effects {self.effects}, lost {self.lost}, doubled {self.doubled}"
+        return f"jobs: enqueued {self.enqueued}, effects {self.effects}, lost {self.lost}, repeated {self.repeated}"
 
 
-class Site:
-    """Asks for jobs, starts workers, and looks at what they did. Without a pool: it has no connection but the one."""
+class Deployment:
+    """Enqueues jobs, starts workers, and reads their effects. Its database holds no idle connections."""
 
     def __init__(self, database: Database, variables: dict[str, str], directory: Path) -> None:
         self.database = database
@@ -43,70 +44,70 @@ class Site:
         self._directory = directory
 
     def environment(self, name: str, **variables: str) -> dict[str, str]:
-        """What a worker of this name is told; quick to see what is late, unless a test wants it otherwise."""
+        """Return the environment of a worker; intervals are short unless the test sets others."""
         given = {"WORKER_NAME": name, "TMPDIR": str(self._directory)} | self._variables | variables
-        theirs = environment(given["DATABASE_URL"])
-        return {key: value for key, value in theirs.items() if not key.startswith("TASKS_")} | given
+        inherited = environment(given["DATABASE_URL"])
+        return {key: value for key, value in inherited.items() if not key.startswith("TASKS_")} | given
 
     def worker(self, name: str = "worker", **variables: str) -> AbstractContextManager[Worker]:
-        """Start a worker; it need not be ready."""
+        """Start a worker, without waiting until it is ready."""
         return running(self._directory, self.environment(name, **variables))
 
     async def rows(self, query: str, **values: Any) -> list[Any]:
-        """Run a query."""
+        """Run a query, and return its rows."""
         async with self.database.transaction() as session:
             return list((await session.execute(text(query), values)).all())
 
     async def count(self, table: str, where: str = "true", **values: Any) -> int:
-        """How many rows there are."""
+        """Return the number of rows that match."""
         ((number,),) = await self.rows(f"SELECT count(*) FROM {table} WHERE {where}", **values)
         return int(number)
 
-    async def ask(self, job: Job, jobs: int = 1, **arguments: Any) -> list[UUID]:
-        """Ask for jobs in one transaction."""
+    async def enqueue(self, job: Job, jobs: int = 1, **arguments: Any) -> list[UUID]:
+        """Enqueue jobs in one transaction, and return their keys."""
         async with self.database.transaction() as session:
             return [await enqueue(session, job, **arguments) for _ in range(jobs)]
 
     async def open_gate(self) -> None:
-        """Let held jobs go on."""
+        """Let held jobs end."""
         async with self.database.transaction() as session:
             await session.execute(text("INSERT INTO gate DEFAULT VALUES"))
 
     async def close_gate(self) -> None:
-        """Have held jobs wait again."""
+        """Make held jobs wait again."""
         async with self.database.transaction() as session:
             await session.execute(text("DELETE FROM gate"))
 
-    async def begun(self, key: UUID) -> str:
-        """Wait until somebody has begun a held job; the name of the worker."""
-        await until(lambda: self._has("begun", key), "a job is begun", progress=self._left)
-        ((worker,),) = await self.rows("SELECT worker FROM begun WHERE key = :key LIMIT 1", key=key)
+    async def wait_until_started(self, key: UUID) -> str:
+        """Wait until a held job has started, and return the name of its worker."""
+        await wait_until(lambda: self._has("started", key), "the job has started", progress=self._left)
+        ((worker,),) = await self.rows("SELECT worker FROM started WHERE key = :key LIMIT 1", key=key)
         return str(worker)
 
     async def _has(self, table: str, key: UUID) -> bool:
         return bool(await self.count(table, "key = :key", key=key))
 
-    async def all_done(self, keys: Sequence[UUID]) -> None:
+    async def wait_until_done(self, keys: Sequence[UUID]) -> None:
         """Wait until none of the jobs is in the outbox."""
 
         async def done() -> bool:
             return not await self.count("outbox_messages", "id = ANY(:keys)", keys=list(keys))
 
-        await until(done, "all jobs are done", progress=self._left)
+        await wait_until(done, "all jobs are done", progress=self._left)
 
     async def _left(self) -> int:
         return await self.count("outbox_messages")
 
     async def tally(self, keys: Sequence[UUID]) -> Tally:
-        """Compare the effects with what was asked for."""
+        """Compare the effects with the enqueued jobs."""
         counted = await self.rows("SELECT count(*) FROM effects WHERE key = ANY(:keys) GROUP BY key", keys=list(keys))
         effects = sum(number for (number,) in counted)
         return Tally(len(keys), effects, len(keys) - len(counted), effects - len(counted))
 
 
 @asynccontextmanager
-async def site_of(database_url: str, redis_url: str, directory: Path) -> AsyncIterator[Site]:
-    """A site on a migrated database."""
+async def deployment_of(database_url: str, redis_url: str, directory: Path) -> AsyncIterator[Deployment]:
+    """Yield a deployment on a migrated database."""
     await execute(database_url, *TABLES)
     database = Database(settings_for(database_url, pool_profile=PoolProfile.EXTERNAL_POOLER))
     await database.init()
@@ -120,5 +121,5 @@ async def site_of(database_url: str, redis_url: str, directory: Path) -> AsyncIt
         "TASKS_REDELIVER_AFTER": "5",
         "TASKS_METRICS_PORT": "0",
     }
-    yield Site(database, variables, directory)
+    yield Deployment(database, variables, directory)
     await database.close()

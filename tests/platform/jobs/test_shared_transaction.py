@@ -1,4 +1,4 @@
-"""A transaction that several services share is committed by whoever opened it, and by nobody else."""
+"""A transaction that several services share is committed only by the block that opened it."""
 
 import pytest
 from sqlalchemy import select
@@ -15,7 +15,7 @@ def user(name: str) -> User:
 
 
 async def add(provider: SessionProvider, name: str) -> None:
-    """What a service method does."""
+    """Do what a service method does."""
     async with provider.transaction() as session:
         session.add(user(name))
 
@@ -25,17 +25,17 @@ async def names(provider: SessionProvider) -> list[str]:
         return [email.split("@")[0] for email in await session.scalars(select(User.email).order_by(User.email))]
 
 
-async def test_joined_work_is_seen_inside_and_committed_at_the_end(database: Database) -> None:
+async def test_shared_changes_are_visible_inside_and_committed_at_the_end(database: Database) -> None:
     async with database.transaction() as session:
-        joined = SharedTransaction(session)
-        await add(joined, "ada")
-        await add(joined, "bob")
-        assert await names(joined) == ["ada", "bob"]
+        shared = SharedTransaction(session)
+        await add(shared, "ada")
+        await add(shared, "bob")
+        assert await names(shared) == ["ada", "bob"]
         assert await names(database) == []
     assert await names(database) == ["ada", "bob"]
 
 
-async def test_joined_work_is_rolled_back_with_the_transaction(database: Database) -> None:
+async def test_shared_changes_are_rolled_back_with_the_transaction(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         async with database.transaction() as session:
             await add(SharedTransaction(session), "ada")
@@ -43,11 +43,11 @@ async def test_joined_work_is_rolled_back_with_the_transaction(database: Databas
     assert await names(database) == []
 
 
-async def test_autoflush_is_up_to_the_caller(database: Database) -> None:
+async def test_autoflush_can_be_switched_off(database: Database) -> None:
     async with database.transaction() as session:
-        joined = SharedTransaction(session)
-        async with joined.transaction(autoflush=False) as same:
+        shared = SharedTransaction(session)
+        async with shared.transaction(autoflush=False) as same:
             assert same is session
             same.add(user("ada"))
             assert (await same.scalars(select(User))).all() == []
-        assert await names(joined) == ["ada"]
+        assert await names(shared) == ["ada"]
