@@ -19,13 +19,20 @@ from tests.variants import ROOT, Variant, by_id, choices, few_variants
 
 PAGE = "docs/features.md"
 ADD = "Add a feature"
+SMALLER = (
+    "Add a settings group",
+    "Add a resource",
+    "Add a route for administrators",
+    "Add a command",
+    "Add a middleware",
+)
+SAMPLE_PAGE = "docs/removing-the-sample.md"
 REMOVE = "Remove the sample"
 NOTHING_TO_KEEP = "Its tables, when no database has to be kept"
 DATABASE_TO_KEEP = "Its tables, when a database has to be kept"
 
 JOBS_PAGE = "docs/jobs.md"
 ADD_JOB = "Add a job"
-REMOVE_JOBS = "Remove the sample's jobs"
 ADDED_JOB_TESTS = "tests/features/reminders"
 
 ADDED_TESTS = "tests/features/notes tests/api/test_notes.py"
@@ -66,7 +73,7 @@ def test_both_styles_say_the_same() -> None:
         recipes.titles((ROOT / "variants/data_access" / style / PAGE).read_text()) for style in choices()["data_access"]
     )
     assert all(other == first for other in others)
-    assert {ADD, REMOVE, NOTHING_TO_KEEP, DATABASE_TO_KEEP} <= set(first)
+    assert {ADD, *SMALLER} <= set(first)
 
 
 def test_setup(project: Project) -> None:
@@ -85,6 +92,14 @@ def test_a_job_is_added(project: Project) -> None:
     recipes.perform(project.root, JOBS_PAGE, ADD_JOB)
     commit(project.root)
     check(project, ADDED_JOB_TESTS)
+
+
+def test_smaller_things_are_added(project: Project) -> None:
+    """Each has one place."""
+    for title in SMALLER:
+        recipes.perform(project.root, PAGE, title)
+        commit(project.root)
+    check(project, f"{ADDED_TESTS} tests/test_commands.py")
 
 
 def test_what_was_added_survives_a_switch_there_and_back(variant: Variant, project: Project) -> None:
@@ -107,16 +122,9 @@ def other_answers(variant: Variant) -> dict[str, str]:
     }
 
 
-@pytest.mark.with_jobs
-def test_the_sample_of_jobs_is_removed(project: Project) -> None:
-    recipes.perform(project.root, JOBS_PAGE, REMOVE_JOBS)
-    commit(project.root)
-    check(project, f"{ADDED_JOB_TESTS} {AFFECTED_TESTS}")
-
-
 def test_the_sample_is_removed_from_a_database_that_is_kept(project: Project) -> None:
     try:
-        recipes.perform(project.root, PAGE, REMOVE, without=[NOTHING_TO_KEEP])
+        recipes.perform(project.root, SAMPLE_PAGE, REMOVE, without=[NOTHING_TO_KEEP])
         check(project, AFFECTED_TESTS)
     finally:
         # back to where the other way to do it begins; what git ignores stays, such as the migrated database
@@ -125,7 +133,7 @@ def test_the_sample_is_removed_from_a_database_that_is_kept(project: Project) ->
 
 
 def test_the_sample_is_removed(project: Project) -> None:
-    recipes.perform(project.root, PAGE, REMOVE, without=[DATABASE_TO_KEEP])
+    recipes.perform(project.root, SAMPLE_PAGE, REMOVE, without=[DATABASE_TO_KEEP])
     commit(project.root)
 
 

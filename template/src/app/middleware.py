@@ -1,4 +1,4 @@
-"""The middleware, in order: what surrounds a request, outermost first."""
+"""The middleware: what surrounds a request, outermost first."""
 
 from typing import Any
 
