@@ -66,7 +66,7 @@ BUDGETS = {
         r"pyproject\.toml",
         r"\.env\.example",
         r"README\.md",
-        r"docs/(features|jobs)\.md",
+        r"docs/removing-the-sample\.md",
     ),
     "ci_provider": (ANSWERS, r"\.github/workflows/\w+\.yml", r"\.gitlab-ci\.yml"),
 }
