@@ -9,14 +9,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from app import __main__ as cli
 from app.features.users.models import User
 from app.platform.auth.models import RefreshToken
 from app.platform.db.session import Database
 from app.platform.idempotency import IdempotencyKey
-from tests.support.databases import execute, settings_for
+from tests.support.databases import settings_for
 from tests.support.server import SECRET
 
 
@@ -78,13 +78,6 @@ def test_missing_setting_is_one_line_and_a_failure(
 def test_openapi_prints_the_document(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     run(monkeypatch, "openapi")
     assert "/api/v1/users" in json.loads(capsys.readouterr().out)["paths"]
-
-
-def test_migrate_applies_what_is_missing(monkeypatch: pytest.MonkeyPatch, migrated_url: str) -> None:
-    before = set(query(migrated_url, text("SELECT version_num FROM alembic_version")))
-    asyncio.run(execute(migrated_url, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public"))
-    run(monkeypatch, "migrate")
-    assert set(query(migrated_url, text("SELECT version_num FROM alembic_version"))) == before
 
 
 def test_admin_is_granted(monkeypatch: pytest.MonkeyPatch, migrated_url: str) -> None:
