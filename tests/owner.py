@@ -281,7 +281,8 @@ def edit(project: Path) -> None:
         shutil.copytree(before.OWN_FILES, project, dirs_exist_ok=True)
     for each in before.EDITS if old else (*EDITS, *LATER):
         each.apply(project)
-    (project / (before.DELETED if old else DELETED)).unlink()
+    # without the sample there is none
+    (project / (before.DELETED if old else DELETED)).unlink(missing_ok=True)
 
 
 def work_on(project: Path) -> None:

@@ -31,11 +31,22 @@ def resolve(merge: Merge) -> None:
     for path in merge.project.conflicts():
         versions = [files.get(path) for files in (merge.base, merge.before, merge.new)]
         if path.endswith(".py") and None not in versions:
-            merged = merged_module(*(lines_of(each).decode(errors="replace") for each in versions if each is not None))
+            merged = _merged_bytes(*(each for each in versions if each is not None))
             if merged is not None:
-                (merge.project.root / path).write_text(merged, encoding="utf-8")
+                (merge.project.root / path).write_bytes(merged)
                 # the path is no longer in conflict, and nothing is staged
                 git("reset", "--quiet", "--", path, cwd=merge.project.root)
+
+
+def _merged_bytes(base: bytes, mine: bytes, new: bytes) -> bytes | None:
+    """Merge files that are UTF-8 and have Unix line ends; others keep their conflict."""
+    if mine != lines_of(mine):
+        return None
+    try:
+        merged = merged_module(*(lines_of(each).decode() for each in (base, mine, new)))
+    except UnicodeDecodeError:
+        return None
+    return None if merged is None else merged.encode()
 
 
 def merged_module(base: str, mine: str, new: str) -> str | None:
@@ -46,6 +57,8 @@ def merged_module(base: str, mine: str, new: str) -> str | None:
         return None
     rest = _merged(one.rest, other.rest, third.rest)
     if rest is None or rest.count(PLACEHOLDER) != 1:
+        return None
+    if not _only_added(one, other) or not _only_added(one, third):
         return None
     imports = [line for line in third.imports if line not in one.imports or line in other.imports or line == "\n"]
     for number, line in enumerate(other.imports):
@@ -75,6 +88,11 @@ def split(text: str) -> Module | None:
         line = node.end_lineno or node.lineno
         imports += [*gap, "".join(lines[node.lineno - 1 : line])]
     return Module("".join(lines[:start]), tuple(imports), "".join(lines[end:]))
+
+
+def _only_added(base: Module, other: Module) -> bool:
+    """Return whether every import of the base is there unchanged: two changes of one import are a real conflict."""
+    return set(base.imports) <= set(other.imports)
 
 
 def _insert(imports: list[str], line: str, following: tuple[str, ...]) -> None:

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from dev.template.errors import TemplateError
-from dev.template.project import Project, git
+from dev.template.project import Project
 from dev.template.source import clone_of
 
 FOLDER = "tests/platform"
@@ -19,8 +19,8 @@ def lay(project: Project) -> int:
         TemplateError: the release has no such suite, or `tests/platform/` is this service's own.
     """
     target = project.root / FOLDER
-    if git("ls-files", "--", FOLDER, cwd=project.root):
-        raise TemplateError(f"Nothing was done: {FOLDER}/ is a folder of this service.")
+    if target.exists() and not (target / NEEDS).is_file():
+        raise TemplateError(f"Nothing was done: {FOLDER}/ is a folder of this service. Rename it, then try again.")
     with clone_of(project) as source:
         release = source.release_of(project)
         shutil.rmtree(target, ignore_errors=True)

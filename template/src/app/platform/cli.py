@@ -33,7 +33,7 @@ class Command:
 
     def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         """Add this command to the parser's commands."""
-        name, text = self.function.__name__.replace("_", "-"), self.function.__doc__
+        name, text = self.function.__name__.replace("_", "-"), (self.function.__doc__ or "").replace("%", "%%")
         parser = commands.add_parser(name, help=text, description=text)
         parser.set_defaults(function=self.function)
         if self.add_arguments:

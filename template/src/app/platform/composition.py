@@ -7,5 +7,8 @@ from types import ModuleType
 
 def feature_modules(features: ModuleType, name: str) -> list[ModuleType]:
     """Import and return the module with this name of each feature that has one, sorted by the feature's name."""
-    found = sorted(path.parent.name for path in Path(next(iter(features.__path__))).glob(f"*/{name}.py"))
+    root = Path(next(iter(features.__path__)))
+    # a module, or a package of that name
+    files = [*root.glob(f"*/{name}.py"), *root.glob(f"*/{name}/__init__.py")]
+    found = sorted({path.relative_to(root).parts[0] for path in files})
     return [import_module(f"{features.__name__}.{feature}.{name}") for feature in found]

@@ -15,14 +15,26 @@ class SharedTransaction:
     """
 
     def __init__(self, session: AsyncSession) -> None:
-        self.session = session
+        self._session = session
         self.failure: BaseException | None = None
         self.ended = False
+
+    @property
+    def session(self) -> AsyncSession:
+        """The session.
+
+        Raises:
+            RuntimeError: the transaction has ended.
+        """
+        if self.ended:
+            message = "the transaction has ended: its session provider is for use inside the callback only"
+            raise RuntimeError(message)
+        return self._session
 
     @asynccontextmanager
     async def transaction(self, *, autoflush: bool = True) -> AsyncIterator[AsyncSession]:
         """Yield the shared session; the end of the block commits nothing."""
-        session = self._current()
+        session = self.session
         try:
             with nullcontext() if autoflush else session.no_autoflush:
                 yield session
@@ -35,13 +47,7 @@ class SharedTransaction:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """Yield the shared session, which sees the transaction's own changes."""
-        yield self._current()
-
-    def _current(self) -> AsyncSession:
-        if self.ended:
-            message = "the transaction has ended: its session provider is for use inside the callback only"
-            raise RuntimeError(message)
-        return self.session
+        yield self.session
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ class Handler(Generic[ServicesT]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the parameters of `__init__`: the arguments' model cannot be imported by another process."""
-        return Handler, (self.job, self._function)
+        return type(self), (self.job, self._function)
 
     async def __call__(self, services: ServicesT, arguments: Mapping[str, Any]) -> None:
         """Call the function.

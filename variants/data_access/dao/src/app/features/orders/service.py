@@ -36,7 +36,7 @@ class OrderService:
 
         async def place(steps: SessionProvider) -> OrderRead:
             async with steps.transaction() as session:
-                if answer := await claim_key(session, claim, OrderRead):
+                if (answer := await claim_key(session, claim, OrderRead)) is not None:
                     return answer
                 order = await self._place(steps, owner, data)
                 await keep_answer(session, claim, order)

@@ -32,7 +32,7 @@ class OrderService:
             IdempotencyKeyReused: the claim's key was used for another order.
         """
         async with self._database.transaction() as session:
-            if answer := await claim_key(session, claim, OrderRead):
+            if (answer := await claim_key(session, claim, OrderRead)) is not None:
                 return answer
             order = await self._place(session, owner, data)
             await keep_answer(session, claim, order)
