@@ -1,4 +1,4 @@
-"""All models: importing this module makes `Base.metadata` complete, for Alembic and for whoever needs the schema."""
+"""All models: importing this module makes `Base.metadata` complete, as Alembic needs it."""
 
 from app import features
 from app.platform.composition import feature_modules
