@@ -34,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     name = config.getoption("--variant")
     if name and name not in variants.matrix()["all"]:
         raise pytest.UsageError(str(_complaint(name)))
+    # for a service's `dev`; append, because `tests` must remain this repository's package, not `template/tests`
+    sys.path.append(str(ROOT / "template"))
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     place = _stack.enter_context(_scratch())
@@ -113,8 +115,6 @@ def _scratch() -> Iterator[Path]:
 
 def _start_servers() -> None:
     """Start the servers that the environment does not name, with the services' own launcher."""
-    # append, because `tests` must remain this repository's package, not `template/tests`
-    sys.path.append(str(ROOT / "template"))
     from dev.postgres import postgres  # noqa: PLC0415 - importable only now
     from dev.redis import redis  # noqa: PLC0415
 

@@ -19,6 +19,10 @@ from tests.life import Rendered
 from tests.shell import attempt
 from tests.variants import ADDITIVE, STRUCTURAL, Variant, bare_variants, choices, plain_variants
 
+# what changes with each answer alone: the answers, and the line that tells the sample's orders of its payments, which
+# are there with the sample and a queue only
+BOTH = (".copier-answers.yml", "src/app/services.py")
+
 Merge = Callable[[bytes, bytes, bytes], bytes]
 
 
@@ -106,14 +110,18 @@ def test_the_owners_edits_are_kept(each: Walk, tmp_path: Path, rendered: Rendere
 
 @pytest.fixture(scope="module")
 def merge(tmp_path_factory: pytest.TempPathFactory) -> Merge:
-    """Merges two changes of a text with git; conflicts get markers."""
+    """Merges two changes of a text as the commands do: with git, and imports as a set; conflicts get markers."""
+    from dev.template.import_lines import merged_module  # noqa: PLC0415 - importable only now
+
     place = tmp_path_factory.mktemp("merge")
 
     @cache
     def merged(mine: bytes, base: bytes, theirs: bytes) -> bytes:
         for name, content in {"mine": mine, "base": base, "theirs": theirs}.items():
             (place / name).write_bytes(content)
-        return attempt("git", "merge-file", "-p", "mine", "base", "theirs", cwd=place).stdout.encode()
+        done = attempt("git", "merge-file", "-p", "mine", "base", "theirs", cwd=place)
+        imports = merged_module(base.decode(), mine.decode(), theirs.decode()) if done.returncode else None
+        return (imports or done.stdout).encode()
 
     return merged
 
@@ -147,6 +155,6 @@ def test_no_answer_stands_beside_another_one(start: Variant, merge: Merge, rende
         trees = [rendering.rendered_files(rendered(variant)) for variant in (start, first, second, both)]
         base, mine, theirs, expected = trees
         for path in [path for path in base if len({tree.get(path) for tree in (base, mine, theirs)}) == 3]:
-            if path in mine and path in theirs and path != ".copier-answers.yml":
+            if path in mine and path in theirs and path not in BOTH:
                 merged = merge(mine[path], base[path], theirs[path])
                 assert merged == expected[path], f"{one} and {other} meet in {path}: part them by a fixed line"

@@ -10,6 +10,8 @@ from dev.template.project import git
 
 # stands for the imports while everything else is merged by lines
 PLACEHOLDER = "# imports\n"
+# the longest line, with its end, as `line-length` in the template's pyproject.toml
+LINE = 121
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,8 @@ def merged_module(base: str, mine: str, new: str) -> str | None:
     rest = _merged(one.rest, other.rest, third.rest)
     if rest is None or rest.count(PLACEHOLDER) != 1:
         return None
-    if not _only_added(one, other) or not _only_added(one, third):
-        return None
-    imports = [line for line in third.imports if line not in one.imports or line in other.imports or line == "\n"]
-    for number, line in enumerate(other.imports):
-        if line not in one.imports and line not in imports and line != "\n":
-            _insert(imports, line, other.imports[number + 1 :])
-    return rest.replace(PLACEHOLDER, "".join(imports))
+    imports = _merged_imports(one, other, third)
+    return None if imports is None else rest.replace(PLACEHOLDER, imports)
 
 
 def split(text: str) -> Module | None:
@@ -90,20 +87,88 @@ def split(text: str) -> Module | None:
     return Module("".join(lines[:start]), tuple(imports), "".join(lines[end:]))
 
 
-def _only_added(base: Module, other: Module) -> bool:
-    """Return whether every import of the base is there unchanged: two changes of one import are a real conflict."""
-    return set(base.imports) <= set(other.imports)
+def _merged_imports(base: Module, mine: Module, new: Module) -> str | None:
+    """Merge three blocks of imports as sets; `None` if both sides changed an import that has no merge by names."""
+    own, sections = _sections(mine), _sections(new)
+    for line in set(base.imports) - set(mine.imports) - set(new.imports):
+        if not any(_same_module(line, each) for each in mine.imports + new.imports):
+            continue
+        merged = _merged_names(line, mine, new)
+        if merged is None:
+            return None
+        for version in (own, sections):
+            for section in version:
+                section[:] = [merged if _same_module(line, each) else each for each in section]
+    here, there = ({line for section in version for line in section} for version in (own, sections))
+    removed = set(base.imports) - here
+    for number, section in enumerate(own):
+        for line in section:
+            if line not in base.imports and line not in there:
+                _insert(sections, line, section, own[number + 1 :])
+    kept = [[line for line in section if line not in removed] for section in sections]
+    return "\n".join("".join(section) for section in kept if section)
 
 
-def _insert(imports: list[str], line: str, following: tuple[str, ...]) -> None:
-    """Insert an import where its section has it in alphabetical order."""
-    anchor = next((each for each in following if each in imports and each != "\n"), None)
-    place = imports.index(anchor) if anchor else len(imports)
-    while place and imports[place - 1] != "\n" and imports[place - 1] > line:
-        place -= 1
-    while place < len(imports) and imports[place] != "\n" and imports[place] < line:
-        place += 1
-    imports.insert(place, line)
+def _merged_names(line: str, mine: Module, new: Module) -> str | None:
+    """Merge the changes of one `from … import …`; `None` if a side has it no longer, twice, or with comments."""
+    versions = [[each for each in side.imports if _same_module(line, each)] for side in (mine, new)]
+    if any(len(each) != 1 for each in versions) or "#" in line + versions[0][0] + versions[1][0]:
+        return None
+    was, here, there = (_names(each) for each in (line, versions[0][0], versions[1][0]))
+    if was - here - there:
+        return None
+    names = sorted(here & there | here - was | there - was, key=_name_order)
+    joined = f"from {line.split()[1]} import {', '.join(names)}\n"
+    if len(joined) <= LINE:
+        return joined
+    return "\n".join([f"from {line.split()[1]} import (", *(f"    {name}," for name in names), ")\n"])
+
+
+def _same_module(one: str, other: str) -> bool:
+    """Return whether both are `from … import …` of one module."""
+    return one.startswith("from ") and one.split()[:2] == other.split()[:2]
+
+
+def _names(line: str) -> set[str]:
+    """Return the names of a `from … import …`, with their aliases."""
+    node = ast.parse(line).body[0]
+    return {ast.unparse(name) for name in getattr(node, "names", ())}
+
+
+def _name_order(name: str) -> tuple[bool, bool, str]:
+    """Return the key by which Ruff sorts names: CONSTANTS, then Classes, then others."""
+    return not (name.isupper() and len(name) > 1), not name[:1].isupper(), name.casefold()
+
+
+def _sections(module: Module) -> list[list[str]]:
+    """Return the imports in groups, as empty lines part them."""
+    sections: list[list[str]] = [[]]
+    for line in module.imports:
+        if line.strip():
+            sections[-1].append(line)
+        elif sections[-1]:
+            sections.append([])
+    return sections
+
+
+def _insert(sections: list[list[str]], line: str, section: list[str], following: list[list[str]]) -> None:
+    """Insert an import into the section that its neighbours are in, or into a new one before those that follow it."""
+    home = next((each for each in sections if _modules(each) & _modules(section)), None)
+    if home is None:
+        after = {module for each in following for module in _modules(each)}
+        place = next((number for number, each in enumerate(sections) if _modules(each) & after), len(sections))
+        home = []
+        sections.insert(place, home)
+    home.insert(next((number for number, each in enumerate(home) if _order(each) > _order(line)), len(home)), line)
+
+
+def _modules(section: list[str]) -> set[str]:
+    return {line.split()[1] for line in section}
+
+
+def _order(line: str) -> tuple[bool, str]:
+    """Return the key by which Ruff sorts the imports of a section: first `import …`, then `from …`, by module."""
+    return line.startswith("from"), line.split()[1].casefold()
 
 
 def _merged(base: str, mine: str, new: str) -> str | None:
