@@ -11,18 +11,22 @@ from tests.variants import Variant, by_id, few_variants, structural_variants
 SUITE = "tests/platform"
 
 # The parts of the platform's suite, with the paths in a service that each part tests. A part runs once for each set of
-# bytes at these paths; beside that, all parts run on the few whole variants.
+# bytes at these paths; beside that, all parts but those of PROCESSES run on the few whole variants.
 _HTTP = ("src/app/platform/http", "src/app/platform/auth", "src/app/platform/db/driver.py")
 _JOBS = ("src/app/platform/jobs", "src/app/platform/db/driver.py", "src/app/platform/db/listen.py")
 PARTS = {
     "api": _HTTP,
     "db": ("src/app/platform/db", "migrations"),
-    "dev": ("dev", "migrations", "alembic.ini", "src/app/platform/db/driver.py", "src/app/platform/jobs"),
-    "jobs": _JOBS,
+    "dev": ("dev",),
+    "jobs": (*_JOBS, "dev/jobs_gone.py", "migrations", "alembic.ini"),
+    "jobs/process": _JOBS,
     "middleware": _HTTP,
     "process": _HTTP,
     "shared": ("src/app/platform/settings.py", "src/app/platform/resources.py", "src/app/platform/db/driver.py"),
 }
+
+# The parts that test other processes than pytest's. They take most of the time, and coverage does not count them.
+PROCESSES = ("dev", "jobs/process", "process")
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,18 @@ def cases(only: str | None) -> list[Case]:
 
 
 def parts(case: Case, rendered: Rendered) -> list[str]:
-    """Return the parts of the platform's suite that run on a case: all on a whole one, new bytes on the others."""
-    there = [part for part in PARTS if _has(rendered(case.variant), part)]
-    if case.whole:
-        return there
+    """Return the parts of the platform's suite that run on a case: those with new bytes; on a whole one nearly all."""
     if case.kind == "worked-on":
         return []
-    return [part for part in there if _first(part, case.variant, rendered) == case.variant]
+    there = [part for part in PARTS if _has(rendered(case.variant), part)]
+    every = [part for part in there if case.whole and part not in PROCESSES]
+    return [part for part in there if part in every or _first(part, case.variant, rendered) == case.variant]
+
+
+def arguments(chosen: list[str]) -> list[str]:
+    """Return the arguments with which pytest runs these parts and no others that are inside them."""
+    inside = [part for part in PARTS if part not in chosen and any(part.startswith(f"{each}/") for each in chosen)]
+    return [*(f"{SUITE}/{part}" for part in chosen), *(f"--ignore={SUITE}/{part}" for part in inside)]
 
 
 def whole_variants() -> list[Variant]:
@@ -73,7 +82,7 @@ def whole_variants() -> list[Variant]:
 
 
 def _has(root: Path, part: str) -> bool:
-    return part != "jobs" or (root / "src/app/platform/jobs").is_dir()
+    return not part.startswith("jobs") or (root / "src/app/platform/jobs").is_dir()
 
 
 def _first(part: str, variant: Variant, rendered: Rendered) -> Variant:

@@ -15,8 +15,8 @@ from typing import Any
 from tests import client
 from tests.shell import CommandError, environment, run
 
-# A variable of the generated Makefile: two services are tested at a time, on two cores.
-ONE_WORKER = "PYTEST_WORKERS=1"
+# A variable of the generated Makefile: no workers beside pytest, since two services are tested at a time, on two cores.
+IN_PROCESS = "PYTEST_WORKERS=0"
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 LOG_TAIL = 40

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases import PARTS, cases, digest, parts, whole_variants
+from tests.cases import PARTS, PROCESSES, arguments, cases, digest, parts
 from tests.life import Rendered
 from tests.variants import ROOT, structural_variants
 
@@ -14,7 +14,7 @@ FRESH = [each for each in cases(None) if each.kind == "fresh"]
 
 def test_every_folder_of_the_suite_is_a_part() -> None:
     folders = {path.name for path in (ROOT / "tests/platform").iterdir() if list(path.glob("test_*.py"))}
-    assert folders == set(PARTS)
+    assert folders == {part.partition("/")[0] for part in PARTS}
 
 
 def test_the_paths_of_each_part_exist(rendered: Rendered) -> None:
@@ -28,17 +28,20 @@ PARTS_PATHS = {path for paths in PARTS.values() for path in paths}
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_runs_once_for_each_set_of_bytes(part: str, rendered: Rendered) -> None:
-    partial = [each for each in FRESH if not each.whole]
-    tested = [digest(rendered(each.variant), PARTS[part]) for each in partial if part in parts(each, rendered)]
-    whole = {digest(rendered(each), PARTS[part]) for each in whole_variants()}
-    there = {
-        digest(rendered(each.variant), PARTS[part])
-        for each in FRESH
-        if part != "jobs" or each.variant["task_queue"] != "none"
-    }
+    """On a whole variant again, but for processes."""
+    again = [] if part in PROCESSES else [each for each in FRESH if each.whole]
+    once = [each for each in FRESH if each not in again and part in parts(each, rendered)]
+    tested = [digest(rendered(each.variant), PARTS[part]) for each in once]
     assert len(tested) == len(set(tested))
+    whole = {digest(rendered(each.variant), PARTS[part]) for each in again}
     assert not set(tested) & whole
-    assert set(tested) == there - whole
+    there = [each for each in FRESH if not part.startswith("jobs") or each.variant["task_queue"] != "none"]
+    assert set(tested) | whole >= {digest(rendered(each.variant), PARTS[part]) for each in there}
+
+
+def test_a_part_inside_another_one_is_left_out_where_it_has_run() -> None:
+    assert arguments(["jobs"]) == ["tests/platform/jobs", "--ignore=tests/platform/jobs/process"]
+    assert arguments(["jobs", "jobs/process"]) == ["tests/platform/jobs", "tests/platform/jobs/process"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,9 @@ def test_a_part_runs_on_other_bytes(part: str, path: str, rendered: Rendered, tm
 
 def test_workers_are_killed_with_each_queue_on_each_driver(rendered: Rendered) -> None:
     killed = {
-        each.variant["db_driver"] + each.variant["task_queue"] for each in FRESH if "jobs" in parts(each, rendered)
+        each.variant["db_driver"] + each.variant["task_queue"]
+        for each in FRESH
+        if "jobs/process" in parts(each, rendered)
     }
     assert killed == {
         each["db_driver"] + each["task_queue"] for each in structural_variants() if each["task_queue"] != "none"

@@ -11,7 +11,7 @@ import pytest
 
 from tests import client, owner, recipes
 from tests.life import Rendered, tool
-from tests.project import ONE_WORKER, Project
+from tests.project import IN_PROCESS, Project
 from tests.rendering import commit, render
 from tests.shell import run
 from tests.test_variants_run import sign_in
@@ -165,7 +165,7 @@ def test_the_feature_is_not_taken_for_the_sample(variant: Variant, project: Proj
 
 def test_what_is_left_is_green(project: Project) -> None:
     project.make("lint", "types")
-    printed = project.make("test", ONE_WORKER)
+    printed = project.make("test", IN_PROCESS)
     assert re.search(r"^=+ \d+ passed(?!.*(skipped|failed)).*=+$", printed, re.MULTILINE), printed
 
 
