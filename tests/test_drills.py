@@ -1,4 +1,4 @@
-"""The recipes of docs/features.md, followed word for word on one project of each structural variant.
+"""The recipes of docs/features.md, followed word for word on a few projects.
 
 The steps build on each other, as those of tests/test_variants_run.py do, and stay in one process for the same reason.
 """
@@ -49,8 +49,8 @@ MENTION = re.compile(r"(?<![A-Za-z])([Oo]rders?(?![a-z])|ORDERS?)")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     only = metafunc.config.getoption("--variant")
-    # not those that tests/test_variants_run.py works on
-    chosen = [by_id(only)] if only else few_variants(1)
+    # one with each queue, both drivers and both styles, and none that tests/test_variants_run.py works on
+    chosen = [by_id(only)] if only else few_variants(1)[1:]
     if metafunc.definition.get_closest_marker("with_jobs"):
         chosen = [each for each in chosen if each["task_queue"] != "none"]
     if "variant" in metafunc.fixturenames:

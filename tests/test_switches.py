@@ -104,7 +104,9 @@ def test_the_owners_edits_are_kept(each: Walk, tmp_path: Path, rendered: Rendere
         status, printed = life.tool(project, "switch", *(f"{name}={variant[name]}" for name in each.changing()))
         assert status == 0, printed
         assert not owner.lost(project)
-        assert not life.differences(project, worked_on(variant))
+        # databases may have the migrations of a sample that went
+        kept = ["migrations/service/0002_orders.py"] if variant["sample"] != each.start["sample"] else []
+        assert life.differences(project, worked_on(variant)) == kept
         rendering.commit(project)
 
 
