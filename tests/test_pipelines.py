@@ -28,7 +28,7 @@ SCHEMAS = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}
 ONLY_MAKE = r"make (--no-print-directory )?[a-z-]+( FAIL=1| > report\.md)?|cat report\.md"
 TARGETS = {"setup", "lint", "types", "test", "drift", "conflicts", "template-check"}
 WELL_KEPT = {"actions/checkout", "actions/setup-python", "actions/cache"}
-PYTHONS = ["3.11", "3.12", "3.13"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 
 
 @pytest.fixture(params=SCHEMAS)

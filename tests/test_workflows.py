@@ -95,7 +95,7 @@ def commands_of(job: Document) -> list[str]:
 
 def test_every_python_and_the_oldest_and_newest_copier_are_tried() -> None:
     tried = load(ROOT / ".github/workflows/ci.yml")["jobs"]["template"]["strategy"]["matrix"]
-    assert tried["python"] == ["3.11", "3.12", "3.13"]
+    assert tried["python"] == ["3.11", "3.12", "3.13", "3.14"]
     assert tried["copier"] == [""]
     assert {each["copier"] for each in tried["include"]} == {manifest()["_min_copier_version"], "newest"}
 
