@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from tests import owner, rendering, simulated
+from tests import rendering, simulated
+from tests.edits import replace
 from tests.releases import release_all
 from tests.shell import run
 
@@ -47,7 +48,7 @@ def platform_revision(template: Path) -> None:
     revisions = template / "template/migrations/platform"
     head = "platform_" + max(path.name for path in revisions.glob("*.py")).partition("_")[0]
     (revisions / "9999_device.py").write_text(MIGRATION.format(head=head))
-    owner.replace(template / MODEL, FIELD, ADDED + FIELD)
+    replace(template / MODEL, FIELD, ADDED + FIELD)
 
 
 def migration(template: Path, module: str) -> None:
@@ -59,7 +60,7 @@ def migration(template: Path, module: str) -> None:
 def add_migration(template: Path, entry: dict[str, Any]) -> None:
     """Add an entry to the migrations in copier.yml."""
     text = indent(yaml.safe_dump([entry]), "  ")
-    owner.replace(template / "copier.yml", "\n_migrations:\n", f"\n_migrations:\n{text}")
+    replace(template / "copier.yml", "\n_migrations:\n", f"\n_migrations:\n{text}")
 
 
 def release(template: Path, target: Path, *changes: Callable[[Path], None]) -> Path:

@@ -1,6 +1,7 @@
 """The edits of the owner in the releases before 0.4.0, whose files had other places and shapes."""
 
-from tests.owner import EVERYWHERE, Edit
+from tests.edits import Edit
+from tests.owner_edits import EVERYWHERE
 from tests.variants import ROOT
 
 # the owner's own files that import the template's from other places then

@@ -16,6 +16,7 @@ import pytest
 
 from tests import life, owner, rendering
 from tests.life import Rendered
+from tests.owner_edits import EDITS
 from tests.shell import attempt
 from tests.variants import ADDITIVE, STRUCTURAL, Variant, bare_variants, choices, plain_variants
 
@@ -135,7 +136,7 @@ def others(start: Variant) -> list[tuple[str, Variant]]:
     return [(name, variant) for name, variant in found if variant != start]
 
 
-@pytest.mark.parametrize("path", sorted({edit.path for edit in owner.EDITS}))
+@pytest.mark.parametrize("path", sorted({edit.path for edit in EDITS}))
 def test_every_switch_merges_with_the_owners_edits(
     path: str, merge: Merge, rendered: Rendered, worked_on: Rendered
 ) -> None:

@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 
 from tests import future, owner
+from tests.edits import replace
 from tests.life import HERE, THERE, tool
+from tests.owner_edits import DELETED, EDITS, LATER
 from tests.shell import attempt, run
 
 UNDO = "git reset --hard && git clean -df"
@@ -24,14 +26,12 @@ def test_check_tells_what_a_newer_release_asks_for(project: Path, template: Path
     def change(future_template: Path) -> None:
         heading = "## Unreleased" if "## Unreleased" in (template / "CHANGELOG.md").read_text() else f"## {HERE[1:]}"
         notes = f"## {future.VERSION} - 2099-01-01\n\n### For existing projects\n\nWater the plants.\n\n{heading}"
-        owner.replace(future_template / "CHANGELOG.md", f"\n{heading}", f"\n{notes}")
+        replace(future_template / "CHANGELOG.md", f"\n{heading}", f"\n{notes}")
         manifest = future_template / "copier.yml"
-        owner.replace(manifest, "small (5 connections, 10 at most)", "small (7 connections, 8 at most)")
-        owner.replace(manifest, "asyncpg (fastest): asyncpg\n", "asyncpg (fastest): asyncpg_next\n")
-        owner.replace(manifest, "  default: asyncpg\n", "  default: asyncpg_next\n")
-        owner.replace(
-            manifest, "# 3. Computed", "colour:\n  type: str\n  help: Which?\n  default: blue\n\n# 3. Computed"
-        )
+        replace(manifest, "small (5 connections, 10 at most)", "small (7 connections, 8 at most)")
+        replace(manifest, "asyncpg (fastest): asyncpg\n", "asyncpg (fastest): asyncpg_next\n")
+        replace(manifest, "  default: asyncpg\n", "  default: asyncpg_next\n")
+        replace(manifest, "# 3. Computed", "colour:\n  type: str\n  help: Which?\n  default: blue\n\n# 3. Computed")
 
     future.move_to(project, future.release(template, tmp_path / "future", change))
     assert tool(project, "check", "--fail")[0] == 3
@@ -172,4 +172,4 @@ def test_diff_shows_what_the_owner_changed_in_the_templates_files(project: Path)
     owner.edit(project)
     _, printed = tool(project, "diff")
     changed = {line.split()[2].removeprefix("template/") for line in printed.splitlines() if line.startswith("diff ")}
-    assert changed == {edit.path for edit in (*owner.EDITS, *owner.LATER)} | {owner.DELETED}
+    assert changed == {edit.path for edit in (*EDITS, *LATER)} | {DELETED}

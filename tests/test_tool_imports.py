@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.edits import replace
 from tests.life import tool
-from tests.owner import replace, unmerged
+from tests.owner import unmerged
 from tests.rendering import commit
 from tests.shell import run
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import future, owner, rendering
+from tests import future, rendering
+from tests.edits import replace
 from tests.life import tool
 from tests.shell import run
 
@@ -82,7 +83,7 @@ def test_a_renamed_package_gets_the_changes_and_what_is_new_in_it(update: Update
 def test_a_change_beside_the_owners_own_is_a_conflict(update: Update) -> None:
     moved = update.root / "src/app/platform/auth/tables.py"
     (update.root / FILE).rename(moved)
-    owner.replace(moved, future.FIELD, f"    ours: Mapped[int]\n{future.FIELD}")
+    replace(moved, future.FIELD, f"    ours: Mapped[int]\n{future.FIELD}")
     status, printed = update.run()
     assert status == 1
     assert "CONFLICTS" in printed

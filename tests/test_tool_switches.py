@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests import owner, rendering
+from tests.edits import replace
 from tests.life import tool
 from tests.shell import run
 
@@ -35,7 +36,7 @@ def test_switch_puts_edits_aside_and_back(project: Path) -> None:
 
 def test_switch_marks_an_edit_that_both_styles_have_otherwise(project: Path) -> None:
     service = project / "src/app/features/users/service.py"
-    owner.replace(service, "await UserRepository(session).find(user_id)", "await UserRepository(session).get(user_id)")
+    replace(service, "await UserRepository(session).find(user_id)", "await UserRepository(session).get(user_id)")
     rendering.commit(project)
     status, printed = tool(project, "switch", "data_access=dao")
     assert status == 1
