@@ -41,6 +41,12 @@ class Project:
         cache = self.root.parents[1] / f"mypy-{os.getpid()}"
         return run("make", *targets, cwd=self.root, env=environment(MYPY_CACHE_DIR=str(cache), **variables))
 
+    def alembic(self, command: str) -> str:
+        """Return what Alembic says about the project's own database, without its log."""
+        uv = ("uv", "run", "--no-sync")
+        printed = run(*uv, "python", "-m", "dev.services", "run", "--", *uv, "alembic", command, cwd=self.root)
+        return "\n".join(line for line in printed.splitlines() if "(" in line)
+
     @contextmanager
     def serving(self, **variables: str) -> Iterator["Service"]:
         """Run `make run` on a free port until the end of the block."""

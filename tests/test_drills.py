@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests import client, owner, recipes
+from tests.journeys import sign_in
 from tests.life import Rendered, tool
 from tests.project import IN_PROCESS, Project
 from tests.rendering import commit, render
 from tests.shell import run
-from tests.test_variants_run import sign_in
 from tests.variants import ROOT, Variant, by_id, choices, few_variants
 
 PAGE = "docs/features.md"

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests import client, life, owner
+from tests.journeys import answers
 from tests.life import Rendered
 from tests.project import START_SECONDS, Project, Service, wait_for
 from tests.releases import past_releases
 from tests.rendering import commit
 from tests.shell import CommandError, run
-from tests.test_variants_run import alembic, answers
 from tests.variants import plain_variants
 
 OWNERS = {"owner_0003 (service) (head)", "platform_0001 (platform) (head)"}
@@ -66,9 +66,9 @@ def switch(project: Project, *answers: str) -> None:
 def settle(project: Project, *heads: str) -> None:
     """Do what the owner does after a switch; check the database against migrations and models, and its rows."""
     project.make("setup", "migrate")
-    assert set(alembic(project, "heads").splitlines()) == {*OWNERS, *heads}
+    assert set(project.alembic("heads").splitlines()) == {*OWNERS, *heads}
     assert revisions(project) == {head.split()[0] for head in (*OWNERS, *heads)}
-    alembic(project, "check")
+    project.alembic("check")
     assert sql(project, COUNT_USERS) == "1"
     project.make("lint")
     commit(project.root, "Another queue")
@@ -76,7 +76,7 @@ def settle(project: Project, *heads: str) -> None:
 
 def revisions(project: Project) -> set[str]:
     """Return the revisions of the development database."""
-    return {line.split()[0] for line in alembic(project, "current").splitlines()}
+    return {line.split()[0] for line in project.alembic("current").splitlines()}
 
 
 def have_jobs_done(project: Project) -> None:

@@ -4,7 +4,6 @@ The steps with one project build on each other, so they stay in one process and 
 projects are worked on at a time.
 """
 
-import json
 import os
 import re
 import shutil
@@ -13,14 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests import client, future, life, owner
 from tests.cases import SUITE, Case, arguments, cases, parts
+from tests.journeys import answers, job_events, me, pay, sign_in
 from tests.life import Rendered
-from tests.project import IN_PROCESS, START_SECONDS, Project, Service, free_port, wait_for
+from tests.project import IN_PROCESS, START_SECONDS, Project, free_port, wait_for
 from tests.receipts import receiving
 from tests.shell import CommandError, environment, run
 from tests.variants import Variant
@@ -189,7 +188,7 @@ def test_serves_with_the_numbers_of_its_profile(case: Case, project: Project) ->
     with project.serving(LOG_JSON="true") as service:
         ready = client.call("GET", f"{service.url}/readyz").json()
         assert ready["checks"]["postgresql"]["status"] == "ok"
-        assert sign_in(service)["email"] == "ada@example.com"
+        assert me(service, sign_in(service))["email"] == "ada@example.com"
         if case.variant["task_queue"] != "none":
             assert wait_for(lambda: answers(f"{service.worker_url}/readyz"), START_SECONDS), service.log()
         events = service.events("database_pool")
@@ -215,7 +214,7 @@ def test_jobs_are_done_beside_the_service(project: Project) -> None:
     ):
         ready = wait_for(lambda: answers(f"{service.worker_url}/readyz"), START_SECONDS)
         assert ready, service.log()
-        order_id, request_id = pay(service)
+        order_id, request_id = pay(service, sign_in(service))
         assert wait_for(lambda: bool(receipts), START_SECONDS), service.log()
         body, headers = receipts[0]
         assert (body["order_id"], body["total_cents"]) == (order_id, 998)
@@ -233,34 +232,6 @@ def test_jobs_are_done_beside_the_service(project: Project) -> None:
     assert len(receipts) == 1
 
 
-def job_events(service: Service) -> list[dict[str, Any]]:
-    return [event for event in service.events("job") if event["job"] == "deliver_receipt"]
-
-
-def answers(url: str) -> bool:
-    try:
-        return client.call("GET", url).status == 200
-    except OSError:
-        return False
-
-
-def pay(service: Service) -> tuple[str, str]:
-    """Register, sign in, order something for 998 cents, pay it; the ids of the order and of the request that paid."""
-    api = f"{service.url}/api/v1"
-    grace = {"email": "grace@example.com", "password": "correct horse battery staple"}
-    created = client.call("POST", f"{api}/users", body=grace)
-    assert created.status == 201, created
-    form = {"username": grace["email"], "password": grace["password"]}
-    token = client.call("POST", f"{api}/auth/token", form=form).json()["access_token"]
-    tea = {"sku": "TEA-250", "quantity": 2, "unit_price_cents": 499}
-    placed = client.call("POST", f"{api}/orders", body={"lines": [tea]}, token=token)
-    assert placed.status == 201, placed
-    order_id = str(placed.json()["id"])
-    paid = client.call("POST", f"{api}/orders/{order_id}/pay", token=token)
-    assert paid.status == 200, paid
-    return order_id, paid.request_id
-
-
 @pytest.mark.only("worked-on")
 def test_a_release_may_extend_the_tables_of_the_template(
     case: Case, project: Project, template: Path, place: Path
@@ -274,29 +245,7 @@ def test_a_release_may_extend_the_tables_of_the_template(
     heads = {"owner_0003 (service) (head)", f"{future.REVISION} (platform) (head)"}
     if case.variant["task_queue"] != "none":
         heads.add("jobs_0001 (jobs) (head)")
-    assert set(alembic(project, "heads").splitlines()) == heads
-    current = {line.split()[0] for line in alembic(project, "current").splitlines()}
+    assert set(project.alembic("heads").splitlines()) == heads
+    current = {line.split()[0] for line in project.alembic("current").splitlines()}
     assert current == {head.split()[0] for head in heads}
-    alembic(project, "check")
-
-
-def alembic(project: Project, command: str) -> str:
-    """What Alembic says about the project's own database, without its log."""
-    uv = ("uv", "run", "--no-sync")
-    printed = run(*uv, "python", "-m", "dev.services", "run", "--", *uv, "alembic", command, cwd=project.root)
-    return "\n".join(line for line in printed.splitlines() if "(" in line)
-
-
-def sign_in(service: Service) -> dict[str, str]:
-    """Register, sign in, and return who the service says we are."""
-    api = f"{service.url}/api/v1"
-    person = {"email": "ada@example.com", "password": "correct horse battery staple"}
-    created = client.call("POST", f"{api}/users", body=person)
-    assert created.status == 201, created
-    form = {"username": person["email"], "password": person["password"]}
-    signed_in = client.call("POST", f"{api}/auth/token", form=form)
-    assert signed_in.status == 200, signed_in
-    me = client.call("GET", f"{api}/users/me", token=signed_in.json()["access_token"])
-    assert me.status == 200, me
-    known: dict[str, str] = json.loads(me.text)
-    return known
+    project.alembic("check")
