@@ -5,8 +5,10 @@ import re
 import pytest
 
 from tests.cases import cases
-from tests.test_render import every_code, every_variant
-from tests.test_template_rules import plain, targets
+from tests.exclusions import plain
+from tests.test_render import every_variant
+from tests.test_rendered_code import every_code
+from tests.test_template_rules import targets
 from tests.variants import ROOT, all_variants, choices, manifest, questions
 
 README = (ROOT / "README.md").read_text()

@@ -3,11 +3,8 @@
 Not every combination with additive answers is rendered; tests/variants.py explains why that is enough.
 """
 
-import ast
 import re
-import statistics
 import subprocess
-import sys
 import tomllib
 from collections.abc import Callable
 from functools import cache
@@ -17,14 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.exclusions import exclusions, files_of, plain
 from tests.rendering import copier, fingerprint, render, rendered_files
 from tests.shell import environment, run
-from tests.test_template_rules import exclusions, files_of, plain, targets
+from tests.test_template_rules import targets
 from tests.variants import (
     ADDITIVE,
     Variant,
     all_variants,
-    bare_variants,
     choices,
     questions,
     rendered_variants,
@@ -33,34 +30,13 @@ from tests.variants import (
 
 Rendered = Callable[[Variant], Path]
 
-MEDIAN_LINES = 80
-MOST_LINES = 250
-MOST_LINES_OF_A_FUNCTION = 25
-
 # Jinja delimiters, which are followed by a space; not GitHub's ${{ }} or the braces of f-strings.
 LEFTOVER = re.compile(r"(?<!\$)\{[{%#]-? [a-z_]|[a-z_)\]\"'] -?[%#]\}")
 
-# The questions whose answers are names of libraries.
-LIBRARIES = ("db_driver", "task_queue")
-ONLY_FOR_JOBS = {"aiohttp", "stamina"}
-
 every_variant = pytest.mark.parametrize("variant", rendered_variants(), ids=lambda variant: variant.id)
-
-# enough for tests that read Python, because of test_additive_answers_only_add_files_that_are_no_python
-every_code = pytest.mark.parametrize("variant", bare_variants(), ids=lambda variant: variant.id)
 
 # enough for tests of the rendering itself: every pair of answers occurs
 every_structure = pytest.mark.parametrize("variant", structural_variants(), ids=lambda variant: variant.id)
-
-
-def python_files(root: Path, *parts: str) -> list[Path]:
-    return sorted(root.joinpath(*parts).rglob("*.py"))
-
-
-@cache
-def parsed(content: bytes) -> ast.Module:
-    """Parse Python; cached, because most files are the same in most variants."""
-    return ast.parse(content)
 
 
 @cache
@@ -138,80 +114,6 @@ def test_additive_answers_only_add_files_that_are_no_python(variant: Variant, re
     files, without = rendered_files(rendered(variant)), rendered_files(rendered(bare))
     assert not [path for path in files.keys() - without.keys() if path.endswith(".py")]
     assert [path for path, text in without.items() if files.get(path) != text] in ([], [".copier-answers.yml"])
-
-
-@every_code
-@pytest.mark.parametrize("question", LIBRARIES)
-def test_other_libraries_are_not_mentioned(question: str, variant: Variant, rendered: Rendered) -> None:
-    root = rendered(variant)
-    others = set(choices()[question]) - {variant[question], "none"}
-    assert not others & names_in(root / "pyproject.toml")
-    for path in python_files(root):
-        assert not others & imports(path), path.relative_to(root)
-
-
-@every_code
-def test_the_queue_library_is_known_to_one_file(variant: Variant, rendered: Rendered) -> None:
-    """Only the queue's own file and manifests name a queue library; even tests are the same for all queues."""
-    root = rendered(variant)
-    queues = set(choices()["task_queue"]) - {"none"}
-    importing = {str(path.relative_to(root)): imports(path) & queues for path in python_files(root)}
-    chosen = queues & {variant["task_queue"]}
-    assert {path: found for path, found in importing.items() if found} == {
-        f"src/app/platform/jobs/{queue}.py": {queue} for queue in chosen
-    }
-
-
-@every_code
-def test_what_only_jobs_need_is_not_installed_without_them(variant: Variant, rendered: Rendered) -> None:
-    named = names_in(rendered(variant) / "pyproject.toml")
-    assert named & ONLY_FOR_JOBS == (set() if variant["task_queue"] == "none" else ONLY_FOR_JOBS)
-
-
-def names_in(path: Path) -> set[str]:
-    """Return the words of a file, also as parts of identifiers."""
-    return set(re.findall(r"[a-z0-9]+", path.read_text().lower()))
-
-
-def imports(path: Path) -> set[str]:
-    """Return the top-level packages that a file imports."""
-    nodes = list(ast.walk(parsed(path.read_bytes())))
-    plain_imports = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    from_imports = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    return {name.partition(".")[0] for name in plain_imports + from_imports}
-
-
-@every_code
-@pytest.mark.parametrize("command", ["check --output-format=concise", "format --check"])
-def test_ruff_finds_nothing(variant: Variant, command: str, rendered: Rendered) -> None:
-    """ruff uses the service's own configuration."""
-    run(sys.executable, "-m", "ruff", *command.split(), "--no-cache", cwd=rendered(variant))
-
-
-@every_code
-def test_files_are_small(variant: Variant, rendered: Rendered) -> None:
-    root = rendered(variant)
-    lines = {path: len(path.read_text().splitlines()) for path in python_files(root, "src")}
-    assert statistics.median(lines.values()) <= MEDIAN_LINES
-    assert not {str(path.relative_to(root)): count for path, count in lines.items() if count > MOST_LINES}
-
-
-@every_code
-def test_functions_are_small(variant: Variant, rendered: Rendered) -> None:
-    root = rendered(variant)
-    long = {
-        f"{path.relative_to(root)}: {node.name}": body_lines(node)
-        for path in python_files(root, "src")
-        for node in ast.walk(parsed(path.read_bytes()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and body_lines(node) > MOST_LINES_OF_A_FUNCTION
-    }
-    assert not long
-
-
-def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Return the number of lines from the first to the last statement, without signature and docstring."""
-    body = function.body[1:] if ast.get_docstring(function) else function.body
-    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
 @every_structure

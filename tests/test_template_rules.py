@@ -2,20 +2,17 @@
 
 import re
 from collections import Counter
-from itertools import takewhile
 from pathlib import Path
 
 import pytest
-import yaml
 from copier._template import DEFAULT_EXCLUDE
 
 from tests import future
-from tests.releases import git, past_releases
+from tests.exclusions import TEMPLATE, files_of, plain
 from tests.rendering import render, working_files
 from tests.shell import CommandError
-from tests.variants import ADDITIVE, ROOT, STRUCTURAL, choices, manifest, questions
+from tests.variants import ADDITIVE, ROOT, choices, manifest, questions
 
-TEMPLATE = ROOT / "template"
 BODIES = ROOT / "variants"
 ANSWERS_FILE = "{{ _copier_conf.answers_file }}.jinja"
 
@@ -32,48 +29,8 @@ INCLUDE = re.compile(r'\{% include "variants/(\w+)/" ~ \1 ~ "/([^"]+)" -?%\}\n?'
 EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
 
-def files_of(directory: Path, repository: Path = ROOT) -> list[Path]:
-    """Return git's files below a directory, relative to it; caches are not included."""
-    part = directory.relative_to(repository)
-    return [path.relative_to(part) for path in working_files(repository) if path.is_relative_to(part)]
-
-
 def templated() -> dict[Path, str]:
     return {path: (TEMPLATE / path).read_text() for path in files_of(TEMPLATE) if path.suffix == ".jinja"}
-
-
-def plain(path: Path) -> Path:
-    """Return the path of a template file in the service."""
-    return path.with_suffix("") if path.suffix == ".jinja" else path
-
-
-# `!=` for paths that belong to the named answer, `==` for paths that belong to all other answers. `default` is the
-# answer for projects that are older than the question.
-EXCLUSION = re.compile(
-    r'\{% if (?P<question>\w+)(?: \| default\("(?P<default>\w+)"\))? (?P<operator>[!=]=) "(?P<answer>\w+)" %\}'
-)
-
-
-def conditional_entries() -> list[list[str]]:
-    """Return the lines of each entry of `_exclude` that depends on an answer."""
-    return [entry.strip().splitlines() for entry in manifest()["_exclude"] if "\n" in entry.strip()]
-
-
-def exclusions() -> dict[tuple[str, frozenset[str]], list[str]]:
-    """Return the paths that belong to some answers only, by question and answers."""
-    conditions = [(EXCLUSION.fullmatch(condition), paths) for condition, *paths, _end in conditional_entries()]
-    return {_owners(found): [line.strip() for line in _current(paths)] for found, paths in conditions if found}
-
-
-def _current(paths: list[str]) -> list[str]:
-    """Return the paths of this release; those of earlier releases stand below a comment."""
-    return list(takewhile(lambda line: not line.strip().startswith("# up to "), paths))
-
-
-def _owners(found: re.Match[str]) -> tuple[str, frozenset[str]]:
-    named = {found["answer"]}
-    others = set(choices()[found["question"]]) - named
-    return found["question"], frozenset(named if found["operator"] == "!=" else others)
 
 
 # names
@@ -187,59 +144,12 @@ def test_question_names_are_no_yaml_booleans() -> None:
 # files that belong to an answer
 
 
-def test_exclusions_name_questions_and_answers_that_exist() -> None:
-    for condition, *_ in conditional_entries():
-        found = EXCLUSION.fullmatch(condition)
-        assert found, f'write {{% if question != "answer" %}}, one entry for each answer, not {condition}'
-        assert found["answer"] in choices()[found["question"]]
-        assert found["operator"] == "!=" or len(_owners(found)[1]) > 1, f"name the answer they belong to: {condition}"
-    assert len(exclusions()) == len(conditional_entries()), "one entry for each answer"
-
-
-def test_exclusions_can_be_read_with_the_answers_of_every_release() -> None:
-    """An update renders the old release with the new exclusions, in which its missing questions would be undefined."""
-    manifests = [yaml.safe_load(git("show", f"{past.commit}:copier.yml", cwd=ROOT)) for past in past_releases()]
-    for condition, *_ in conditional_entries():
-        found = EXCLUSION.fullmatch(condition)
-        assert found
-        if not all(found["question"] in asked for asked in manifests):
-            assert found["default"] == questions()[found["question"]]["default"], condition
-
-
-@pytest.mark.parametrize("path", [path for paths in exclusions().values() for path in paths])
-def test_every_excluded_path_exists(path: str) -> None:
-    """A misspelt path would exclude nothing."""
-    assert path.startswith("/"), "without a leading slash it would match in every directory"
-    place = TEMPLATE / path.removeprefix("/")
-    assert place.exists() or place.with_name(f"{place.name}.jinja").exists()
-
-
-def test_no_path_belongs_to_two_answers_of_a_question() -> None:
-    paths = [(question, path) for (question, _), paths in exclusions().items() for path in paths]
-    assert len(paths) == len(set(paths))
-
-
 @pytest.mark.parametrize("question", ADDITIVE)
 def test_additive_answers_decide_about_whole_files_only(question: str) -> None:
     """So not every combination of answers needs to be rendered (tests/variants.py)."""
     texts = {**templated(), **{path: (BODIES / path).read_text() for path in files_of(BODIES)}}
     for path, text in texts.items():
         assert not [found for found in EXPRESSION.findall(text) if question in found], path
-
-
-def answers_with_files() -> list[tuple[str, str]]:
-    """Return the structural answers, without `none`."""
-    return [(name, answer) for name in STRUCTURAL for answer in choices()[name] if answer != "none"]
-
-
-@pytest.mark.parametrize(("question", "answer"), answers_with_files())
-def test_what_is_named_after_an_answer_belongs_to_it(question: str, answer: str) -> None:
-    """`dao.py`, `test_dao.py` and `dao/` would be dead code in a service with another answer."""
-    own = [path.removeprefix("/") for path in exclusions().get((question, frozenset({answer})), [])]
-    name = re.compile(rf"(test_)?{answer}(\.\w+)?")
-    for path in map(plain, files_of(TEMPLATE)):
-        if any(name.fullmatch(part) for part in path.parts):
-            assert any(path.is_relative_to(each) for each in own), f"say in copier.yml that {path} is for {answer} only"
 
 
 def test_every_body_is_included_by_the_file_of_its_path() -> None:
