@@ -64,3 +64,10 @@ def keep_edits(update: Update) -> None:
         if path in update.mine and not update.mine[path].same(update.base[path]):
             update.touch(path)
             update.say(f"{path}: is no longer the template's; with your edits it stays, as your own file")
+
+
+def keep_lines(update: Update, path: str) -> None:
+    """Leave a file that is in all versions to the owner as it is, since what it lists became the owner's."""
+    if path in update.base and path in update.new:
+        update.base[path] = update.new[path]
+        update.touch(path)

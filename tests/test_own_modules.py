@@ -45,7 +45,9 @@ class Updated:
 @pytest.fixture(scope="module")
 def updated(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Updated:
     """A project with all of it, updated by its own command, that of 0.3.1."""
-    root = life.born(template, tmp_path_factory.mktemp("own") / "service", V0_3_1, plain_variants()[0])
+    root = life.born(
+        template, tmp_path_factory.mktemp("own") / "service", V0_3_1, plain_variants()[0].but(task_queue="arq")
+    )
     for path, text in OWN.items():
         (root / path).parent.mkdir(exist_ok=True)
         (root / path).write_text(text)
@@ -133,10 +135,13 @@ def test_a_template_file_with_own_imports_is_not_set_back(updated: Updated) -> N
 
 def test_a_renamed_sample_is_the_owners(updated: Updated) -> None:
     assert "sample: none" in updated.text(".copier-answers.yml")
-    assert "self.orders = OrderService(resources.database)" in updated.text("src/app/services.py")
-    assert "from app.purchases.service import OrderService" in updated.text("src/app/services.py")
+    assert "self.orders = OrdersWithReceipts(resources.database, resources.settings.payments)" in updated.text(
+        "src/app/services.py"
+    )
     assert "    orders.router,\n" in updated.text("src/app/routes.py")
     assert '    "Order",\n    "OrderLine",\n' in updated.text("src/app/models.py")
+    assert "payments: PaymentSettings = group(PaymentSettings)\n" in updated.text("src/app/config.py")
+    assert "Handler(DELIVER_RECEIPT, deliver_receipt)" in updated.text("src/app/jobs.py")
     assert "from app.platform.db.session import " in updated.text(PURCHASES)
     for path in ("src/app/api/v1/orders.py", "tests/api/test_orders.py", "migrations/service/0002_orders.py"):
         assert updated.has(path)

@@ -19,6 +19,7 @@ from hooks.contracts import drop_contract_entries
 from hooks.files import keep, keep_edits, move, settle_own
 from hooks.imports import own_names, rename_modules
 from hooks.needs import keep_needed, keep_packages
+from hooks.sample import leave_sample
 from hooks.trees import below
 from hooks.update import Update
 
@@ -62,13 +63,6 @@ _MIDDLEWARE = {
     "startup:StartupMessage": "startup:StartupMessageMiddleware",
     "timing:Timing": "timing:TimingMiddleware",
 }
-
-# Where the sample was
-PLACES_OF_THE_SAMPLE = (
-    *(f"{root}/{name}" for root in ("src/app", "tests") for name in ("orders", "payments")),
-    "src/app/api/v1/orders.py",
-    *(f"tests/api/test_{name}.py" for name in ("order_imports", "order_keys", "orders")),
-)
 
 # Where the owner's own files of directories are that move into the platform; src/app/middleware.py is a module now.
 OWN = {"src/app/auth": "", "src/app/db": "", "src/app/middleware": "src/app/own_middleware", "src/app/tasks": ""}
@@ -211,9 +205,10 @@ def before(update: Update) -> None:
 def after(update: Update) -> None:
     """Bring the owner's edits into the new rooms."""
     keep(update, MIGRATION_OF_THE_SAMPLE)
-    owned = SAMPLE_NAMES if _is_sample_gone(update) and update.answers["sample"] == "none" else frozenset()
-    for path in [path for place in PLACES_OF_THE_SAMPLE for path in below(update.base, place) if owned]:
-        keep(update, path)
+    is_owned = _is_sample_gone(update) and update.answers["sample"] == "none"
+    owned = SAMPLE_NAMES if is_owned else frozenset()
+    if is_owned:
+        leave_sample(update)
     for old, new in _possible(update, MOVES).items():
         move(update, old, new, own="/platform/" not in new)
     own = {name: new for folder, place in OWN.items() for name, new in settle_own(update, folder, place).items()}
@@ -226,7 +221,7 @@ def after(update: Update) -> None:
         "src/app/api/dependencies.py": ("src/app/dependencies.py", carry_dependencies),
     }
     for old, (new, carry) in carriers.items():
-        compose(update, old, new, carry, untouched=bool(owned))
+        compose(update, old, new, carry, untouched=is_owned)
     split_config(update)
     drop_contract_entries(update)
     align_imports(update)

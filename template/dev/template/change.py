@@ -65,7 +65,7 @@ def _change(project: Project, to: str, answers: Mapping[str, str], *, trust: boo
         merge.require_safety()
         history = trace(project, merge.base.keys() - merge.found())
         what = ", ".join(f"{name}={value}" for name, value in answers.items()) or f"{release} → {target}"
-        project.moved.unlink(missing_ok=True)
+        project.forget()
         project.begin(what)
         _merge(project, target, answers, trust=trust)
         try:
