@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from hooks.additions import Item, attempt, dump, name_of, names_in, shell, understand
 from hooks.modules import ANCHOR, Draft, Module
@@ -14,13 +14,16 @@ REMOVABLE = frozenset({"orders", "payments"})
 _INDENT = 8
 
 
-def carry_services(base: str, mine: str, fresh: str) -> str | None:
-    """Carry own services, replaced ones, and the statements that they need; what the sample had may be gone."""
-    return attempt(_services, base, mine, fresh)
+def carry_services(base: str, mine: str, fresh: str, owned: frozenset[str] = frozenset()) -> str | None:
+    """Carry own services, replaced ones, and the statements that they need; what the sample had may be gone.
+
+    `owned` names the services that were the template's and are the owner's now.
+    """
+    return attempt(partial(_services, owned=owned), base, mine, fresh)
 
 
-def _services(base: str, mine: str, fresh: str) -> str:
-    given = _Old(Module(base))
+def _services(base: str, mine: str, fresh: str, owned: frozenset[str]) -> str:
+    given = _Old(Module(base)).without(owned)
     own, draft = _Old(Module(mine, given.module)), Draft(fresh)
     understand(shell(own.kind) == shell(given.kind) and shell(own.function) == shell(given.function))
     above, below = own.module.own("Services", "build_services")
@@ -47,6 +50,13 @@ class _Old:
         call = last.value if isinstance(last, ast.Return) else None
         self.keywords = {each.arg: each for each in call.keywords if each.arg} if isinstance(call, ast.Call) else {}
         understand(isinstance(call, ast.Call) and not call.args and len(self.keywords) == len(call.keywords))
+
+    def without(self, owned: frozenset[str]) -> "_Old":
+        """Return this without some services."""
+        for name in owned:
+            self.fields.pop(name, None)
+            self.keywords.pop(name, None)
+        return self
 
     def assigned(self, local: str) -> ast.stmt | None:
         """Return the statement that gives a local its only value."""

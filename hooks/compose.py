@@ -10,12 +10,13 @@ from hooks.update import Update
 Carry = Callable[[str, str, str], str | None]
 
 
-def compose(update: Update, old: str, new: str, carry: Carry) -> None:
+def compose(update: Update, old: str, new: str, carry: Carry, *, untouched: bool = False) -> None:
     """Replace a file whose shape changes; `old` and `new` may be the same path.
 
     `carry` gets the text of the last update, the owner's, and that of the new version. It returns the new text with
     the owner's additions, or nothing if the owner did something it does not understand: then the three are merged by
-    lines, and the owner is told where to look. Run it after `rename_modules`, so that all three import alike.
+    lines, and the owner is told where to look. Run it after `rename_modules`, so that all three import alike. With
+    `untouched` it is also called for a file without edits, whose lines may have become the owner's.
 
     Nothing happens where the last update had no such file. What the owner deleted stays deleted.
 
@@ -34,7 +35,8 @@ def compose(update: Update, old: str, new: str, carry: Carry) -> None:
     if mine is None:
         update.base[new] = fresh
         return
-    text = _text(fresh) if mine.content == base.content else _carried(base, mine, fresh, carry)
+    is_simple = mine.content == base.content and not untouched
+    text = _text(fresh) if is_simple else _carried(base, mine, fresh, carry)
     if text is None:
         _merge_by_lines(update, old, new)
         return

@@ -49,6 +49,25 @@ def split_config(update: Update) -> None:
     )
 
 
+def leave_group(update: Update, field: str, *names: str) -> None:
+    """Make a settings group of the template's the owner's, if it is still there: its field, and these statements.
+
+    Run it before `rename_modules`.
+    """
+    texts = [
+        tree[CONFIG].content.decode(errors="surrogateescape") for tree in (update.base, update.mine) if CONFIG in tree
+    ]
+    try:
+        base, mine = (Module(text.replace("\r\n", "\n")) for text in texts)
+        if field not in _fields(_members(base)).keys() & _fields(_members(mine)).keys():
+            return
+    except (NotUnderstoodError, UnreadableError, ValueError):
+        return
+    nodes = [*(each for each in base.body if name_of(each) in names), _fields(_members(base))[field]]
+    left = base.source.edited(_taken_out(base, each) for each in nodes)
+    update.base[CONFIG] = update.base[CONFIG].holding(left.encode(errors="surrogateescape"))
+
+
 def _called_anew(text: str) -> str:
     """Return a text with plain ends of lines, and the new names of what own groups use."""
     text = text.replace("\r\n", "\n")

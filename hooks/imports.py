@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import chain
 
 from hooks.additions import name_of
+from hooks.relative import with_absolute_imports
 from hooks.renames import Renames
 from hooks.source import Edit, Source, UnreadableError
 from hooks.statements import ImportNode, Name, Statement, merged, parse
@@ -19,7 +20,7 @@ def rename_modules(update: Update, names: Mapping[str, str]) -> None:
 
     Keys are `app.db`, the module and all below it, or `app.api.dependencies:ServicesDep`, one name of a module; values
     are alike. The longest key wins; one that is its own value stays. Uses of names that are called otherwise are
-    rewritten, and so are strings that are wholly a dotted path. Relative imports stay.
+    rewritten, and so are strings that are wholly a dotted path. Relative imports stay where they still find the same.
 
     A file that cannot be read as Python stays as it is, and the owner is told.
     """
@@ -29,13 +30,14 @@ def rename_modules(update: Update, names: Mapping[str, str]) -> None:
     for tree in (update.base, update.mine):
         for path, file in _python(tree):
             try:
-                content = known.get(file.content) or rewritten(file.content, renames)
+                given = _absolute(file, path, renames)
+                content = known.get(given) or rewritten(given, renames)
             except UnreadableError as error:
                 unreadable |= {path} if tree is update.mine else set()
                 if path in unreadable:
                     update.say(f"{path}: its imports stay as they are, since it cannot be read: {error}")
                 continue
-            known[file.content] = content
+            known[given] = content
             if content != file.content:
                 tree[path] = file.holding(content)
                 update.touch(path)
@@ -59,6 +61,14 @@ def _defined(tree: Tree, path: str) -> set[str]:
 
 def _python(tree: Tree) -> list[tuple[str, File]]:
     return [(path, file) for path, file in tree.items() if path.endswith(".py") and file.mode != LINK]
+
+
+def _absolute(file: File, path: str, renames: Renames) -> bytes:
+    """Return a file's content with absolute imports instead of relative ones that the move of a file would break."""
+    try:
+        return with_absolute_imports(file.content.decode(), path, file.origin, renames).encode()
+    except UnicodeDecodeError:
+        return file.content
 
 
 def rewritten(content: bytes, renames: Renames) -> bytes:

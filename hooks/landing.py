@@ -22,14 +22,16 @@ def land(update: Update) -> None:
             _write(update.project / path, outcome.file)
             _report(update, path, outcome)
     _mark(update, outcomes)
-    _remember_moves(update, outcomes)
-
-
-def _remember_moves(update: Update, outcomes: dict[str, Outcome]) -> None:
-    """Tell `make template-update` which files moved with their edits (dev/template/kept.py)."""
     moved = {outcome.file.origin for path, outcome in outcomes.items() if outcome.file and outcome.file.origin != path}
-    note = git("rev-parse", "--git-path", "template-moved", cwd=update.project).decode().strip()
-    (update.project / note).write_text("".join(f"{path}\n" for path in sorted(moved & update.head.keys())))
+    _note(update, "template-moved", moved & update.head.keys())
+    _note(update, "template-merged", update.touched)
+
+
+def _note(update: Update, name: str, paths: set[str]) -> None:
+    """Tell `make template-update` which files moved with their edits, or are merged (dev/template/project.py)."""
+    note = git("rev-parse", "--git-path", name, cwd=update.project).decode().strip()
+    lines = "".join(f"{path}\n" for path in sorted(paths))
+    (update.project / note).write_text(lines, encoding="utf-8", errors="surrogateescape")
 
 
 def _versions(update: Update, path: str) -> tuple[File | None, File | None, File | None]:

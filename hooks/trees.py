@@ -44,6 +44,11 @@ def below(tree: Tree, place: str) -> list[str]:
     return [path for path in tree if path == place or path.startswith(f"{place}/")]
 
 
+def module_of(path: str) -> str:
+    """Return the dotted name of a file; that of a package if it is its `__init__.py`."""
+    return path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 def committed(project: Path) -> Tree:
     """Return what HEAD holds of the project, which may be a part of its repository; read it when it is asked for."""
     listed: list[tuple[str, str, str]] = []

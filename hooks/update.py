@@ -45,14 +45,23 @@ class Update:
     @cached_property
     def base(self) -> Tree:
         """The files that the last update rendered, which the steps change."""
-        if self.answers_file not in self.head:
-            raise MigrationError(f"{self.answers_file} is not in the last commit of the project")
-        return rendered(self.template, self.version_from, _answers(self.head[self.answers_file].content))
+        return rendered(self.template, self.version_from, self.answers_before)
 
     @cached_property
     def new(self) -> Tree:
         """The files that the new version renders; no step changes them."""
         return rendered(self.template, self.version_to, self.answers)
+
+    @cached_property
+    def answers_before(self) -> dict[str, Any]:
+        """The answers that the owner has committed.
+
+        Raises:
+            MigrationError: there is no valid answers file.
+        """
+        if self.answers_file not in self.head:
+            raise MigrationError(f"{self.answers_file} is not in the last commit of the project")
+        return _answers(self.head[self.answers_file].content)
 
     @property
     def answers(self) -> dict[str, Any]:

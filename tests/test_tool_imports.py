@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import future
 from tests.edits import replace
 from tests.life import tool
 from tests.owner import unmerged
@@ -82,3 +83,39 @@ def test_service_migrations_outlive_the_sample(project: Path) -> None:
     status, printed = tool(project, "switch", "sample=orders")
     assert status == 0, printed
     assert (project / "src/app/features/orders").is_dir()
+
+
+HTTP = "src/app/platform/http"
+MIGRATION = f'''
+from hooks.files import move
+from hooks.imports import rename_modules
+
+
+def after(update):
+    move(update, "{HTTP}/ndjson.py", "{HTTP}/lines.py")
+    rename_modules(update, {{"app.platform.http.ndjson": "app.platform.http.lines"}})
+'''
+
+
+def rename_ndjson(root: Path) -> None:
+    """Rename a module in a release that imports something more in the line that imports it elsewhere."""
+    http = root / "template" / HTTP
+    (http / "ndjson.py").rename(http / "lines.py")
+    replace(
+        root / "template/src/app/features/orders/routes.py", "http import ndjson\n", "http import lines as ndjson\n"
+    )
+    replace(http / "application.py", "import handlers, health, openapi\n", "import errors, handlers, health, openapi\n")
+    future.migration(root, MIGRATION)
+
+
+def test_what_a_migration_rewrote_stays_rewritten(project: Path, template: Path, tmp_path: Path) -> None:
+    """In a file whose template is the same in both releases, and in one whose imports both sides changed."""
+    same, both = project / "src/app/platform/security.py", project / HTTP / "application.py"
+    replace(same, "from app.platform.settings", "from app.platform.http import ndjson\nfrom app.platform.settings")
+    replace(both, "import handlers, health, openapi\n", "import handlers, health, ndjson, openapi\n")
+    future.move_to(project, future.release(template, tmp_path / "future", rename_ndjson))
+    status, printed = tool(project, "--trust", "update")
+    assert status == 1, "the imports of one file conflict"
+    assert unmerged(project) == [f"{HTTP}/application.py"], printed
+    assert "from app.platform.http import lines\n" in same.read_text()
+    assert "from app.platform.http import handlers, health, lines, openapi\n" in both.read_text()

@@ -1,16 +1,30 @@
 """0.4.0: the platform and the features have rooms of their own, and the sample is an answer."""
 
+from collections.abc import Mapping
+from functools import partial
+
 from hooks.alignment import align_imports
-from hooks.carriers import carry_dependencies, carry_models, carry_resources, carry_routes, carry_services
-from hooks.compose import compose
+from hooks.carriers import (
+    SAMPLE,
+    SAMPLE_NAMES,
+    carry_dependencies,
+    carry_models,
+    carry_resources,
+    carry_routes,
+    carry_services,
+)
+from hooks.compose import Carry, compose
 from hooks.configuration import split_config
 from hooks.contracts import drop_contract_entries
-from hooks.files import keep, keep_edits, move
+from hooks.files import keep, keep_edits, move, settle_own
 from hooks.imports import own_names, rename_modules
+from hooks.needs import keep_needed, keep_packages
+from hooks.sample import leave_sample
+from hooks.trees import below
 from hooks.update import Update
 
 CONFIG = "src/app/config.py"
-SAMPLE = "src/app/orders/service.py"
+SERVICE_OF_THE_SAMPLE = "src/app/orders/service.py"
 MIGRATION_OF_THE_SAMPLE = "migrations/service/0002_orders.py"
 
 _SHARED = (
@@ -50,7 +64,10 @@ _MIDDLEWARE = {
     "timing:Timing": "timing:TimingMiddleware",
 }
 
-# Where files and directories are now. The owner's own files in a directory move along.
+# Where the owner's own files of directories are that move into the platform; src/app/middleware.py is a module now.
+OWN = {"src/app/auth": "", "src/app/db": "", "src/app/middleware": "src/app/own_middleware", "src/app/tasks": ""}
+
+# Where files and directories are now. The owner's own files move along, but not into the platform.
 MOVES = {
     "src/app/middleware/failures.py": "src/app/platform/http/middleware/unexpected_errors.py",
     "src/app/middleware/stack.py": "src/app/middleware.py",
@@ -180,23 +197,46 @@ NAMES = {
 
 
 def before(update: Update) -> None:
-    """Answer the new question as the owner did by removing the sample."""
-    if "sample" not in update.answers and SAMPLE not in update.head:
+    """Answer the new question as the owner did by removing the sample, or by making something else of it."""
+    if _is_sample_gone(update):
         update.write_answers({**update.answers, "sample": "none"})
 
 
 def after(update: Update) -> None:
     """Bring the owner's edits into the new rooms."""
     keep(update, MIGRATION_OF_THE_SAMPLE)
-    for old, new in MOVES.items():
-        move(update, old, new)
-    rename_modules(update, {**NAMES, **own_names(update, CONFIG)})
-    compose(update, "src/app/services.py", "src/app/services.py", carry_services)
-    compose(update, "src/app/resources.py", "src/app/resources.py", carry_resources)
-    compose(update, "src/app/models.py", "src/app/models.py", carry_models)
-    compose(update, "src/app/api/router.py", "src/app/routes.py", carry_routes)
-    compose(update, "src/app/api/dependencies.py", "src/app/dependencies.py", carry_dependencies)
+    is_owned = _is_sample_gone(update) and update.answers["sample"] == "none"
+    owned = SAMPLE_NAMES if is_owned else frozenset()
+    if is_owned:
+        leave_sample(update)
+    for old, new in _possible(update, MOVES).items():
+        move(update, old, new, own="/platform/" not in new)
+    own = {name: new for folder, place in OWN.items() for name, new in settle_own(update, folder, place).items()}
+    rename_modules(update, {**_possible(update, NAMES), **own, **own_names(update, CONFIG)})
+    carriers: dict[str, tuple[str, Carry]] = {
+        "src/app/services.py": ("src/app/services.py", partial(carry_services, owned=owned)),
+        "src/app/resources.py": ("src/app/resources.py", carry_resources),
+        "src/app/models.py": ("src/app/models.py", partial(carry_models, owned=owned)),
+        "src/app/api/router.py": ("src/app/routes.py", partial(carry_routes, owned=owned)),
+        "src/app/api/dependencies.py": ("src/app/dependencies.py", carry_dependencies),
+    }
+    for old, (new, carry) in carriers.items():
+        compose(update, old, new, carry, untouched=is_owned)
     split_config(update)
     drop_contract_entries(update)
     align_imports(update)
+    keep_needed(update)
+    keep_packages(update)
     keep_edits(update)
+
+
+def _is_sample_gone(update: Update) -> bool:
+    """Tell whether the owner removed the sample, or moved it; what is left of it is the owner's then."""
+    return "sample" not in update.answers_before and SERVICE_OF_THE_SAMPLE not in update.head
+
+
+def _possible(update: Update, table: Mapping[str, str]) -> dict[str, str]:
+    """Return what leads to features that the new version has: without the sample, what is left of it stays."""
+    gone = [name for name in SAMPLE if not below(update.new, f"src/app/features/{name}")]
+    ways = [f"features{mark}{name}" for mark in "./" for name in gone]
+    return {old: new for old, new in table.items() if not any(way in new for way in ways)}

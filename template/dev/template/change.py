@@ -15,12 +15,16 @@ from dev.template.follow import LEFT_OUT, Follow, require_place
 from dev.template.merge import Merge, read
 from dev.template.project import UNDO, Project
 from dev.template.renames import trace
+from dev.template.revisions import misfits
 from dev.template.source import Source, clone_of
 
 # The sections of the report that make the command fail.
 MOVED = "REMOVED OR MOVED in the template, but you renamed them; compare them with the template's new files:"
 SKIPPED = f"LEFT OUT, because these files are missing or cannot be merged; port what you need from {LEFT_OUT}/:"
 CONFLICTS = "CONFLICTS: resolve the lines between <<<<<<< and >>>>>>> (or in the .rej file), then `git add`:"
+
+# what the template brought does not fit into the owner's history
+MISFITS = "MIGRATIONS that do not fit yours; nothing can be migrated until you have done this:"
 
 
 def update(project: Project, to: str, *, trust: bool) -> int:
@@ -61,7 +65,7 @@ def _change(project: Project, to: str, answers: Mapping[str, str], *, trust: boo
         merge.require_safety()
         history = trace(project, merge.base.keys() - merge.found())
         what = ", ".join(f"{name}={value}" for name, value in answers.items()) or f"{release} → {target}"
-        project.moved.unlink(missing_ok=True)
+        project.forget()
         project.begin(what)
         _merge(project, target, answers, trust=trust)
         try:
@@ -140,6 +144,7 @@ def _settle(merge: Merge, follow: Follow, after: Project) -> dict[str, list[str]
         f"Removed, although you had edited them; port what you need from {kept.FOLDER}/:": aside,
         "Imports of removed modules, correct them:": imports.dangling(after, [*merge.gone(), *follow.old_names()]),
         "New files in folders that you had deleted; delete them as well:": merge.revived(),
+        MISFITS: misfits(merge),
         MOVED: follow.gone(),
         SKIPPED: follow.keep(),
         CONFLICTS: sorted({*after.conflicts(), *lossy, *follow.conflicts, *conflicting}),
@@ -153,7 +158,7 @@ def _report(what: str, report: Mapping[str, list[str]]) -> int:
         if lines:
             print("\n".join([f"\n{title}", *(f"  {line}" for line in lines)]))
     print(f"\nThen: git diff HEAD; make setup migrate lint types test; commit. {UNDO}")
-    return 1 if any(report[title] for title in (MOVED, SKIPPED, CONFLICTS)) else 0
+    return 1 if any(report[title] for title in (MISFITS, MOVED, SKIPPED, CONFLICTS)) else 0
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -29,8 +29,11 @@ class Module:
 
 
 def resolve(merge: Merge) -> None:
-    """Merge again each Python file with conflicts, with its imports as a set; keep the result if nothing conflicts."""
-    for path in merge.project.conflicts():
+    """Merge again each Python file with conflicts, with its imports as a set; keep the result if nothing conflicts.
+
+    Not those that a migration has merged, because `merge.before` has the imports that it rewrote.
+    """
+    for path in sorted({*merge.project.conflicts()} - merge.project.noted("merged")):
         versions = [files.get(path) for files in (merge.base, merge.before, merge.new)]
         if path.endswith(".py") and None not in versions:
             merged = _merged_bytes(*(each for each in versions if each is not None))

@@ -20,7 +20,7 @@ LABELS = ("-L", "template", "-L", "when put aside", "-L", "yours")
 
 def keep(merge: Merge) -> list[str]:
     """Put aside the edits in removed files, except files that a migration moved; return the paths."""
-    moved = merge.project.moved.read_text().splitlines() if merge.project.moved.exists() else []
+    moved = merge.project.noted("moved")
     gone = [path for path in merge.gone() if path not in moved]
     edited = [path for path in gone if lines_of(merge.before[path]) != lines_of(merge.base[path])]
     for path in edited:

@@ -59,10 +59,11 @@ class Merge:
         """Correct what Copier's merge loses; return the paths that conflict.
 
         A file that the template did not change gets exactly the owner's bytes; a file that the owner deleted stays
-        deleted. Copier drops bytes that are not UTF-8, so such files are merged here.
+        deleted. Copier drops bytes that are not UTF-8, so such files are merged here. What a migration has merged is
+        left alone: it may have rewritten the owner's imports where the template's text is the same.
         """
         conflicts = []
-        for path in sorted((self.base.keys() & self.new.keys()) - self._special):
+        for path in sorted((self.base.keys() & self.new.keys()) - self._special - self.project.noted("merged")):
             mine, place = self.before.get(path), self.project.root / path
             if mine is None:
                 place.unlink(missing_ok=True)

@@ -56,10 +56,16 @@ class Project:
         """The answer to each question."""
         return {name: value for name, value in self.remembered.items() if not name.startswith("_")}
 
-    @property
-    def moved(self) -> Path:
-        """The file to which migrations write the old paths of the files they moved."""
-        return self._in_git("template-moved")
+    def noted(self, note: str) -> set[str]:
+        """Return the paths in a note of the release's migrations: those they `moved` with edits, or `merged`."""
+        place = self._in_git(f"template-{note}")
+        text = place.read_text(encoding="utf-8", errors="surrogateescape") if place.exists() else ""
+        return set(text.splitlines())
+
+    def forget(self) -> None:
+        """Remove the notes of an earlier merge."""
+        for note in ("moved", "merged"):
+            self._in_git(f"template-{note}").unlink(missing_ok=True)
 
     def begin(self, what: str) -> None:
         """Record the merge and the current commit, so that a later run can tell if this one did not finish."""

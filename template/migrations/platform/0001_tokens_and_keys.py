@@ -1,4 +1,4 @@
-"""Refresh tokens and idempotency keys.
+"""The tables of refresh tokens and idempotency keys.
 
 Revision ID: platform_0001
 Revises:

@@ -1,4 +1,4 @@
-"""Users.
+"""The table of users.
 
 Revision ID: service_0001
 Revises:

@@ -1,4 +1,4 @@
-"""Orders and their lines.
+"""The tables of orders and their lines.
 
 Revision ID: service_0002
 Revises: service_0001

@@ -1,1 +1,1 @@
-"""The service: see docs/architecture.md for the map."""
+"""The service. docs/architecture.md says what is where."""

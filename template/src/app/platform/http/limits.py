@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
+from fastapi.routing import iter_route_contexts
 
 PREFIX = "/api/v1"
 """The prefix of all routers."""
@@ -27,12 +27,12 @@ def large_body(endpoint: EndpointT) -> EndpointT:
 
 
 def large_body_paths(routers: Iterable[APIRouter]) -> frozenset[str]:
-    """Return the full paths of the marked routes.
+    """Return the full paths of the marked routes, also of those in routers that other routers include.
 
     Raises:
         ValueError: a marked route has parameters in its path.
     """
-    routes = (route for router in routers for route in router.routes if isinstance(route, APIRoute))
+    routes = (route for router in routers for route in iter_route_contexts(router.routes))
     paths = frozenset(f"{PREFIX}{route.path}" for route in routes if hasattr(route.endpoint, _MARK))
     if with_parameters := [path for path in paths if "{" in path]:
         message = f"large_body needs a path without parameters: {', '.join(with_parameters)}"
