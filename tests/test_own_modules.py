@@ -52,16 +52,10 @@ def updated(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Updated
     for path, text in OWN.items():
         (root / path).parent.mkdir(exist_ok=True)
         (root / path).write_text(text)
-    replace(
-        root / MIGRATION, "from alembic import op\n", "from alembic import op\n\nfrom app.db import address\n"
-    )
+    replace(root / MIGRATION, "from alembic import op\n", "from alembic import op\n\nfrom app.db import address\n")
     stack = root / "src/app/middleware/stack.py"
-    replace(
-        stack, "from app.middleware.rate", "from app.middleware.polite import Polite\nfrom app.middleware.rate"
-    )
-    replace(
-        stack, "        # add your own below\n", "        # add your own below\n        Middleware(Polite),\n"
-    )
+    replace(stack, "from app.middleware.rate", "from app.middleware.polite import Polite\nfrom app.middleware.rate")
+    replace(stack, "        # add your own below\n", "        # add your own below\n        Middleware(Polite),\n")
     bodies = root / "tests/api/test_request_bodies.py"
     bodies.write_text(f"{bodies.read_text()}\n\nOURS = 1\n")
     _rename_the_sample(root)

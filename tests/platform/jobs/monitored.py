@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.config import Settings
 from app.platform.db.session import Database
 from app.platform.jobs.monitoring import Monitoring
+from app.platform.resources import Check
 
 Ping = Callable[[], Awaitable[None]]
 
@@ -49,12 +50,13 @@ class MonitoredWorker:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @asynccontextmanager
-    async def serving(self, **checks: Ping) -> AsyncIterator[httpx.AsyncClient]:
+    async def serving(self, *more: Check, **checks: Ping) -> AsyncIterator[httpx.AsyncClient]:
         with socket.socket() as free:
             free.bind((HOST, 0))
             port = free.getsockname()[1]
         jobs = self.settings.jobs.model_copy(update={"metrics_port": port})
-        subject = Monitoring(self.database, self.broker, checks, self.stopping)
+        critical = [Check(name, ping) for name, ping in checks.items()]
+        subject = Monitoring(self.database, self.broker, [*more, *critical], self.stopping)
         async with subject.serving(jobs), httpx.AsyncClient(base_url=f"http://{HOST}:{port}") as client:
             yield client
 

@@ -10,13 +10,13 @@ import pytest
 from app.config import Settings
 from app.platform.db.session import Database
 from app.platform.jobs.attempt import AttemptSuperseded, PermanentFailure
+from app.platform.jobs.autocommit import Statement
 from app.platform.jobs.broker import Delivery
 from app.platform.jobs.job import Job
 from app.platform.jobs.models import JobState
 from app.platform.jobs.outbox import give_back
 from app.platform.jobs.relay import Relay
 from app.platform.jobs.runner import LEASE_MARGIN
-from app.platform.jobs.statements import Statement
 from tests.platform.jobs.harness import OTHER_WORKER, WORKER, Function, JobHarness, outcomes
 from tests.platform.jobs.rows import SOON, dead_letters, insert_job, row_of, waiting_for_locks
 from tests.support.outbox import outbox

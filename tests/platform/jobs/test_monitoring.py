@@ -12,6 +12,7 @@ from app.platform.errors import StartupError
 from app.platform.jobs import metrics, monitoring
 from app.platform.jobs.models import JobState
 from app.platform.jobs.monitoring import Monitoring
+from app.platform.resources import Check
 from tests.platform.jobs.monitored import HOST, FakeBroker, MonitoredWorker, Ping, UnavailableBroker
 from tests.platform.jobs.rows import insert_dead_letter, insert_job
 
@@ -57,6 +58,21 @@ async def test_worker_is_not_ready_when_a_check_fails(
     )
 
 
+async def test_worker_is_ready_without_what_is_not_critical(monitored: MonitoredWorker) -> None:
+    async with monitored.serving(Check("search", refuse, critical=False), broker=answer) as client:
+        got = await client.get("/readyz")
+    assert (got.status_code, got.json()) == (
+        200,
+        {"status": "ready", "checks": {"search": "failed", "broker": "ok"}},
+    )
+
+
+async def test_check_that_is_critical_for_a_worker_replaces_that_of_the_service(monitored: MonitoredWorker) -> None:
+    async with monitored.serving(Check("broker", refuse, critical=False), broker=refuse) as client:
+        got = await client.get("/readyz")
+    assert (got.status_code, got.json()) == (503, {"status": "not_ready", "checks": {"broker": "failed"}})
+
+
 async def test_stopping_worker_is_not_ready(monitored: MonitoredWorker) -> None:
     async with monitored.serving(broker=answer) as client:
         assert (await client.get("/readyz")).status_code == 200
@@ -70,7 +86,7 @@ async def test_port_in_use_is_reported_in_one_line(monitored: MonitoredWorker) -
         port = taken.getsockname()[1]
         jobs = monitored.settings.jobs.model_copy(update={"metrics_port": port})
         with pytest.raises(StartupError) as refused:
-            async with Monitoring(monitored.database, monitored.broker, {}, monitored.stopping).serving(jobs):
+            async with Monitoring(monitored.database, monitored.broker, [], monitored.stopping).serving(jobs):
                 pass
     message = str(refused.value)
     assert message.startswith(f"cannot listen on {HOST}:{port}: ")

@@ -14,10 +14,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from app.platform.errors import DatabaseUnavailable
 from app.platform.jobs import runner
 from app.platform.jobs.attempt import PermanentFailure
+from app.platform.jobs.autocommit import Statement, Statements
 from app.platform.jobs.job import Job
 from app.platform.jobs.models import JobSchedule, JobState
 from app.platform.jobs.runner import MAX_ERROR_LENGTH, backoff
-from app.platform.jobs.statements import Statement, Statements
 from tests.platform.jobs.harness import WORKER, JobHarness, outcomes
 from tests.platform.jobs.rows import dead_letters, insert_job, row_of
 from tests.support.outbox import outbox

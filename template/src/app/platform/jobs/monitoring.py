@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -15,6 +15,7 @@ from app.platform.jobs import metrics
 from app.platform.jobs.broker import QueueStatus
 from app.platform.jobs.models import DeadLetter, JobState, OutboxMessage
 from app.platform.metrics import render
+from app.platform.resources import Check
 from app.platform.settings import JobSettings
 
 log = structlog.get_logger(__name__)
@@ -23,18 +24,18 @@ CHECK_SECONDS = 2.0
 
 
 class Monitoring:
-    """Answers for one worker. A check raises when its dependency does not answer; `stopping` is set at shutdown."""
+    """Answers for one worker. Of checks with the same name the last one counts; `stopping` is set at shutdown."""
 
     def __init__(
         self,
         database: Database,
         broker: QueueStatus,
-        checks: Mapping[str, Callable[[], Awaitable[None]]],
+        checks: Iterable[Check],
         stopping: asyncio.Event,
     ) -> None:
         self._database = database
         self._broker = broker
-        self._checks = checks
+        self._checks = {check.name: check for check in checks}
         self._stopping = stopping
 
     @asynccontextmanager
@@ -58,9 +59,10 @@ class Monitoring:
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         async with asyncio.TaskGroup() as group:
-            tasks = {name: group.create_task(_passes(name, ping)) for name, ping in self._checks.items()}
+            tasks = {name: group.create_task(_passes(name, check.ping)) for name, check in self._checks.items()}
         checks = {name: "ok" if task.result() else "failed" for name, task in tasks.items()}
-        ready = not self._stopping.is_set() and "failed" not in checks.values()
+        failed = [name for name, result in checks.items() if result == "failed" and self._checks[name].critical]
+        ready = not self._stopping.is_set() and not failed
         status = "ready" if ready else "not_ready"
         return web.json_response({"status": status, "checks": checks}, status=200 if ready else 503)
 

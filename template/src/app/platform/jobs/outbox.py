@@ -29,9 +29,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.context import request_id
 from app.platform.jobs.attempt import Attempt, AttemptSuperseded, attempt
+from app.platform.jobs.autocommit import Statement
 from app.platform.jobs.job import Job
 from app.platform.jobs.models import DeadLetter, JobState, OutboxMessage
-from app.platform.jobs.statements import Statement
 
 # the channel of PostgreSQL's notifications; the trigger in migrations/jobs/ uses the same name
 CHANNEL = "outbox_messages"

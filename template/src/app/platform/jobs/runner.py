@@ -24,9 +24,9 @@ from app.platform.db.session import Database
 from app.platform.errors import DatabaseUnavailable
 from app.platform.jobs import metrics, outbox
 from app.platform.jobs.attempt import Attempt, AttemptSuperseded, PermanentFailure, attempt
+from app.platform.jobs.autocommit import Statements
 from app.platform.jobs.job import Job
 from app.platform.jobs.registry import Registry, ServicesT
-from app.platform.jobs.statements import Statements
 from app.platform.logging import hide_rows
 from app.platform.settings import DatabaseSettings
 

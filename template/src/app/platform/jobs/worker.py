@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.platform.concurrency import cancel_and_wait
 from app.platform.errors import DatabaseUnavailable, StartupError
 from app.platform.jobs import outbox
+from app.platform.jobs.autocommit import Statements
 from app.platform.jobs.broker import RunJob, WorkerContext
 from app.platform.jobs.logging import log_attempts
 from app.platform.jobs.monitoring import Monitoring
@@ -25,8 +26,7 @@ from app.platform.jobs.registry import Registry, Schedule
 from app.platform.jobs.relay import Relay
 from app.platform.jobs.runner import Runner
 from app.platform.jobs.scheduler import Scheduler
-from app.platform.jobs.statements import Statements
-from app.platform.resources import PlatformResources
+from app.platform.resources import Check, PlatformResources
 from app.platform.settings import PlatformSettings
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,8 @@ async def _run(application: Application, resources: PlatformResources[Any], work
     longest = max((handler.job.time_limit for handler in application.jobs), default=0.0)
     runner = application.runner(resources, worker)
     context = WorkerContext(settings, worker, runner.run, partial(open_runner, application), longest, stop)
-    monitoring = Monitoring(database, broker, {"postgresql": database.ping, "broker": broker.ping}, stop)
+    # a worker cannot work without its broker, which the resources count as not critical
+    monitoring = Monitoring(database, broker, [*resources.checks, Check("broker", broker.ping)], stop)
     async with monitoring.serving(settings.jobs), AsyncExitStack() as stack:
         for part in (Relay(database, broker, settings.jobs).run(), Scheduler(database, application.schedules).run()):
             stack.push_async_callback(cancel_and_wait, asyncio.ensure_future(part))
