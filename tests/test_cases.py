@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases import PARTS, PROCESSES, arguments, cases, digest, parts
+from tests.cases import PARTS, PROCESSES, arguments, bytes_of, cases, parts
 from tests.life import Rendered
-from tests.variants import ROOT, structural_variants
+from tests.variants import ROOT, choices, structural_variants
 
 FRESH = [each for each in cases(None) if each.kind == "fresh"]
 
@@ -23,7 +23,7 @@ def test_the_paths_of_each_part_exist(rendered: Rendered) -> None:
     assert everything == PARTS_PATHS
 
 
-PARTS_PATHS = {path for paths in PARTS.values() for path in paths}
+PARTS_PATHS = {path.removeprefix("!") for paths in PARTS.values() for path in paths}
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -31,17 +31,18 @@ def test_a_part_runs_once_for_each_set_of_bytes(part: str, rendered: Rendered) -
     """On a whole variant again, but for processes."""
     again = [] if part in PROCESSES else [each for each in FRESH if each.whole]
     once = [each for each in FRESH if each not in again and part in parts(each, rendered)]
-    tested = [digest(rendered(each.variant), PARTS[part]) for each in once]
+    tested = [bytes_of(part, each.variant, rendered) for each in once]
     assert len(tested) == len(set(tested))
-    whole = {digest(rendered(each.variant), PARTS[part]) for each in again}
+    whole = {bytes_of(part, each.variant, rendered) for each in again}
     assert not set(tested) & whole
     there = [each for each in FRESH if not part.startswith("jobs") or each.variant["task_queue"] != "none"]
-    assert set(tested) | whole >= {digest(rendered(each.variant), PARTS[part]) for each in there}
+    assert set(tested) | whole >= {bytes_of(part, each.variant, rendered) for each in there}
 
 
 def test_a_part_inside_another_one_is_left_out_where_it_has_run() -> None:
-    assert arguments(["jobs"]) == ["tests/platform/jobs", "--ignore=tests/platform/jobs/process"]
-    assert arguments(["jobs", "jobs/process"]) == ["tests/platform/jobs", "tests/platform/jobs/process"]
+    delivery, outages = (f"tests/platform/jobs/process/{part}" for part in ("delivery", "outages"))
+    assert arguments(["jobs"]) == ["tests/platform/jobs", f"--ignore={delivery}", f"--ignore={outages}"]
+    assert arguments(["jobs", "jobs/process/outages"]) == ["tests/platform/jobs", outages, f"--ignore={delivery}"]
 
 
 @pytest.mark.parametrize(
@@ -57,18 +58,21 @@ def test_a_part_runs_on_other_bytes(part: str, path: str, rendered: Rendered, tm
     changed = Path(shutil.copytree(rendered(case.variant), tmp_path / "service"))
     with (changed / path).open("a") as file:
         file.write("# another byte\n")
-    assert part in parts(case, lambda variant: changed if variant == case.variant else rendered(variant))
+    same = case.variant.structure()
+    assert part in parts(case, lambda variant: changed if variant.structure() == same else rendered(variant))
 
 
-def test_workers_are_killed_with_each_queue_on_each_driver(rendered: Rendered) -> None:
-    killed = {
-        each.variant["db_driver"] + each.variant["task_queue"]
-        for each in FRESH
-        if "jobs/process" in parts(each, rendered)
-    }
-    assert killed == {
+def test_workers_meet_outages_with_each_queue_on_each_driver(rendered: Rendered) -> None:
+    met = [each.variant for each in FRESH if "jobs/process/outages" in parts(each, rendered)]
+    expected = {
         each["db_driver"] + each["task_queue"] for each in structural_variants() if each["task_queue"] != "none"
     }
+    assert {each["db_driver"] + each["task_queue"] for each in met} == expected
+
+
+def test_workers_are_killed_with_each_queue(rendered: Rendered) -> None:
+    killed = [each.variant for each in FRESH if "jobs/process/delivery" in parts(each, rendered)]
+    assert {each["task_queue"] for each in killed} == {*choices()["task_queue"]} - {"none"}
 
 
 def test_a_project_that_was_worked_on_has_the_bytes_of_a_fresh_one(rendered: Rendered) -> None:
