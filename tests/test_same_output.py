@@ -29,6 +29,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"migrations/(env|\w+/\w+)\.py",
         r"(README|CONTRIBUTING|AGENTS)\.md|docs/([\w-]+|adr/[\w-]+)\.md",
         r"Makefile|pyproject\.toml|\.gitignore|\.env\.example",
+        # Python 3.14
+        r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
     ),
 }
 
