@@ -49,14 +49,21 @@ def _assigned(file: Path) -> dict[str, object]:
         return {}
     found: dict[str, object] = {}
     for node in body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         value = getattr(node, "value", None)
-        for target in targets:
+        for target in _targets(node):
             if isinstance(target, ast.Name) and isinstance(value, ast.Constant | ast.Tuple | ast.List):
                 found[target.id] = ast.literal_eval(value)
     return found
 
 
+def _targets(statement: ast.stmt) -> list[ast.expr]:
+    """Return what a statement assigns to."""
+    if isinstance(statement, ast.Assign):
+        return statement.targets
+    return [statement.target] if isinstance(statement, ast.AnnAssign) else []
+
+
 def _names(value: object) -> set[str]:
     """Return the revisions that a value names: none, one, or several."""
-    return {value} if isinstance(value, str) else {str(each) for each in value} if isinstance(value, tuple | list) else set()
+    several = value if isinstance(value, tuple | list) else [value]
+    return {each for each in several if isinstance(each, str)}
