@@ -214,7 +214,7 @@ def test_jobs_are_done_beside_the_service(project: Project) -> None:
     ):
         ready = wait_for(lambda: answers(f"{service.worker_url}/readyz"), START_SECONDS)
         assert ready, service.log()
-        order_id, request_id = pay(service, sign_in(service))
+        order_id, request_id = pay(service, sign_in(service, "grace@example.com"))
         assert wait_for(lambda: bool(receipts), START_SECONDS), service.log()
         body, headers = receipts[0]
         assert (body["order_id"], body["total_cents"]) == (order_id, 998)

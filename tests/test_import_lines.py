@@ -1,0 +1,79 @@
+"""Imports of a module merge as sets: in their sections, by their names, and not where both sides changed one name."""
+
+import pytest
+
+BASE = """\
+from dataclasses import dataclass
+
+from app.platform import settings
+from app.platform.resources import Resources
+
+x = 1
+"""
+
+
+def merged(mine: str, new: str) -> str | None:
+    from dev.template.import_lines import merged_module  # noqa: PLC0415 - importable only in a test run
+
+    result: str | None = merged_module(BASE, mine, new)
+    return result
+
+
+def edited(*edits: tuple[str, str]) -> str:
+    text = BASE
+    for before, after in edits:
+        assert text.count(before) == 1
+        text = text.replace(before, after)
+    return text
+
+
+FEATURE = ("from app.platform import", "from app.features.payments.settings import Payments\nfrom app.platform import")
+OWN = ("dataclass\n", "dataclass\n\nfrom pydantic import Field\nfrom pydantic_settings import BaseSettings\n")
+
+
+def test_a_new_section_stays_one_there_and_back() -> None:
+    with_both = merged(edited(OWN), edited(FEATURE))
+    assert with_both == edited(OWN, FEATURE)
+
+
+@pytest.mark.parametrize(
+    ("mine", "new", "line"),
+    [
+        ("Check, Resources", "Resources, open_all", "Check, Resources, open_all"),
+        ("MOST, Resources", "Resources as R", "MOST, Resources as R"),
+        ("Resources, a", "Resources, a, b", "Resources, a, b"),
+    ],
+)
+def test_names_of_one_module_are_merged(mine: str, new: str, line: str) -> None:
+    changed = [edited(("import Resources", f"import {names}")) for names in (mine, new)]
+    assert merged(*changed) == edited(("import Resources", f"import {line}"))
+
+
+def test_a_long_line_is_wrapped() -> None:
+    one, other = ("A" + "a" * 50, "B" + "b" * 50)
+    result = merged(*(edited(("import Resources", f"import Resources, {name}")) for name in (one, other)))
+    names = "".join(f"    {name},\n" for name in (one, other, "Resources"))
+    assert result == edited(("import Resources\n", f"import (\n{names})\n"))
+
+
+@pytest.mark.parametrize(
+    ("mine", "new"),
+    [
+        ("import Mine", "import New"),
+        ("import Resources, mine", "import Resources, new  # why"),
+    ],
+)
+def test_two_changes_of_one_name_are_a_conflict(mine: str, new: str) -> None:
+    assert merged(*(edited(("import Resources", line)) for line in (mine, new))) is None
+
+
+def test_an_import_that_both_removed_is_gone() -> None:
+    gone = ("from app.platform.resources import Resources\n", "")
+    own = ("import settings\n", "import settings\nfrom app.search import Search\n")
+    assert merged(edited(gone, own), edited(gone, FEATURE)) == edited(gone, own, FEATURE)
+
+
+def test_an_import_that_one_side_removed_is_gone() -> None:
+    gone = ("from app.platform.resources import Resources\n", "")
+    assert merged(edited(OWN), edited(gone)) == edited(OWN, gone)
+    assert merged(edited(gone), edited(FEATURE)) == edited(gone, FEATURE)
