@@ -143,12 +143,12 @@ class _Change:
         return lines
 
     def statements(self) -> tuple[list[Item], list[Item]]:
-        """Return the owner's statements for above `Settings`, and those that need it."""
+        """Return the owner's statements that go above `Settings`, and the ones below because they use it."""
         late = [each for each in self._added if names_in(each) & {"Settings", "load_settings"}]
         return self.own.items([each for each in self._added if each not in late]), self.own.items(late)
 
     def defined(self, update: Update) -> dict[str, str]:
-        """Return where the names are that the platform's settings define, those of the owner in there as well."""
+        """Map each name that the platform's settings define, including what the owner added to them, to their module."""
         fresh = Source(update.new[PLATFORM].content.decode()).tree.body
         staying = [each for each in self.own.body if each not in self._added]
         return {name_of(each): _MODULE for each in (*staying, *fresh) if name_of(each) not in {"", "Settings"}}

@@ -1,5 +1,6 @@
 """`config.py` of any release becomes two files: own groups stay in it, edits of the template's groups move."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,28 @@ def test_an_own_group_stays(old_app: Path) -> None:
     split = Split(old_app, *OWN)
     assert split[CONFIG] == EXPECTED
     assert split[PLATFORM] == split.platform
+
+
+def test_an_own_group_of_any_shape_stays(old_app: Path) -> None:
+    """With an alias, a constant of the class, and a validator of the whole group."""
+    body = (
+        "    longest: ClassVar[int] = 60\n"
+        '    timeout: Seconds = Field(default=3.0, validation_alias="SEARCH_SECONDS")\n\n'
+        '    @model_validator(mode="after")\n'
+        "    def _bounded(self) -> Self:\n"
+        "        assert self.timeout <= self.longest\n"
+        "        return self\n"
+    )
+    plain = "    timeout: Seconds = 3.0\n"
+    imports = "from typing import ClassVar, Self\n"
+    own = [(old, new.replace(plain, body)) for old, new in OWN]
+    split = Split(old_app, *own, ("from pydantic import ", f"{imports}from pydantic import model_validator, "))
+    assert split[PLATFORM] == split.platform
+    config = split[CONFIG]
+    assert body in config
+    assert imports in config
+    for name in ("AnyUrl", "Field", "model_validator"):
+        assert re.search(rf"^from pydantic import .*\b{name}\b", config, re.MULTILINE), config
 
 
 def test_an_edit_of_a_group_moves_with_it(old_app: Path) -> None:

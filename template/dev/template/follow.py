@@ -1,4 +1,4 @@
-"""Merges the template's changes into files that the owner renamed, and keeps those that cannot be merged."""
+"""Merges the template's changes into files that the owner renamed; writes what it cannot merge to `left-out/`."""
 
 import subprocess
 import tempfile

@@ -10,7 +10,7 @@ from app.platform.http import handlers, health, openapi
 from app.platform.http.errors import Malformed, TooLarge, ValidationFailed
 from app.platform.http.limits import PREFIX
 
-# Every route can fail with these errors, besides those that it declares itself.
+# Any route can answer with these errors, in addition to the ones it declares.
 FAILURES = openapi.responses(
     Malformed,
     TooLarge,

@@ -87,7 +87,10 @@ def _queue(settings: PlatformSettings) -> str:
 
 class _Worker(Worker):
     async def start_jobs(self, job_ids: list[bytes]) -> None:
-        """Start jobs except those that this worker runs: ARQ would forget a job that outlives its mark in Redis."""
+        """Skip jobs that are still running here.
+
+        A job may run for longer than its mark in Redis lasts; started again, it would replace the first in ARQ's books.
+        """
         running = {name.encode() for name, task in self.tasks.items() if not task.done()}
         await super().start_jobs([each for each in job_ids if each not in running])
 

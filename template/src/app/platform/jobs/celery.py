@@ -31,7 +31,7 @@ TASK = "run"
 SOCKET_SECONDS = 5.0
 
 CONFIGURATION = {
-    # acknowledge messages late, so that those of a killed process are delivered again: a finished job is not claimed
+    # acknowledge messages late, so that a killed process's messages are delivered again: a finished job is not claimed
     "task_acks_late": True,
     "task_reject_on_worker_lost": True,
     "task_ignore_result": True,
@@ -102,7 +102,7 @@ class Broker:
         await self.depth()
 
     async def consume(self, context: WorkerContext) -> None:
-        """Run Celery's processes until `stop` is set; kill those that do not end in time.
+        """Run Celery in processes of its own until `stop` is set; kill the ones that do not end in time.
 
         Raises:
             StartupError: Celery ended by itself.
