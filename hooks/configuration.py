@@ -148,7 +148,7 @@ class _Change:
         return self.own.items([each for each in self._added if each not in late]), self.own.items(late)
 
     def defined(self, update: Update) -> dict[str, str]:
-        """Map each name that the platform's settings define, including what the owner added to them, to their module."""
+        """Map each name that the platform's settings define, with what the owner added, to their module."""
         fresh = Source(update.new[PLATFORM].content.decode()).tree.body
         staying = [each for each in self.own.body if each not in self._added]
         return {name_of(each): _MODULE for each in (*staying, *fresh) if name_of(each) not in {"", "Settings"}}

@@ -89,7 +89,7 @@ class _Worker(Worker):
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         """Skip jobs that are still running here.
 
-        A job may run for longer than its mark in Redis lasts; started again, it would replace the first in ARQ's books.
+        A job may run for longer than its mark in Redis lasts; started again, ARQ would lose track of the first run.
         """
         running = {name.encode() for name, task in self.tasks.items() if not task.done()}
         await super().start_jobs([each for each in job_ids if each not in running])
