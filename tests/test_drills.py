@@ -77,7 +77,7 @@ def test_both_styles_say_the_same() -> None:
 
 
 def test_setup(project: Project) -> None:
-    project.make("setup")
+    project.setup()
     commit(project.root)
 
 

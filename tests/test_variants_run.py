@@ -67,7 +67,7 @@ def project(case: Case, running_project: RunningProject) -> Project:
 
 
 def test_setup(project: Project) -> None:
-    project.make("setup")
+    project.setup()
     assert (project.root / ".git").is_dir()
     assert (project.root / "uv.lock").is_file()
     secrets = re.findall(r"^AUTH_SECRET_KEY=(.+)$", (project.root / ".env").read_text(), re.MULTILINE)
