@@ -8,20 +8,23 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import renderers
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.script import ScriptDirectory
 from alembic.util import PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Connection, Table, text
+from sqlalchemy import CheckConstraint, Connection, Enum, Table, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import conv
 
 _PLUGIN = Plugin("app.platform.checks")
 PLUGINS = ("alembic.autogenerate.*", _PLUGIN.name)
 
+_PLAIN = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 _COPY = "copy_for_autogenerate"
 _STORED = """
     SELECT conname, pg_get_constraintdef(oid) AS definition, pg_get_expr(conbin, conrelid) AS expression
@@ -67,8 +70,8 @@ def compare_checks(
     quote = connection.dialect.identifier_preparer
     rows = connection.execute(text(_STORED), {"table": quote.format_table(model)}).all()
     before = {row.conname: row for row in rows}
-    checks = _checks(connection, model)
-    expressions = {each: _expression(connection, check) for each, check in checks.items()}
+    checks = _checks(connection, model, stored)
+    expressions = {each: _expression(check) for each, check in checks.items()}
     after = _definitions(connection, model, expressions)
     names = before.keys() | checks.keys()
     changed = {each for each in names if each not in before or before[each].definition != after.get(each)}
@@ -81,18 +84,29 @@ def compare_checks(
     return PriorityDispatchResult.CONTINUE
 
 
-def _checks(connection: Connection, table: Table) -> dict[str, CheckConstraint]:
-    """Return the CHECKs of a model by the names that they have in the database."""
+def _checks(connection: Connection, model: Table, stored: Table) -> dict[str, CheckConstraint]:
+    """Return the CHECKs of a model by the names that they have in the database.
+
+    The CHECK of an enum whose column is new is left out, because it comes with the column.
+    """
     quote = connection.dialect.identifier_preparer
-    all_of_them = [*table.constraints, *(each for column in table.columns for each in column.constraints)]
+    all_of_them = [*model.constraints, *(each for column in model.columns for each in column.constraints)]
     checks = [each for each in all_of_them if isinstance(each, CheckConstraint)]
-    return {str(quote.format_constraint(check)).strip('"'): check for check in checks}
+    return {
+        str(quote.format_constraint(check)).strip('"'): check
+        for check in checks
+        if not (_of_enum(check) and any(each.name not in stored.columns for each in check.columns))
+    }
 
 
-def _expression(connection: Connection, check: CheckConstraint) -> str:
-    """Return the SQL of a CHECK as CREATE TABLE has it."""
-    compiler = connection.dialect.ddl_compiler(connection.dialect, None)  # type: ignore[arg-type] # needs no statement
-    return compiler.sql_compiler.process(check.sqltext, include_table=False, literal_binds=True)
+def _of_enum(check: CheckConstraint) -> bool:
+    return any(isinstance(each.type, Enum) for each in check.columns)
+
+
+def _expression(check: CheckConstraint) -> str:
+    """Return the SQL of a CHECK as CREATE TABLE has it, without the escapes of a driver."""
+    options = {"include_table": False, "literal_binds": True}
+    return str(check.sqltext.compile(dialect=_PLAIN, compile_kwargs=options))
 
 
 def _definitions(connection: Connection, table: Table, expressions: dict[str, str]) -> dict[str, str]:
@@ -112,6 +126,21 @@ def _definitions(connection: Connection, table: Table, expressions: dict[str, st
         return {row.conname: row.definition for row in rows}
     finally:
         savepoint.rollback()
+
+
+# Alembic's own functions double percent signs with psycopg, which needs that when a statement is run, not in a file.
+def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
+    """Write a CHECK of a new table that has a percent sign; leave everything else to Alembic."""
+    if kind != "check" or "%" not in (expression := _expression(item)) or _of_enum(item):
+        return False
+    return f"sa.CheckConstraint({expression!r}, name=op.f({str(item.name)!r}))"
+
+
+@renderers.dispatch_for(ops.CreateCheckConstraintOp, replace=True)
+def _render_new_check(_context: AutogenContext, new: ops.CreateCheckConstraintOp) -> str:
+    schema = f", schema={new.schema!r}" if new.schema else ""
+    expression = _expression(new.to_constraint())
+    return f"op.create_check_constraint(op.f({str(new.constraint_name)!r}), {new.table_name!r}, {expression!r}{schema})"
 
 
 _PLUGIN.add_autogenerate_comparator(compare_checks, "table", "checks")

@@ -72,6 +72,7 @@ def _migrate(connection: Connection, settings: DatabaseSettings, models: MetaDat
         compare_server_default=True,
         autogenerate_plugins=autogenerate.PLUGINS,
         include_object=autogenerate.leaving_alone(context.script),
+        render_item=autogenerate.render_item,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -23,7 +23,7 @@ def attach(engine: Engine, settings: DatabaseSettings) -> None:
 
 def prepare_connections(engine: Engine, settings: DatabaseSettings) -> None:
     """Name failed connection attempts, and run the driver's first statements on each new connection."""
-    _name_connection_failures(engine)
+    name_connection_failures(engine)
     statements = driver.first_statements(settings)
 
     def run(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
@@ -39,7 +39,7 @@ def prepare_connections(engine: Engine, settings: DatabaseSettings) -> None:
         event.listen(engine, "connect", run)
 
 
-def _name_connection_failures(engine: Engine) -> None:
+def name_connection_failures(engine: Engine) -> None:
     """Raise `DatabaseUnavailable` for every failed connection attempt.
 
     Without it each driver raises errors of its own, and SQLAlchemy lets an `OSError` through unwrapped.
