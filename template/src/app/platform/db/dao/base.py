@@ -10,6 +10,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 from app.platform.db.base import Base
 from app.platform.db.dao.builders import CountBuilder, QueryBuilder
 from app.platform.db.dao.updates import UpdateBuilder
+from app.platform.db.mixins import is_deleted
 from app.platform.db.session import SessionProvider
 
 ModelT = TypeVar("ModelT", bound=Base)
@@ -46,10 +47,13 @@ class BaseDAO(Generic[ModelT]):
         return UpdateBuilder(self._provider, self.model)
 
     async def get(self, key: Any, *options: ORMOption) -> ModelT | None:
-        """Return the row with this primary key, without a query if the open transaction has loaded it."""
+        """Return the row with this primary key, without a query if the open transaction has loaded it.
+
+        Return `None` for a row that is marked as deleted.
+        """
         async with self._provider.read() as session:
             row: ModelT | None = await session.get(self.model, key, options=options)
-            return row
+            return None if is_deleted(row) else row
 
     async def insert_rows(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Insert all rows or none, without making model instances, and return their number.

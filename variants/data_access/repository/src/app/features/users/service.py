@@ -76,7 +76,7 @@ class UserService:
     async def page(self, request: PageRequest) -> Page[UserRead]:
         """Return one page of all users, newest first."""
         async with self._database.read() as session:
-            page = await UserRepository(session).page(request, User.is_live())
+            page = await UserRepository(session).page(request)
         return Page([UserRead.model_validate(user) for user in page.items], page.next_cursor)
 
     async def update(self, user_id: UUID, data: UserUpdate) -> UserRead:
