@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, DateTime, func
+from sqlalchemy import ColumnElement, DateTime, func, inspect
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.platform.context import actor_id
@@ -55,6 +56,10 @@ def live_rows(model: type[Any]) -> tuple[ColumnElement[bool], ...]:
     return (model.is_live(),) if issubclass(model, SoftDelete) else ()
 
 
-def is_deleted(row: object) -> bool:
-    """Return whether a row is marked as deleted."""
-    return isinstance(row, SoftDelete) and row.deleted_at is not None
+async def is_deleted(session: AsyncSession, row: object) -> bool:
+    """Return whether a row of this session is marked as deleted; read the mark if the session has not loaded it."""
+    if not isinstance(row, SoftDelete):
+        return False
+    if "deleted_at" in inspect(row).unloaded:
+        await session.refresh(row, ["deleted_at"])
+    return row.deleted_at is not None

@@ -38,7 +38,7 @@ class AsyncRepository(Generic[ModelT]):
     async def get(self, key: Any, *options: ORMOption) -> ModelT | None:
         """Return the row with this primary key, without a query if the session has loaded it."""
         row: ModelT | None = await self._session.get(self.model, key, options=options)
-        return None if is_deleted(row) and not self._deleted else row
+        return None if not self._deleted and await is_deleted(self._session, row) else row
 
     async def get_one(self, *where: Condition) -> ModelT:
         """Return the only row that meets the conditions.

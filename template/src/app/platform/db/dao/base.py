@@ -47,13 +47,10 @@ class BaseDAO(Generic[ModelT]):
         return UpdateBuilder(self._provider, self.model)
 
     async def get(self, key: Any, *options: ORMOption) -> ModelT | None:
-        """Return the row with this primary key, without a query if the open transaction has loaded it.
-
-        Return `None` for a row that is marked as deleted.
-        """
+        """Return the row with this primary key, without a query if the open transaction has loaded it."""
         async with self._provider.read() as session:
             row: ModelT | None = await session.get(self.model, key, options=options)
-            return None if is_deleted(row) else row
+            return None if await is_deleted(session, row) else row
 
     async def insert_rows(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Insert all rows or none, without making model instances, and return their number.
