@@ -57,7 +57,10 @@ async def test_added_row_has_what_the_server_computed(users: Users) -> None:
 
 
 async def test_get_finds_by_key(users: Users, session: AsyncSession, sql_engine: Engine) -> None:
-    ada = await users.add(user("ada"))
+    added = await users.add(user("ada"))
+    session.expunge_all()
+    ada = await users.get(added.id)
+    assert ada is not None
     with recorded_statements(sql_engine) as statements:
         assert await users.get(ada.id) is ada
     assert statements == []
