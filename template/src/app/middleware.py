@@ -7,7 +7,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app.config import Settings
-from app.platform.http.limits import OPERATIONS, SIGN_IN, large_body_paths
+from app.platform.http.limits import OPERATIONS, PREFIX, SIGN_IN, large_body_paths
 from app.platform.http.middleware.access_log import AccessLogMiddleware
 from app.platform.http.middleware.authentication import AuthenticationMiddleware
 from app.platform.http.middleware.body_limit import BodyLimitMiddleware
@@ -18,6 +18,8 @@ from app.platform.http.middleware.startup import StartupMessageMiddleware
 from app.platform.http.middleware.timing import TimingMiddleware
 from app.platform.http.middleware.unexpected_errors import UnexpectedErrorMiddleware
 from app.routes import ROUTERS
+
+CHANGE_PASSWORD = f"{PREFIX}/users/me/password"
 
 CORS: dict[str, Any] = {
     "allow_methods": ["DELETE", "GET", "PATCH", "POST", "PUT"],
@@ -46,7 +48,7 @@ def build_stack(settings: Settings) -> list[Middleware]:
         Middleware(
             RateLimitMiddleware,
             limit=parse(http.rate_limit),
-            per_path={SIGN_IN: parse(http.login_rate_limit)},
+            per_path=dict.fromkeys((SIGN_IN, CHANGE_PASSWORD), parse(http.login_rate_limit)),
             exclude=OPERATIONS,
         ),
         # add your own below
