@@ -7,7 +7,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from app.config import Settings
-from app.platform.http.limits import OPERATIONS, SIGN_IN, large_body_paths
+from app.platform.http.limits import OPERATIONS, MarkedRoutes
 from app.platform.http.middleware.access_log import AccessLogMiddleware
 from app.platform.http.middleware.authentication import AuthenticationMiddleware
 from app.platform.http.middleware.body_limit import BodyLimitMiddleware
@@ -40,13 +40,15 @@ def build_stack(settings: Settings) -> list[Middleware]:
         Middleware(
             BodyLimitMiddleware,
             max_bytes=http.max_body_bytes,
-            per_path=dict.fromkeys(large_body_paths(ROUTERS), http.max_import_bytes),
+            large=MarkedRoutes.with_large_body(ROUTERS),
+            large_bytes=http.max_import_bytes,
         ),
         Middleware(AuthenticationMiddleware, settings=settings.auth),
         Middleware(
             RateLimitMiddleware,
             limit=parse(http.rate_limit),
-            per_path={SIGN_IN: parse(http.login_rate_limit)},
+            strict=MarkedRoutes.with_strict_rate_limit(ROUTERS),
+            strict_limit=parse(http.login_rate_limit),
             exclude=OPERATIONS,
         ),
         # add your own below

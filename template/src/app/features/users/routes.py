@@ -12,12 +12,14 @@ from app.platform.auth.dependencies import ADMIN_ONLY, AUTHENTICATED
 from app.platform.db.pagination import Page
 from app.platform.errors import Forbidden
 from app.platform.http.dependencies import Paging
+from app.platform.http.limits import strict_rate_limit
 from app.platform.http.openapi import responses
 
 router = APIRouter(prefix="/users", tags=["users"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses=responses(EmailTaken))
+@strict_rate_limit
 async def create_user(body: UserCreate, services: ServicesDep) -> UserRead:
     """Register a user."""
     return await services.users.create(body)

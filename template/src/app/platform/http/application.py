@@ -5,7 +5,15 @@ from collections.abc import Iterable
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from app.platform.errors import AppError, DatabaseUnavailable, PoolExhausted, QueryTimeout, RateLimited, WriteConflict
+from app.platform.errors import (
+    AppError,
+    Busy,
+    DatabaseUnavailable,
+    PoolExhausted,
+    QueryTimeout,
+    RateLimited,
+    WriteConflict,
+)
 from app.platform.http import handlers, health, openapi
 from app.platform.http.errors import Malformed, TooLarge, ValidationFailed
 from app.platform.http.limits import PREFIX
@@ -20,6 +28,7 @@ FAILURES = openapi.responses(
     DatabaseUnavailable,
     PoolExhausted,
     WriteConflict,
+    Busy,
     QueryTimeout,
 )
 
