@@ -4,13 +4,13 @@ from typing import Any
 
 from limits import parse
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from app.config import Settings
 from app.platform.http.limits import OPERATIONS, MarkedRoutes
 from app.platform.http.middleware.access_log import AccessLogMiddleware
 from app.platform.http.middleware.authentication import AuthenticationMiddleware
 from app.platform.http.middleware.body_limit import BodyLimitMiddleware
+from app.platform.http.middleware.cors import CorsMiddleware
 from app.platform.http.middleware.rate_limit import RateLimitMiddleware
 from app.platform.http.middleware.request_id import request_id_middleware
 from app.platform.http.middleware.security_headers import SecurityHeadersMiddleware
@@ -31,8 +31,8 @@ def build_stack(settings: Settings) -> list[Middleware]:
     http = settings.http
     return [
         Middleware(StartupMessageMiddleware),
-        Middleware(CORSMiddleware, allow_origins=http.cors_origins, **CORS),
         request_id_middleware(),
+        Middleware(CorsMiddleware, allow_origins=http.cors_origins, **CORS),
         Middleware(TimingMiddleware),
         Middleware(AccessLogMiddleware, exclude=OPERATIONS),
         Middleware(SecurityHeadersMiddleware),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import httpx2 as httpx
 import pytest
 import structlog
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from app.config import Settings
@@ -117,22 +117,3 @@ async def test_routes_with_passwords_have_a_stricter_limit(settings: Settings, s
         assert (await client.get("/api/v1/users/me")).status_code == 401
         # another method of the same path
         assert (await client.get("/api/v1/users")).status_code == 401
-
-
-async def test_websockets_pass_through(app: FastAPI, state: State) -> None:
-    @app.websocket("/ws")
-    async def echo(socket: object) -> None:
-        raise AssertionError(socket)
-
-    sent: list[dict[str, object]] = []
-
-    async def receive() -> dict[str, object]:
-        return {"type": "websocket.connect"}
-
-    async def send(message: object) -> None:
-        assert isinstance(message, dict)
-        sent.append(message)
-
-    scope = {"type": "websocket", "path": "/nowhere", "headers": [], "state": dict(state), "subprotocols": []}
-    await app(scope, receive, send)
-    assert sent[0]["type"] == "websocket.close"

@@ -19,6 +19,14 @@ class Malformed(AppError):
     title = "Malformed request"
 
 
+class PreflightRefused(AppError):
+    """CORS does not allow this request from its origin."""
+
+    status = 400
+    code = "preflight_refused"
+    title = "Cross-origin request refused"
+
+
 class NotFound(AppError):
     """The path does not exist."""
 
