@@ -91,6 +91,16 @@ async def test_server_without_denial_responses_refuses_in_its_own_way(app: FastA
     assert statuses(logs) == [("unmatched", 403)]
 
 
+async def test_route_that_neither_accepts_nor_refuses_is_a_bug(app: FastAPI, state: State) -> None:
+    @app.websocket("/ws")
+    async def forget(socket: WebSocket) -> None:
+        assert socket.client
+
+    (start, *_), logs = await connect(app, state, "/ws")
+    assert (start["type"], start["status"]) == ("websocket.http.response.start", 500)
+    assert "websocket_unanswered" in {log["event"] for log in logs}
+
+
 async def test_socket_that_closes_itself_is_left_alone(app: FastAPI, state: State) -> None:
     @app.websocket("/ws")
     async def echo(socket: WebSocket) -> None:

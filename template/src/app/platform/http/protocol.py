@@ -13,6 +13,13 @@ from app.platform.http.problems import problem
 
 log = structlog.get_logger(__name__)
 
+_LOGGED_BY_US = (
+    "Invalid HTTP request received.",
+    "connection rejected",
+    # uvicorn says so of each WebSocket that is refused with a response
+    "ASGI callable returned without completing handshake.",
+)
+
 
 class ProblemHttpProtocol(HttpToolsProtocol):
     """Answers malformed HTTP with status 400, a request id and one log line, and closes the connection."""
@@ -20,7 +27,7 @@ class ProblemHttpProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         # adding the same filter again does nothing
-        self.logger.addFilter(_is_ours_to_log)
+        self.logger.addFilter(_is_new)
 
     def send_400_response(self, msg: str) -> None:
         """Send the answer; `msg` is uvicorn's reason."""
@@ -42,7 +49,7 @@ def _response(message: str, given_id: str) -> bytes:
     return b"\r\n".join([*lines, b"", bytes(answer.body)])
 
 
-def _is_ours_to_log(record: logging.LogRecord) -> bool:
-    """Drop uvicorn's own lines about malformed requests, and about WebSockets, whose query strings may be secrets."""
+def _is_new(record: logging.LogRecord) -> bool:
+    """Drop the lines of uvicorn about refusals that we log ourselves, and lines with the query strings of WebSockets."""
     text = str(record.msg)
-    return text != "Invalid HTTP request received." and '"WebSocket %s"' not in text
+    return not text.startswith(_LOGGED_BY_US) and '"WebSocket %s"' not in text

@@ -30,6 +30,9 @@ async def call(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None
     socket = _Socket(scope, receive, send)
     try:
         await app(scope, receive, socket.send)
+        if not socket.answered:
+            log.error("websocket_unanswered", route=route_template(scope))
+            await socket.end(internal_problem(), _INTERNAL_ERROR)
     except WebSocketRefused as refused:
         await socket.end(refused.response, _POLICY_VIOLATION)
     except AppError as error:
@@ -48,6 +51,11 @@ class _Socket:
         self._send = send
         self._accepted = False
         self._ended = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether the connection was accepted or refused."""
+        return self._accepted or self._ended
 
     async def send(self, message: Message) -> None:
         if message["type"] == "websocket.close" and not self._accepted:
