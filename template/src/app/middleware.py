@@ -11,6 +11,7 @@ from app.platform.http.middleware.access_log import AccessLogMiddleware
 from app.platform.http.middleware.authentication import AuthenticationMiddleware
 from app.platform.http.middleware.body_limit import BodyLimitMiddleware
 from app.platform.http.middleware.cors import CorsMiddleware
+from app.platform.http.middleware.head import HeadMiddleware
 from app.platform.http.middleware.rate_limit import RateLimitMiddleware
 from app.platform.http.middleware.request_id import request_id_middleware
 from app.platform.http.middleware.security_headers import SecurityHeadersMiddleware
@@ -36,6 +37,7 @@ def build_stack(settings: Settings) -> list[Middleware]:
         Middleware(TimingMiddleware),
         Middleware(AccessLogMiddleware, exclude=OPERATIONS),
         Middleware(SecurityHeadersMiddleware),
+        Middleware(HeadMiddleware),
         Middleware(UnexpectedErrorMiddleware),
         Middleware(
             BodyLimitMiddleware,

@@ -26,6 +26,7 @@ STACK = (
     "TimingMiddleware",
     "AccessLogMiddleware",
     "SecurityHeadersMiddleware",
+    "HeadMiddleware",
     "UnexpectedErrorMiddleware",
     "BodyLimitMiddleware",
     "AuthenticationMiddleware",

@@ -23,6 +23,7 @@ from app.platform.http.errors import (
     UnsupportedType,
     ValidationFailed,
 )
+from app.platform.http.media_types import accepted_instead
 from app.platform.http.middleware.refused_websockets import WebSocketRefused
 from app.platform.http.problems import FieldProblem, document, problem
 from app.platform.json_errors import MAX_ERRORS, not_shown, shorten
@@ -57,8 +58,10 @@ async def _on_app_error(_request: Request, error: AppError) -> Response:
     return problem(error)
 
 
-async def _on_invalid_request(_request: Request, error: RequestValidationError) -> Response:
+async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
     found = error.errors()
+    if any(item["loc"][:1] == ("body",) for item in found) and (accept := accepted_instead(request)):
+        return problem(UnsupportedType(accept=accept))
     if any(item["type"] == "json_invalid" for item in found):
         return problem(Malformed("The body is not valid JSON."))
     return problem(ValidationFailed(), errors=_field_problems(found))
@@ -98,7 +101,8 @@ def _methods(request: Request) -> list[str]:
     for template, item in app.openapi()["paths"].items():
         pattern, _, _ = compile_path(template)
         if pattern.fullmatch(request.url.path):
-            return [method.upper() for method in item]
+            methods = [method.upper() for method in item]
+            return [*methods, "HEAD"] if "GET" in methods else methods
     return []
 
 

@@ -50,6 +50,6 @@ def _response(message: str, given_id: str) -> bytes:
 
 
 def _is_new(record: logging.LogRecord) -> bool:
-    """Drop the lines of uvicorn about refusals that we log ourselves, and lines with the query strings of WebSockets."""
+    """Drop uvicorn's lines about refusals that are logged here, and those with the query strings of WebSockets."""
     text = str(record.msg)
     return not text.startswith(_LOGGED_BY_US) and '"WebSocket %s"' not in text
