@@ -14,12 +14,14 @@ from app.platform.context import Actor
 from app.platform.db.pagination import Page
 from app.platform.errors import Forbidden
 from app.platform.http.dependencies import Paging
+from app.platform.http.limits import strict_rate_limit
 from app.platform.http.openapi import responses
 
 router = APIRouter(prefix="/users", tags=["users"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses=responses(EmailTaken))
+@strict_rate_limit
 async def create_user(body: UserCreate, services: ServicesDep) -> UserRead:
     """Register a user."""
     return await services.users.create(body)
@@ -38,6 +40,7 @@ async def update_me(body: UserUpdate, user: ActiveUser, services: ServicesDep) -
 
 
 @router.put("/me/password", responses=AUTHENTICATED | responses(WrongPassword))
+@strict_rate_limit
 async def change_password(body: PasswordChange, user: ActiveUser, services: ServicesDep) -> TokenPair:
     """Change the caller's password, which signs the caller out everywhere; go on with the tokens of the answer."""
     current, new = body.current_password.get_secret_value(), body.new_password.get_secret_value()

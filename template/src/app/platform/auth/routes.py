@@ -7,12 +7,14 @@ from fastapi import APIRouter, Form, status
 from app.platform.auth.dependencies import AUTHENTICATED, AuthServiceDep, CurrentActor
 from app.platform.auth.errors import InvalidCredentials, InvalidRefreshToken
 from app.platform.auth.schemas import RefreshRequest, SignInForm, TokenPair
+from app.platform.http.limits import strict_rate_limit
 from app.platform.http.openapi import responses
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
 
 @router.post("/token", responses=responses(InvalidCredentials))
+@strict_rate_limit
 async def sign_in(form: Annotated[SignInForm, Form()], service: AuthServiceDep) -> TokenPair:
     """Exchange an email address and a password for a pair of tokens."""
     return await service.sign_in(form.username, form.password.get_secret_value())
