@@ -32,6 +32,13 @@ CHANGES: dict[str, tuple[str, ...]] = {
         # Python 3.14
         r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
     ),
+    "v0.5.0": (
+        r"Makefile|pyproject\.toml|(README|CONTRIBUTING)\.md|docs/[\w-]+\.md",
+        r"dev/template/(follow|revisions)\.py",
+        r"migrations/env\.py",
+        r"src/app/__main__\.py|src/app/features/users/\w+\.py|src/app/platform/.*\.py",
+        r"tests/(drift|test_migrations)\.py|tests/features/users/\w+\.py",
+    ),
 }
 
 ANSWERS = ".copier-answers.yml"

@@ -21,11 +21,12 @@ AROUND = {"x-request-id", "x-response-time", "access-control-allow-origin", "x-c
 # Services and their proxies rely on this order, also where the tests below do not depend on it.
 STACK = (
     "StartupMessageMiddleware",
-    "CORSMiddleware",
     "CorrelationIdMiddleware",
+    "CorsMiddleware",
     "TimingMiddleware",
     "AccessLogMiddleware",
     "SecurityHeadersMiddleware",
+    "HeadMiddleware",
     "UnexpectedErrorMiddleware",
     "BodyLimitMiddleware",
     "AuthenticationMiddleware",
@@ -89,7 +90,18 @@ async def test_preflight_is_answered_by_the_cors_middleware(client: httpx.AsyncC
     for _ in range(6):
         answer = await client.options("/api/v1/users", headers=preflight)
         assert answer.status_code == 200
-    assert "x-request-id" not in answer.headers
+    assert "x-ratelimit-limit" not in answer.headers
+
+
+async def test_refused_preflight_is_a_problem_with_the_headers_of_cors(client: httpx.AsyncClient) -> None:
+    preflight = ORIGIN | {"Access-Control-Request-Method": "BREW"}
+    with structlog.testing.capture_logs() as logs:
+        answer = await client.options("/api/v1/users", headers=preflight)
+    document = problem(answer, 400, "preflight_refused")
+    assert document["detail"] == "Disallowed CORS method."
+    assert answer.headers["access-control-allow-origin"] == ORIGIN["Origin"]
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert [log["event"] for log in logs] == ["preflight_refused"]
 
 
 async def test_unknown_origin_is_told_nothing(client: httpx.AsyncClient) -> None:

@@ -1,12 +1,10 @@
 """Access tokens, refresh tokens and password hashes, independent of users, HTTP and the database."""
 
-import asyncio
 import hashlib
 import hmac
 import secrets
 import time
 from base64 import urlsafe_b64encode
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from uuid import UUID, uuid4
@@ -16,6 +14,7 @@ from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.platform.context import Actor
+from app.platform.hashing import HashingQueue, Priority
 from app.platform.settings import AuthSettings
 
 _ALGORITHM = "HS256"
@@ -79,25 +78,30 @@ def digest(token: str) -> str:
 
 
 class PasswordHasher:
-    """Hashes passwords with argon2id in a few threads: a hash takes tens of milliseconds and much memory."""
+    """Hashes passwords with argon2id in a few threads: a hash takes tens of milliseconds and much memory.
+
+    Sign-ins go before registrations.
+
+    Raises (in `hash` and `verify`):
+        Busy: `AUTH_HASHING_QUEUE` hashes wait already, or this one waited for `AUTH_HASHING_TIMEOUT` seconds.
+    """
 
     def __init__(self, settings: AuthSettings) -> None:
         self._argon2 = Argon2(settings.argon2_time_cost, settings.argon2_memory_kib, parallelism=4)
-        self._threads = ThreadPoolExecutor(settings.hashing_threads, "hashing")
+        self._queue = HashingQueue(settings.hashing_threads, settings.hashing_queue, settings.hashing_timeout)
         self._unknown_user = self._argon2.hash(secrets.token_urlsafe(16))
 
     async def hash(self, password: str) -> str:
         """Return the encoded argon2id hash of a password."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._argon2.hash, password)
+        return await self._queue.run(Priority.REGISTRATION, self._argon2.hash, password)
 
     async def verify(self, password: str, encoded: str | None) -> bool:
         """Return whether the password matches the hash.
 
         Pass `None` for an unknown user: it takes as long, so the response time does not reveal which accounts exist.
         """
-        loop = asyncio.get_running_loop()
-        matches = await loop.run_in_executor(self._threads, self._matches, password, encoded or self._unknown_user)
+        hashed = encoded or self._unknown_user
+        matches = await self._queue.run(Priority.SIGN_IN, self._matches, password, hashed)
         return matches and encoded is not None
 
     def _matches(self, password: str, encoded: str) -> bool:
@@ -108,4 +112,4 @@ class PasswordHasher:
 
     def close(self) -> None:
         """Wait for running hashes, and stop the threads."""
-        self._threads.shutdown(wait=True)
+        self._queue.close()

@@ -20,14 +20,7 @@ from app.platform.idempotency import Claim, IdempotencyKeyReused
 
 router = APIRouter(prefix="/orders", tags=["orders"], responses=AUTHENTICATED)
 
-_NDJSON = "application/x-ndjson"
-_IMPORT_BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "JSON lines: one item in each line, without brackets or commas between the lines.",
-        "content": {_NDJSON: {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/OrderCreate"}}}},
-    }
-}
+_LINE = '{"lines": [{"sku": "TEA-250", "quantity": 2, "unit_price_cents": 499}]}'
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, responses=responses(IdempotencyKeyReused))
@@ -56,12 +49,12 @@ async def summarize_orders(caller: CallerId, services: ServicesDep) -> OrderSumm
     return await services.orders.summary(caller)
 
 
-@router.post("/import", responses=responses(InvalidImport, UnsupportedType), openapi_extra=_IMPORT_BODY)
+@router.post("/import", responses=responses(InvalidImport), openapi_extra=ndjson.request_body(OrderCreate, _LINE))
 @large_body
 async def import_orders(request: Request, caller: CurrentActor, services: ServicesDep) -> ImportResult:
     """Store many orders, all or none."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != _NDJSON:
-        raise UnsupportedType(f"Send {_NDJSON}.")
+    if request.headers.get("content-type", "").partition(";")[0].strip() != ndjson.MEDIA_TYPE:
+        raise UnsupportedType(accept=ndjson.MEDIA_TYPE)
     orders = ndjson.batches(request.stream(), OrderCreate, InvalidImport)
     return ImportResult(imported=await services.orders.import_all(caller.user_id, orders))
 

@@ -9,10 +9,11 @@ from fastapi.security import OAuth2PasswordBearer
 from app.platform.auth.service import AuthService
 from app.platform.context import Actor, actor
 from app.platform.errors import Forbidden, NotAuthenticated
+from app.platform.http.limits import SIGN_IN
 from app.platform.http.openapi import responses
 
 # This only describes the token in OpenAPI: the middleware reads it before the route runs.
-_bearer = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False)
+_bearer = OAuth2PasswordBearer(SIGN_IN, auto_error=False)
 
 AUTHENTICATED = responses(NotAuthenticated)
 ADMIN_ONLY = responses(NotAuthenticated, Forbidden)

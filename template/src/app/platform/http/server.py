@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import uvicorn
 
 from app.platform import multiprocess, proxies
+from app.platform.http.protocol import ProblemHttpProtocol
 from app.platform.settings import HttpSettings
 
 
@@ -24,6 +25,7 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
         uvicorn.run(
             factory,
             factory=True,
+            http=ProblemHttpProtocol,
             host=http.host,
             port=http.port,
             workers=http.workers,
