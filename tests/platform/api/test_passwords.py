@@ -17,10 +17,14 @@ from tests.support.client import PASSWORD, bearer, client_of, sign_in, sign_up
 ME = "/api/v1/users/me"
 REFRESH = "/api/v1/auth/refresh"
 REFUSE_AT_COMMIT = (
-    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$BEGIN RAISE EXCEPTION 'refused at commit' USING ERRCODE = 'check_violation'; END$$",
-    "CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON users "
-    "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
+    """
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$BEGIN RAISE EXCEPTION 'refused at commit' USING ERRCODE = 'check_violation'; END$$
+    """,
+    """
+    CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON users
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()
+    """,
 )
 
 
