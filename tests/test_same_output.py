@@ -29,6 +29,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"migrations/(env|\w+/\w+)\.py",
         r"(README|CONTRIBUTING|AGENTS)\.md|docs/([\w-]+|adr/[\w-]+)\.md",
         r"Makefile|pyproject\.toml|\.gitignore|\.env\.example",
+        # line ends, hooks in a folder of a larger repository, quiet migrations
+        r"\.gitattributes|\.pre-commit-config\.yaml|alembic\.ini",
         # Python 3.14
         r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
     ),

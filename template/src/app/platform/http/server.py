@@ -4,18 +4,22 @@ import os
 import signal
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import uvicorn
 
 from app.platform import multiprocess, proxies
 from app.platform.http.protocol import ProblemHttpProtocol
-from app.platform.settings import HttpSettings
+from app.platform.settings import Environment, HttpSettings, ProcessSettings, load
+
+SOURCE = str(Path(__file__).parents[2])
 
 
 def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> None:
     """Serve the application that `factory` makes until SIGTERM or SIGINT; finish open requests before exiting.
 
-    Several workers keep their metrics in files: in `metrics_directory`, or in a temporary directory.
+    Several workers keep their metrics in files: in `metrics_directory`, or in a temporary directory. In `make run`, a
+    change of the source restarts the application.
     """
     directory = metrics_directory or os.environ.get(multiprocess.VARIABLE)
     with multiprocess.shared_directory(directory) if http.workers > 1 else nullcontext():
@@ -34,4 +38,12 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
             server_header=False,
             forwarded_allow_ips=proxies.with_mapped_addresses(http.forwarded_allow_ips),
             timeout_graceful_shutdown=http.shutdown_timeout,
+            reload=_reloads(http),
+            reload_dirs=[SOURCE],
         )
+
+
+def _reloads(http: HttpSettings) -> bool:
+    """Tell whether to restart when the source changes: `make run` sets `DEV_RELOAD`; several workers cannot."""
+    asked = bool(os.environ.get("DEV_RELOAD")) and http.workers == 1
+    return asked and load(ProcessSettings).environment is Environment.DEVELOPMENT
