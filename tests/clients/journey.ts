@@ -12,7 +12,7 @@ assert(user.data, JSON.stringify(user.error));
 
 const signedIn = await client.POST("/api/v1/auth/token", {
   body: { grant_type: "password", username: email, password },
-  bodySerializer: (form) => new URLSearchParams(form),
+  headers: { "Content-Type": "application/x-www-form-urlencoded" },
 });
 assert(signedIn.data, JSON.stringify(signedIn.error));
 const pair: components["schemas"]["TokenPair"] = signedIn.data;
