@@ -22,7 +22,7 @@ from service_client.models import (
 )
 from service_client.types import UNSET, File
 
-EMAIL, PASSWORD = "grace@example.com", "correct horse battery staple"  # noqa: S105 (of a throw-away service)
+EMAIL, PASSWORD = "grace@example.com", "correct horse battery staple"
 LINE = b'{"lines": [{"sku": "TEA-250", "quantity": 1, "unit_price_cents": 499}]}\n'
 # the environment may name a proxy
 DIRECTLY = {"trust_env": False}
@@ -40,16 +40,21 @@ def main(url: str) -> None:
     me = get_me.sync(client=client)
     assert isinstance(me, UserRead)
     assert me.id == user.id
-    tea = OrderCreate(lines=[LineCreate(sku="TEA-250", quantity=2, unit_price_cents=499)])
-    placed = [create_order.sync(client=client, body=tea) for _ in range(3)]
-    assert all(isinstance(order, OrderRead) and order.total_cents == 998 for order in placed)
-    import_orders.sync_detailed(client=client, body=File(payload=io.BytesIO(LINE * 2)))
+    order(client)
     assert count(client) == 5
     again = RefreshRequest(refresh_token=pair.refresh_token)
     assert sign_out.sync_detailed(client=client, body=again).status_code == 204
     refused = refresh.sync(client=client, body=again)
     assert isinstance(refused, Problem)
     assert refused.code == "invalid_refresh_token"
+
+
+def order(client: AuthenticatedClient) -> None:
+    """Place three orders, and import two."""
+    tea = OrderCreate(lines=[LineCreate(sku="TEA-250", quantity=2, unit_price_cents=499)])
+    placed = [create_order.sync(client=client, body=tea) for _ in range(3)]
+    assert all(isinstance(each, OrderRead) and each.total_cents == 998 for each in placed)
+    import_orders.sync_detailed(client=client, body=File(payload=io.BytesIO(LINE * 2)))
 
 
 def count(client: AuthenticatedClient) -> int:
