@@ -23,7 +23,16 @@ from app.routes import ROUTERS
 CORS: dict[str, Any] = {
     "allow_methods": ["DELETE", "GET", "PATCH", "POST", "PUT"],
     "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
-    "expose_headers": ["Retry-After", "X-Request-ID", "X-Response-Time"],
+    "expose_headers": [
+        "Idempotency-Replayed",
+        "Location",
+        "Retry-After",
+        "X-RateLimit-Limit",
+        "X-RateLimit-Remaining",
+        "X-RateLimit-Reset",
+        "X-Request-ID",
+        "X-Response-Time",
+    ],
 }
 
 

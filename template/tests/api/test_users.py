@@ -30,6 +30,7 @@ async def test_registration(client: httpx.AsyncClient) -> None:
     assert user["full_name"] == "Ada Lovelace"
     assert (user["is_active"], user["is_admin"]) == (True, False)
     assert "password" not in answer.text
+    assert answer.headers["location"] == f"{USERS}/{user['id']}"
 
 
 async def test_email_address_can_be_taken_once_in_whatever_case(client: httpx.AsyncClient) -> None:

@@ -15,7 +15,8 @@ ADMIN = "ada@example.com"
 # closes the account that calls the operations, so the fuzzer runs it last and separately
 CLOSES_THE_ACCOUNT = "delete_me"
 MANY = "100000000/day"
-VARIABLES = {"HTTP_DOCS": "true", "HTTP_RATE_LIMIT": MANY, "HTTP_LOGIN_RATE_LIMIT": MANY, "LOG_LEVEL": "ERROR"}
+LIMITS = ("HTTP_RATE_LIMIT", "HTTP_LOGIN_RATE_LIMIT", "HTTP_ACCOUNT_RATE_LIMIT")
+VARIABLES = {"HTTP_DOCS": "true", "LOG_LEVEL": "ERROR"} | dict.fromkeys(LIMITS, MANY)
 
 
 def sign_up(server: Server, database_url: str) -> str:

@@ -62,7 +62,11 @@ async def test_refused_request_has_everything_around_it_and_is_logged_with_its_u
         answer = await client.get("/api/v1/users/me", headers=headers | {"X-Request-ID": "refused-1"})
     document = problem(answer, 429, "rate_limited")
     assert document["request_id"] == "refused-1"
-    assert set(answer.headers) >= AROUND | {"retry-after", "x-ratelimit-limit"}
+    assert set(answer.headers) >= AROUND | {"retry-after", "x-ratelimit-limit", "x-ratelimit-reset"}
+    exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
+    about_the_request = {name for name in answer.headers if name.startswith(("x-re", "x-ratelimit"))}
+    assert len(about_the_request) == 5
+    assert set(exposed) >= about_the_request | {"retry-after", "location", "idempotency-replayed"}
     (event,) = [log for log in logs if log["event"] == "request"]
     assert event["status"] == 429
     assert event["user_id"] == me["id"]

@@ -12,6 +12,7 @@ from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, Or
 from app.platform.auth.dependencies import AUTHENTICATED, CallerId, CurrentActor
 from app.platform.db.pagination import Page
 from app.platform.http import ndjson
+from app.platform.http.created import CREATED_ONCE, Created
 from app.platform.http.dependencies import IdempotencyKey, Paging
 from app.platform.http.errors import UnsupportedType
 from app.platform.http.limits import large_body
@@ -23,13 +24,15 @@ router = APIRouter(prefix="/orders", tags=["orders"], responses=AUTHENTICATED)
 _LINE = '{"lines": [{"sku": "TEA-250", "quantity": 2, "unit_price_cents": 499}]}'
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, responses=responses(IdempotencyKeyReused))
+@router.post("", status_code=status.HTTP_201_CREATED, responses=CREATED_ONCE | responses(IdempotencyKeyReused))
 async def create_order(
-    body: OrderCreate, caller: CurrentActor, services: ServicesDep, key: IdempotencyKey = None
+    body: OrderCreate, caller: CurrentActor, services: ServicesDep, created: Created, key: IdempotencyKey = None
 ) -> OrderRead:
     """Place an order."""
     claim = Claim.of(caller.user_id, key, "create_order", body) if key else None
-    return await services.orders.create(caller.user_id, body, claim)
+    order = await services.orders.create(caller.user_id, body, claim)
+    created.at("get_order", claim, order_id=order.id)
+    return order
 
 
 @router.get("")

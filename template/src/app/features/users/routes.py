@@ -13,6 +13,7 @@ from app.platform.auth.schemas import TokenPair
 from app.platform.context import Actor
 from app.platform.db.pagination import Page
 from app.platform.errors import Forbidden
+from app.platform.http.created import CREATED, Created
 from app.platform.http.dependencies import Paging
 from app.platform.http.limits import strict_rate_limit
 from app.platform.http.openapi import responses
@@ -20,11 +21,13 @@ from app.platform.http.openapi import responses
 router = APIRouter(prefix="/users", tags=["users"])
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, responses=responses(EmailTaken))
+@router.post("", status_code=status.HTTP_201_CREATED, responses=CREATED | responses(EmailTaken))
 @strict_rate_limit
-async def create_user(body: UserCreate, services: ServicesDep) -> UserRead:
+async def create_user(body: UserCreate, services: ServicesDep, created: Created) -> UserRead:
     """Register a user."""
-    return await services.users.create(body)
+    user = await services.users.create(body)
+    created.at("get_user", user_id=user.id)
+    return user
 
 
 @router.get("/me", responses=AUTHENTICATED)

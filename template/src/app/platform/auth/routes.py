@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, status
 
-from app.platform.auth.dependencies import AUTHENTICATED, AuthServiceDep, CurrentActor
+from app.platform.auth.dependencies import AUTHENTICATED, AuthServiceDep, CurrentActor, SignInAttemptsDep
 from app.platform.auth.errors import InvalidCredentials, InvalidRefreshToken
 from app.platform.auth.schemas import RefreshRequest, SignInForm, TokenPair
 from app.platform.http.limits import strict_rate_limit
@@ -15,9 +15,14 @@ router = APIRouter(prefix="/auth", tags=["auth"])
 
 @router.post("/token", responses=responses(InvalidCredentials))
 @strict_rate_limit
-async def sign_in(form: Annotated[SignInForm, Form()], service: AuthServiceDep) -> TokenPair:
+async def sign_in(
+    form: Annotated[SignInForm, Form()], service: AuthServiceDep, attempts: SignInAttemptsDep
+) -> TokenPair:
     """Exchange an email address and a password for a pair of tokens."""
-    return await service.sign_in(form.username, form.password.get_secret_value())
+    await attempts.admit(form.username)
+    pair = await service.sign_in(form.username, form.password.get_secret_value())
+    await attempts.remember(form.username)
+    return pair
 
 
 @router.post("/refresh", responses=responses(InvalidRefreshToken))

@@ -116,7 +116,7 @@ class AuthService:
         used = (await session.execute(use)).one_or_none()
         if used is None:
             return None
-        successor = security.successor_of(token, self._settings)
+        successor = security.successor_of(token, self._settings.secret_key.get_secret_value())
         await self._add(session, successor, used.user_id, used.family_id)
         return _Successor(used.user_id, successor)
 
@@ -140,11 +140,13 @@ class AuthService:
         return _Successor(used.user_id, newest) if newest else None
 
     async def _newest_successor(self, session: AsyncSession, token: str) -> str | None:
-        """Return the unused one of a token's successors; `None` when they were made with another secret key."""
+        """Return the unused one of a token's successors; `None` when they were made with an unknown secret key."""
         by_digest: dict[str, str] = {}
-        for _ in range(_MAX_SUCCESSORS):
-            token = security.successor_of(token, self._settings)
-            by_digest[security.digest(token)] = token
+        for key in security.keys(self._settings):
+            successor = token
+            for _ in range(_MAX_SUCCESSORS):
+                successor = security.successor_of(successor, key)
+                by_digest[security.digest(successor)] = successor
         unused = select(RefreshToken.token_digest).where(
             RefreshToken.token_digest.in_(by_digest), RefreshToken.used_at.is_(None)
         )

@@ -20,6 +20,7 @@ def request_body(model: type[BaseModel], example: str) -> dict[str, Any]:
     """
     text = {
         "type": "string",
+        "format": "binary",
         "contentMediaType": MEDIA_TYPE,
         "examples": [f"{example}\n{example}\n"],
         "x-line-schema": {"$ref": f"#/components/schemas/{model.__name__}"},

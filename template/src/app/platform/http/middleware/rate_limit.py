@@ -47,14 +47,15 @@ class RateLimitMiddleware:
                     *message["headers"],
                     (b"x-ratelimit-limit", b"%d" % result.limit),
                     (b"x-ratelimit-remaining", b"%d" % result.remaining),
+                    (b"x-ratelimit-reset", b"%d" % result.reset_after),
                 ]
             await send(message)
 
-        if result.reset_after:
+        if result.allowed:
+            await self._app(scope, receive, add_headers)
+        else:
             refusal = problem(RateLimited(result.reset_after))
             await refusal(scope, receive, add_headers)
-        else:
-            await self._app(scope, receive, add_headers)
 
     async def _hit(self, scope: Scope) -> RateLimitResult:
         limiter: RateLimiter = scope["state"]["resources"].limiter
