@@ -11,7 +11,9 @@ from tests.project import Project
 from tests.shell import CommandError, environment, run
 from tests.variants import Variant, plain_variants
 
-UNTIDY = '"""A module that is too wide."""\n\nimport os\n\nWIDE = [{}]\n'.format(", ".join(f'"{n:020}"' for n in range(9)))
+UNTIDY = '"""A module that is too wide."""\n\nimport os\n\nWIDE = [{}]\n'.format(
+    ", ".join(f'"{n:020}"' for n in range(9))
+)
 
 
 @pytest.fixture(scope="module")
