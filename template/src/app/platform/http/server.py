@@ -20,6 +20,7 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
     Several workers keep their metrics in files: in `metrics_directory`, or in a temporary directory. In `make run`, a
     change of the source restarts the application.
     """
+    reloads = _reloads(http)
     directory = metrics_directory or os.environ.get(multiprocess.VARIABLE)
     with multiprocess.shared_directory(directory) if http.workers > 1 else nullcontext():
         # after its shutdown uvicorn raises the signal that stopped it again: exit with status 0 then
@@ -36,8 +37,9 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
             server_header=False,
             forwarded_allow_ips=proxies.with_mapped_addresses(http.forwarded_allow_ips),
             timeout_graceful_shutdown=http.shutdown_timeout,
-            reload=_reloads(http),
-            reload_dirs=[SOURCE],
+            reload=reloads,
+            # uvicorn warns of directories that it does not watch
+            reload_dirs=[SOURCE] if reloads else None,
         )
 
 
