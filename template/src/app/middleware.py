@@ -48,12 +48,7 @@ def build_stack(settings: Settings) -> list[Middleware]:
         Middleware(SecurityHeadersMiddleware),
         Middleware(HeadMiddleware),
         Middleware(UnexpectedErrorMiddleware),
-        Middleware(
-            BodyLimitMiddleware,
-            max_bytes=http.max_body_bytes,
-            large=MarkedRoutes.with_large_body(ROUTERS),
-            large_bytes=http.max_import_bytes,
-        ),
+        Middleware(BodyLimitMiddleware, settings=http, large=MarkedRoutes.with_large_body(ROUTERS)),
         Middleware(AuthenticationMiddleware, settings=settings.auth),
         Middleware(
             RateLimitMiddleware,

@@ -15,6 +15,7 @@ from app.platform.http.errors import TooLarge
 from app.platform.http.lifespan import State
 from app.platform.http.limits import MarkedRoutes, large_body
 from app.platform.http.middleware.body_limit import BodyLimitMiddleware
+from app.platform.settings import HttpSettings
 from tests.support.client import client_of, problem, sign_up
 
 
@@ -92,7 +93,8 @@ async def test_marked_route_has_a_body_limit_of_its_own() -> None:
     async def upload(name: str) -> None: ...
 
     large = MarkedRoutes.with_large_body([router])
-    limited = BodyLimitMiddleware(count, max_bytes=10, large=large, large_bytes=20)
+    limits = HttpSettings.model_construct(max_body_bytes=10, max_import_bytes=20)
+    limited = BodyLimitMiddleware(count, settings=limits, large=large)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(limited), base_url="http://service/api/v1") as client:
         assert (await client.post("/upload/it", content=b"x" * 20)).text == "20"
         for path, size in (("/upload/it", 21), ("/elsewhere", 11)):

@@ -5,19 +5,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.http.errors import TooLarge
 from app.platform.http.limits import MarkedRoutes
+from app.platform.settings import HttpSettings
 
 
 class BodyLimitMiddleware:
-    """Refuses bodies of more than `max_bytes`, by the Content-Length header and by counting the received bytes.
+    """Refuses bodies of more than `HTTP_MAX_BODY_BYTES`, by the Content-Length header and by counting received bytes.
 
-    The routes in `large` accept `large_bytes`.
+    The routes in `large` accept `HTTP_MAX_IMPORT_BYTES`.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, large: MarkedRoutes, large_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, settings: HttpSettings, large: MarkedRoutes) -> None:
         self._app = app
-        self._max_bytes = max_bytes
+        self._max_bytes = settings.max_body_bytes
         self._large = large
-        self._large_bytes = large_bytes
+        self._large_bytes = settings.max_import_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
