@@ -129,7 +129,8 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
 
 def test_own_suite(case: Case, project: Project) -> None:
     """With the floor of its coverage, but for cases whose code is covered as another one's is: counting is half."""
-    assert_only_passed(project.make("test", IN_PROCESS, f"PYTEST_ARGS={'' if case.whole else '--no-cov'}"))
+    counting = case.whole or case.kind == "worked-on"
+    assert_only_passed(project.make("test", IN_PROCESS, f"PYTEST_ARGS={'' if counting else '--no-cov'}"))
 
 
 @pytest.mark.only("fresh")
