@@ -14,7 +14,9 @@ from tests.support.server import Server, environment, serving
 ADMIN = "ada@example.com"
 # closes the account that calls the operations, so the fuzzer runs it last and separately
 CLOSES_THE_ACCOUNT = "delete_me"
-UNLIMITED = {"HTTP_RATE_LIMIT": "100000000/day", "HTTP_LOGIN_RATE_LIMIT": "100000000/day", "LOG_LEVEL": "ERROR"}
+MANY = "100000000/day"
+LIMITS = ("HTTP_RATE_LIMIT", "HTTP_LOGIN_RATE_LIMIT", "HTTP_ACCOUNT_RATE_LIMIT")
+VARIABLES = {"HTTP_DOCS": "true", "LOG_LEVEL": "ERROR"} | dict.fromkeys(LIMITS, MANY)
 
 
 def sign_up(server: Server, database_url: str) -> str:
@@ -42,7 +44,7 @@ def main() -> int:
     """Fuzz the service; return 0 if no check failed."""
     with servers.postgres() as url, tempfile.TemporaryDirectory() as elsewhere:
         migrate(url)
-        with serving(Path(elsewhere), url, **UNLIMITED) as server:
+        with serving(Path(elsewhere), url, **VARIABLES) as server:
             server.wait_until_ready()
             token = sign_up(server, url)
             found = fuzz(server, token, "--exclude-operation-id", CLOSES_THE_ACCOUNT)

@@ -28,7 +28,7 @@ async def test_unknown_path(client: httpx.AsyncClient) -> None:
 async def test_wrong_method(client: httpx.AsyncClient) -> None:
     answer = await client.put("/api/v1/users")
     problem(answer, 405, "method_not_allowed")
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "POST"}
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
     problem(await client.get("/api/v1/auth/token"), 405, "method_not_allowed")
     problem(await client.put("/docs"), 405, "method_not_allowed")
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, insert, inspect, update
+from sqlalchemy import Engine, func, insert, inspect, update
 from sqlalchemy.exc import IntegrityError, InvalidRequestError, MultipleResultsFound, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer, joinedload, selectinload
@@ -57,7 +57,10 @@ async def test_added_row_has_what_the_server_computed(users: Users) -> None:
 
 
 async def test_get_finds_by_key(users: Users, session: AsyncSession, sql_engine: Engine) -> None:
-    ada = await users.add(user("ada"))
+    added = await users.add(user("ada"))
+    session.expunge_all()
+    ada = await users.get(added.id)
+    assert ada is not None
     with recorded_statements(sql_engine) as statements:
         assert await users.get(ada.id) is ada
     assert statements == []
@@ -208,3 +211,26 @@ async def test_audit_columns_are_filled_by_objects_and_by_statements(database: D
     assert {row.created_by for row in rows.values()} == {one.user_id}
     assert [rows[email].updated_by for email in ("ada", "bob", "cyd")] == [other.user_id, other.user_id, one.user_id]
     assert [rows[email].updated_at > rows[email].created_at for email in ("ada", "bob", "cyd")] == [True, True, False]
+
+
+async def test_deleted_rows_are_skipped_unless_asked_for(users: Users) -> None:
+    live = await users.add(user("ada"))
+    deleted = await users.add(User(email="bob", password_hash="", deleted_at=func.now()))
+    both = [live.id, deleted.id]
+
+    async def found(repository: Users) -> list[object]:
+        return [
+            await repository.get(deleted.id) is not None,
+            len(await repository.get_many(both)),
+            len(await repository.list(User.id.in_(both))),
+            len((await repository.page(PageRequest(limit=10), User.id.in_(both))).items),
+            await repository.count(User.id.in_(both)),
+            await repository.exists(User.id == deleted.id),
+            len([row async for row in repository.stream(User.id.in_(both))]),
+        ]
+
+    assert await found(users) == [False, 1, 1, 1, 1, False, 1]
+    assert await found(users.with_deleted()) == [True, 2, 2, 2, 2, True, 2]
+    with pytest.raises(NoResultFound):
+        await users.get_one(User.id == deleted.id)
+    assert await users.with_deleted().get_one(User.id == deleted.id) is deleted

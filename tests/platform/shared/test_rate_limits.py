@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 import structlog
 from limits import parse
+from redis.asyncio import Redis
 
 from app.platform.rate_limits import MAX_KEYS, MemoryCounters, RateLimiter
 
@@ -31,9 +32,22 @@ async def test_refused_request_is_told_when_the_window_ends(limiter: RateLimiter
     key = uuid4().hex
     results = [await limiter.hit(LIMIT, key) for _ in range(5)]
     assert [result.remaining for result in results] == [2, 1, 0, 0, 0]
-    assert [result.reset_after > 0 for result in results] == [False, False, False, True, True]
-    assert results[-1].reset_after <= 60
+    assert [result.allowed for result in results] == [True, True, True, False, False]
+    assert all(0 < result.reset_after <= 60 for result in results)
+    assert await limiter.count(LIMIT, key) == 5
     assert (await limiter.hit(LIMIT, uuid4().hex)).remaining == 2
+
+
+async def test_counters_end_with_their_window(redis_url: str) -> None:
+    limiter = RateLimiter(redis_url)
+    key = uuid4().hex
+    await limiter.hit(LIMIT, key)
+    async with Redis.from_url(redis_url) as redis:
+        counter = LIMIT.key_for(key)
+        assert 0 < await redis.ttl(counter) <= 60
+        await redis.expire(counter, 7)
+    assert (await limiter.hit(LIMIT, key)).reset_after <= 7
+    await limiter.close()
 
 
 async def test_ping(limiter: RateLimiter) -> None:
@@ -53,7 +67,8 @@ async def test_without_redis_each_process_counts_by_itself(unreachable_redis: st
     limiter = RateLimiter(unreachable_redis)
     with structlog.testing.capture_logs() as logs:
         results = [await limiter.hit(LIMIT, "ada") for _ in range(4)]
-    assert [result.reset_after > 0 for result in results] == [False, False, False, True]
+    assert [result.allowed for result in results] == [True, True, True, False]
+    assert await limiter.count(LIMIT, "ada") == 4
     assert {log["event"] for log in logs} == {"rate_limit_fallback"}
     with pytest.raises(ConnectionError):
         await limiter.ping()

@@ -3,7 +3,8 @@
 import argparse
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -43,18 +44,22 @@ class Command:
 
 
 def run(description: str | None, commands: Iterable[Command]) -> None:
-    """Run the command given on the command line.
-
-    An error that the user or operator can fix is printed in one line, with exit status 1; a bug keeps its traceback.
-    """
+    """Run the command given on the command line."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description=description)
     known = parser.add_subparsers(required=True)
     for each in commands:
         each.add_to(known)
     arguments = vars(parser.parse_args())
-    try:
+    with errors_in_one_line():
         logging.configure(load(LogSettings), load(ProcessSettings).environment)
         arguments.pop("function")(**arguments)
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Print an error that the user or operator can fix in one line, with exit status 1; a bug keeps its traceback."""
+    try:
+        yield
     except (AppError, ConfigError, StartupError) as error:
         sys.exit(f"{PROGRAM}: {error}")
     except SQLAlchemyError as error:

@@ -90,6 +90,15 @@ class PoolExhausted(AppError):
     retry_after = 5
 
 
+class Busy(AppError):
+    """Too many requests wait for the same scarce resource, such as the threads that hash passwords."""
+
+    status = 503
+    code = "busy"
+    title = "The service is busy"
+    retry_after = 2
+
+
 class QueryTimeout(AppError):
     """The server cancelled a statement after `DB_STATEMENT_TIMEOUT`."""
 

@@ -44,13 +44,18 @@ class IdempotencyKey(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now(), index=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
-    """A user's idempotency key, and a digest of the request it is for."""
+    """A user's idempotency key, and a digest of the request it is for.
+
+    Attributes:
+        replayed: whether `claim_key` found the answer to an earlier request.
+    """
 
     user_id: UUID
     key: str
     request_digest: str
+    replayed: bool = False
 
     @classmethod
     def of(cls, user_id: UUID, key: str, operation: str, body: BaseModel) -> "Claim":
@@ -99,6 +104,7 @@ async def claim_key(session: AsyncSession, claim: Claim | None, answer: type[Res
     earlier = (await session.scalars(select(IdempotencyKey).where(*claim.conditions()))).one()
     if earlier.request_digest != claim.request_digest:
         raise IdempotencyKeyReused
+    claim.replayed = True
     return answer.model_validate(earlier.response)
 
 

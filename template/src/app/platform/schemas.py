@@ -56,6 +56,6 @@ class FormModel(BaseModel):
 
 
 class ResponseModel(BaseModel):
-    """A response body, made from the attributes of a model instance."""
+    """A response body, made from the attributes of a model instance. OpenAPI requires all fields: all are sent."""
 
-    model_config = ConfigDict(from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True, json_schema_serialization_defaults_required=True)

@@ -1,18 +1,23 @@
 """Dependencies that give routes their caller."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
+from limits import parse
 
+from app.platform.auth.attempts import SignInAttempts
 from app.platform.auth.service import AuthService
 from app.platform.context import Actor, actor
 from app.platform.errors import Forbidden, NotAuthenticated
+from app.platform.http.limits import SIGN_IN
+from app.platform.http.middleware.client import client_of
 from app.platform.http.openapi import responses
+from app.platform.resources import PlatformResources
 
 # This only describes the token in OpenAPI: the middleware reads it before the route runs.
-_bearer = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False)
+_bearer = OAuth2PasswordBearer(SIGN_IN, auto_error=False)
 
 AUTHENTICATED = responses(NotAuthenticated)
 ADMIN_ONLY = responses(NotAuthenticated, Forbidden)
@@ -25,6 +30,16 @@ async def auth_service(request: Request) -> AuthService:
 
 
 AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
+
+
+async def sign_in_attempts(request: Request) -> SignInAttempts:
+    """Return the counter of this client's sign-ins."""
+    resources: PlatformResources[Any] = request.state.resources
+    limit = parse(resources.settings.http.account_rate_limit)
+    return SignInAttempts(resources.limiter, limit, client_of(request.scope))
+
+
+SignInAttemptsDep = Annotated[SignInAttempts, Depends(sign_in_attempts)]
 
 
 async def caller_id(_token: Annotated[str | None, Depends(_bearer)]) -> UUID:

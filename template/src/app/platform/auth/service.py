@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform import security
 from app.platform.auth.errors import InvalidCredentials, InvalidRefreshToken
 from app.platform.auth.models import RefreshToken
+from app.platform.auth.revocation import revoke, revoke_all
 from app.platform.auth.schemas import TokenPair
 from app.platform.context import Actor
 from app.platform.db.session import SessionProvider
@@ -60,6 +61,10 @@ class AuthService:
         actor = await self._accounts.authenticate(email, password)
         if actor is None:
             raise InvalidCredentials
+        return await self.issue(actor)
+
+    async def issue(self, actor: Actor) -> TokenPair:
+        """Return a pair of tokens for a user who has just given the password; the refresh token starts a new family."""
         async with self._database.transaction() as session:
             refresh_token = security.new_opaque_token()
             await self._add(session, refresh_token, actor.user_id, family_id=uuid4())
@@ -86,7 +91,12 @@ class AuthService:
         """Revoke the family of a refresh token; ignore an unknown token."""
         family = select(RefreshToken.family_id).where(RefreshToken.token_digest == security.digest(token))
         async with self._database.transaction() as session:
-            await self._revoke(session, RefreshToken.family_id.in_(family))
+            await revoke(session, RefreshToken.family_id.in_(family))
+
+    async def sign_out_everywhere(self, user_id: UUID) -> None:
+        """Revoke all refresh tokens of a user; access tokens end by themselves, after `AUTH_ACCESS_TOKEN_TTL`."""
+        async with self._database.transaction() as session:
+            await revoke_all(session, user_id)
 
     async def forget_expired(self) -> int:
         """Delete the expired refresh tokens, and return their number."""
@@ -106,7 +116,7 @@ class AuthService:
         used = (await session.execute(use)).one_or_none()
         if used is None:
             return None
-        successor = security.successor_of(token, self._settings)
+        successor = security.successor_of(token, self._settings.secret_key.get_secret_value())
         await self._add(session, successor, used.user_id, used.family_id)
         return _Successor(used.user_id, successor)
 
@@ -124,37 +134,24 @@ class AuthService:
             return None
         # without a grace period the comparison is not enough: a transaction that began later may have used the token
         if not self._settings.refresh_grace or not used.just_used:
-            await self._revoke(session, RefreshToken.family_id == used.family_id)
+            await revoke(session, RefreshToken.family_id == used.family_id)
             return None
         newest = await self._newest_successor(session, token)
         return _Successor(used.user_id, newest) if newest else None
 
     async def _newest_successor(self, session: AsyncSession, token: str) -> str | None:
-        """Return the unused one of a token's successors; `None` when they were made with another secret key."""
+        """Return the unused one of a token's successors; `None` when they were made with an unknown secret key."""
         by_digest: dict[str, str] = {}
-        for _ in range(_MAX_SUCCESSORS):
-            token = security.successor_of(token, self._settings)
-            by_digest[security.digest(token)] = token
+        for key in security.keys(self._settings):
+            successor = token
+            for _ in range(_MAX_SUCCESSORS):
+                successor = security.successor_of(successor, key)
+                by_digest[security.digest(successor)] = successor
         unused = select(RefreshToken.token_digest).where(
             RefreshToken.token_digest.in_(by_digest), RefreshToken.used_at.is_(None)
         )
         found = await session.scalar(unused)
         return by_digest[found] if found else None
-
-    @staticmethod
-    async def _revoke(session: AsyncSession, family: ColumnElement[bool]) -> None:
-        """Revoke all tokens of a family.
-
-        Repeat until none is left: a statement that waits for a concurrent refresh does not see the refresh's new token.
-        """
-        revoke = (
-            update(RefreshToken)
-            .where(family, RefreshToken.revoked_at.is_(None))
-            .values(revoked_at=func.now())
-            .returning(RefreshToken.id)
-        )
-        while (await session.execute(revoke)).all():
-            pass
 
     async def _add(self, session: AsyncSession, token: str, user_id: UUID, family_id: UUID) -> None:
         expires_at = func.now() + timedelta(seconds=self._settings.refresh_token_ttl)

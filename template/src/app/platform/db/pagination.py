@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
+from pydantic import ConfigDict
 from sqlalchemy import ColumnElement, true, tuple_
 
 ItemT = TypeVar("ItemT")
@@ -49,6 +50,9 @@ class PageRequest:
 @dataclass(frozen=True, slots=True)
 class Page(Generic[ItemT]):
     """The rows of a page, and the cursor for the next page; `None` on the last page."""
+
+    # OpenAPI requires `next_cursor`, because it is always sent
+    __pydantic_config__ = ConfigDict(json_schema_serialization_defaults_required=True)
 
     items: list[ItemT]
     next_cursor: str | None = None

@@ -1,13 +1,15 @@
 """The base class of all repositories: the queries that every model needs. The service commits, not the repository."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from copy import copy
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from sqlalchemy import ColumnExpressionArgument, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.platform.db.base import Base
+from app.platform.db.mixins import is_deleted, live_rows
 from app.platform.db.pagination import Page, PageRequest, after_cursor, newest_first, to_page
 
 ModelT = TypeVar("ModelT", bound=Base)
@@ -25,11 +27,18 @@ class AsyncRepository(Generic[ModelT]):
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
+        self._deleted = False
+
+    def with_deleted(self) -> Self:
+        """Return a repository that also finds the rows that are marked as deleted (`SoftDelete`)."""
+        other = copy(self)
+        other._deleted = True  # noqa: SLF001 - of the same class
+        return other
 
     async def get(self, key: Any, *options: ORMOption) -> ModelT | None:
         """Return the row with this primary key, without a query if the session has loaded it."""
         row: ModelT | None = await self._session.get(self.model, key, options=options)
-        return row
+        return None if not self._deleted and await is_deleted(self._session, row) else row
 
     async def get_one(self, *where: Condition) -> ModelT:
         """Return the only row that meets the conditions.
@@ -69,12 +78,12 @@ class AsyncRepository(Generic[ModelT]):
 
     async def count(self, *where: Condition) -> int:
         """Return how many rows meet the conditions."""
-        query = select(func.count()).select_from(self.model).where(*where)
+        query = select(func.count()).select_from(self.model).where(*self._where(*where))
         return (await self._session.scalars(query)).one()
 
     async def exists(self, *where: Condition) -> bool:
         """Return whether any row meets the conditions."""
-        query = select(exists(select(self.model).where(*where)))
+        query = select(exists(self._select(*where)))
         return (await self._session.scalars(query)).one()
 
     async def add(self, row: ModelT) -> ModelT:
@@ -107,4 +116,7 @@ class AsyncRepository(Generic[ModelT]):
             yield row
 
     def _select(self, *where: Condition) -> Select[ModelT]:
-        return select(self.model).where(*where)
+        return select(self.model).where(*self._where(*where))
+
+    def _where(self, *where: Condition) -> tuple[Condition, ...]:
+        return where if self._deleted else (*live_rows(self.model), *where)

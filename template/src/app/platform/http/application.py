@@ -5,10 +5,19 @@ from collections.abc import Iterable
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from app.platform.errors import AppError, DatabaseUnavailable, PoolExhausted, QueryTimeout, RateLimited, WriteConflict
-from app.platform.http import handlers, health, openapi
+from app.platform.errors import (
+    AppError,
+    Busy,
+    DatabaseUnavailable,
+    PoolExhausted,
+    QueryTimeout,
+    RateLimited,
+    WriteConflict,
+)
+from app.platform.http import docs, handlers, health, openapi
 from app.platform.http.errors import Malformed, TooLarge, ValidationFailed
 from app.platform.http.limits import PREFIX
+from app.platform.settings import PlatformSettings
 
 # Any route can answer with these errors, in addition to the ones it declares.
 FAILURES = openapi.responses(
@@ -20,11 +29,12 @@ FAILURES = openapi.responses(
     DatabaseUnavailable,
     PoolExhausted,
     WriteConflict,
+    Busy,
     QueryTimeout,
 )
 
 
-def set_up(app: FastAPI, routers: Iterable[APIRouter]) -> None:
+def set_up(app: FastAPI, routers: Iterable[APIRouter], settings: PlatformSettings) -> None:
     """Serve the routers below `/api/v1`, and answer every failure with a problem document."""
     # not nested in one router, because FastAPI matches the path once more for each level of nesting
     for router in routers:
@@ -32,6 +42,7 @@ def set_up(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     app.include_router(health.router)
     handlers.install(app)
     openapi.install(app)
+    docs.install(app, settings)
 
 
 def operation_id(route: APIRoute) -> str:

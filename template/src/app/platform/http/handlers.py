@@ -1,7 +1,7 @@
 """The exception handlers: turn exceptions of routes into problem documents."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
 
 import structlog
 from fastapi import FastAPI, Request
@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import compile_path
 
 from app.platform.db.errors import translate
@@ -23,6 +23,8 @@ from app.platform.http.errors import (
     UnsupportedType,
     ValidationFailed,
 )
+from app.platform.http.media_types import accepted_instead
+from app.platform.http.middleware.refused_websockets import WebSocketRefused
 from app.platform.http.problems import FieldProblem, document, problem
 from app.platform.json_errors import MAX_ERRORS, not_shown, shorten
 
@@ -34,18 +36,32 @@ _OF_THE_FRAMEWORK = {kind.status: kind for kind in (Malformed, NotFound, MethodN
 
 def install(app: FastAPI) -> None:
     """Register the handlers for all expected exceptions; any other exception is a bug."""
-    app.exception_handler(AppError)(_on_app_error)
+    app.exception_handler(AppError)(_also_for_websockets(_on_app_error))
     app.exception_handler(RequestValidationError)(_on_invalid_request)
-    app.exception_handler(HTTPException)(_on_http_exception)
-    app.exception_handler(SQLAlchemyError)(_on_database_error)
+    app.exception_handler(HTTPException)(_also_for_websockets(_on_http_exception))
+    app.exception_handler(SQLAlchemyError)(_also_for_websockets(_on_database_error))
+
+
+def _also_for_websockets(handler: Callable[[Request, Any], Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+    """Return a handler whose response also reaches a WebSocket: Starlette only sends the responses to requests."""
+
+    async def handle(connection: HTTPConnection, error: Exception) -> Response:
+        response = await handler(cast("Request", connection), error)
+        if connection.scope["type"] == "websocket":
+            raise WebSocketRefused(response) from error
+        return response
+
+    return handle
 
 
 async def _on_app_error(_request: Request, error: AppError) -> Response:
     return problem(error)
 
 
-async def _on_invalid_request(_request: Request, error: RequestValidationError) -> Response:
+async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
     found = error.errors()
+    if any(item["loc"][:1] == ("body",) for item in found) and (accept := accepted_instead(request)):
+        return problem(UnsupportedType(accept=accept))
     if any(item["type"] == "json_invalid" for item in found):
         return problem(Malformed("The body is not valid JSON."))
     return problem(ValidationFailed(), errors=_field_problems(found))
@@ -85,7 +101,8 @@ def _methods(request: Request) -> list[str]:
     for template, item in app.openapi()["paths"].items():
         pattern, _, _ = compile_path(template)
         if pattern.fullmatch(request.url.path):
-            return [method.upper() for method in item]
+            methods = [method.upper() for method in item]
+            return [*methods, "HEAD"] if "GET" in methods else methods
     return []
 
 

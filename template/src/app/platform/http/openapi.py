@@ -1,12 +1,15 @@
-"""Describe the errors in the OpenAPI document."""
+"""Describe the errors in the OpenAPI document, and complete the document."""
 
+from collections import Counter
 from typing import Any
 
 from fastapi import FastAPI
 
 from app.platform.errors import AppError
+from app.platform.http.errors import UnsupportedType
 from app.platform.http.problems import Problem
 
+_METHODS = {"delete", "get", "patch", "post", "put"}
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
@@ -30,16 +33,42 @@ def responses(*kinds: type[AppError]) -> dict[int | str, dict[str, Any]]:
 
 
 def install(app: FastAPI) -> None:
-    """Add the schema of problem documents to OpenAPI: FastAPI only adds the models of JSON responses."""
+    """Complete the OpenAPI document with what FastAPI leaves out; client generators and linters need it."""
     openapi = app.openapi
 
-    def with_problem() -> dict[str, Any]:
+    def completed() -> dict[str, Any]:
         document = openapi()
-        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        document["components"]["schemas"] |= schema.pop("$defs") | {"Problem": schema}
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        # FastAPI returns the same document each time
+        if "Problem" not in schemas:
+            # FastAPI only adds the models of JSON responses
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= problem.pop("$defs") | {"Problem": problem}
+            document.setdefault("servers", [{"url": "/"}])
+            _complete_operations(document)
+            _distinguish_titles(schemas)
         return document
 
-    app.openapi = with_problem  # type: ignore[method-assign] # FastAPI's documented way to extend it
+    app.openapi = completed  # type: ignore[method-assign] # FastAPI's documented way to extend it
+
+
+def _complete_operations(document: dict[str, Any]) -> None:
+    for item in document["paths"].values():
+        for method in _METHODS & item.keys():
+            operation = item[method]
+            # says that the operation needs no token, instead of nothing
+            operation.setdefault("security", [])
+            if "requestBody" in operation:
+                operation["responses"] = {"415": responses(UnsupportedType)[415], **operation["responses"]}
+
+
+def _distinguish_titles(schemas: dict[str, Any]) -> None:
+    """Give each schema a title of its own: generators take titles as class names, and all pages are titled `Page`."""
+    titles = Counter(schema.get("title") for schema in schemas.values())
+    for name, schema in schemas.items():
+        # the names of generic classes end like this
+        if name.endswith("_") or titles[schema.get("title")] > 1:
+            schema["title"] = "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
 def _example(kind: type[AppError]) -> dict[str, Any]:

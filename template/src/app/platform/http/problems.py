@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from app.platform.context import request_id
 from app.platform.errors import AppError
+from app.platform.http.errors import UnsupportedType
 
 
 class FieldProblem(BaseModel):
@@ -43,6 +44,9 @@ def _headers(error: AppError, headers: dict[str, str]) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, UnsupportedType) and error.accept:
+        # RFC 9110, section 15.5.16
+        headers["Accept"] = error.accept
     return headers
 
 

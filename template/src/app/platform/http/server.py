@@ -4,18 +4,24 @@ import os
 import signal
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import uvicorn
 
 from app.platform import multiprocess, proxies
-from app.platform.settings import HttpSettings
+from app.platform.http.protocol import ProblemHttpProtocol
+from app.platform.settings import Environment, HttpSettings, ProcessSettings, load
+
+SOURCE = str(Path(__file__).parents[2])
 
 
 def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> None:
     """Serve the application that `factory` makes until SIGTERM or SIGINT; finish open requests before exiting.
 
-    Several workers keep their metrics in files: in `metrics_directory`, or in a temporary directory.
+    Several workers keep their metrics in files: in `metrics_directory`, or in a temporary directory. In `make run`, a
+    change of the source restarts the application.
     """
+    reload = _reloads(http)
     directory = metrics_directory or os.environ.get(multiprocess.VARIABLE)
     with multiprocess.shared_directory(directory) if http.workers > 1 else nullcontext():
         # after its shutdown uvicorn raises the signal that stopped it again: exit with status 0 then
@@ -24,6 +30,7 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
         uvicorn.run(
             factory,
             factory=True,
+            http=ProblemHttpProtocol,
             host=http.host,
             port=http.port,
             workers=http.workers,
@@ -32,4 +39,13 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
             server_header=False,
             forwarded_allow_ips=proxies.with_mapped_addresses(http.forwarded_allow_ips),
             timeout_graceful_shutdown=http.shutdown_timeout,
+            reload=reload,
+            # uvicorn warns when it is given without the other
+            reload_dirs=[SOURCE] if reload else None,
         )
+
+
+def _reloads(http: HttpSettings) -> bool:
+    """Tell whether to restart when the source changes: `make run` sets `DEV_RELOAD`; several workers cannot."""
+    asked = bool(os.environ.get("DEV_RELOAD")) and http.workers == 1
+    return asked and load(ProcessSettings).environment is Environment.DEVELOPMENT

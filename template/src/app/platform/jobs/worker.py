@@ -73,9 +73,11 @@ async def _run(application: Application, resources: PlatformResources[Any], work
         raise StartupError(message)
     longest = max((handler.job.time_limit for handler in application.jobs), default=0.0)
     runner = application.runner(resources, worker)
-    context = WorkerContext(settings, worker, runner.run, partial(open_runner, application), longest, stop)
+    open_other = partial(open_runner, application)
+    context = WorkerContext(settings, worker, runner.run, open_other, longest, stop, consuming=asyncio.Event())
     # a worker cannot work without its broker, which the resources count as not critical
-    monitoring = Monitoring(database, broker, [*resources.checks, Check("broker", broker.ping)], stop)
+    checks = [*resources.checks, Check("broker", broker.ping), Check("consumer", context.ping)]
+    monitoring = Monitoring(database, broker, checks, stop)
     async with monitoring.serving(settings.jobs), AsyncExitStack() as stack:
         for part in (Relay(database, broker, settings.jobs).run(), Scheduler(database, application.schedules).run()):
             stack.push_async_callback(cancel_and_wait, asyncio.ensure_future(part))

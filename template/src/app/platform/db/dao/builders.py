@@ -22,6 +22,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from app.platform.db.base import Base
 from app.platform.db.dao.filters import Condition, condition
+from app.platform.db.mixins import live_rows
 from app.platform.db.pagination import Page, PageRequest, after_cursor, newest_first, to_page
 from app.platform.db.session import SessionProvider
 
@@ -36,6 +37,11 @@ class Builder(Generic[ModelT]):
     _provider: SessionProvider
     _model: type[ModelT]
     _conditions: tuple[Condition, ...] = ()
+    _deleted: bool = False
+
+    def with_deleted(self) -> Self:
+        """Select also the rows that are marked as deleted (`SoftDelete`)."""
+        return replace(self, _deleted=True)
 
     def where(self, *conditions: Condition) -> Self:
         """Select only rows that also meet these conditions."""
@@ -48,6 +54,9 @@ class Builder(Generic[ModelT]):
             ValueError: the column or the operator does not exist.
         """
         return self.where(*(condition(self._model, name, value) for name, value in filters.items()))
+
+    def _where(self) -> tuple[Condition, ...]:
+        return self._conditions if self._deleted else (*live_rows(self._model), *self._conditions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +147,7 @@ class QueryBuilder(Builder[ModelT]):
             return take((await session.scalars(self._statement(session))).unique())
 
     def _statement(self, session: AsyncSession) -> Select[ModelT]:
-        query = select(self._model).where(*self._conditions).order_by(*self._order).options(*self._options)
+        query = select(self._model).where(*self._where()).order_by(*self._order).options(*self._options)
         query = query.limit(self._limit).offset(self._offset)
         if self._lock is None:
             return query
@@ -156,10 +165,10 @@ class CountBuilder(Builder[ModelT]):
     async def count(self) -> int:
         """Return the number of rows."""
         async with self._provider.read() as session:
-            query = select(func.count()).select_from(self._model).where(*self._conditions)
+            query = select(func.count()).select_from(self._model).where(*self._where())
             return (await session.scalars(query)).one()
 
     async def exists(self) -> bool:
         """Return whether there is any row."""
         async with self._provider.read() as session:
-            return (await session.scalars(select(exists(select(self._model).where(*self._conditions))))).one()
+            return (await session.scalars(select(exists(select(self._model).where(*self._where()))))).one()

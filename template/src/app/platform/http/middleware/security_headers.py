@@ -2,9 +2,6 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# The documentation pages load scripts, which the content security policy below forbids.
-_DOCS = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
-
 # The headers of the OWASP list (https://owasp.org/www-project-secure-headers/) that are right for every response.
 _ALWAYS = (
     # one year, in seconds
@@ -14,12 +11,12 @@ _ALWAYS = (
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
 )
-# Responses of the API load nothing, and are never shown in a frame.
-_API = (*_ALWAYS, (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"))
+# Responses of the API load nothing, and are never shown in a frame. Pages have a policy of their own.
+_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
 class SecurityHeadersMiddleware:
-    """Adds the security headers to each response."""
+    """Adds the security headers to each response; a policy that the response has already is kept."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,11 +26,13 @@ class SecurityHeadersMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = _ALWAYS if scope["path"] in _DOCS else _API
 
         async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *headers]
+                headers = [*message["headers"], *_ALWAYS]
+                if all(name != _POLICY[0] for name, _ in headers):
+                    headers.append(_POLICY)
+                message["headers"] = headers
             await send(message)
 
         await self._app(scope, receive, add_headers)

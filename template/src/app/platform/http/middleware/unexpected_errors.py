@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.errors import AppError
 from app.platform.http.errors import ClientLeft
+from app.platform.http.middleware import refused_websockets
 from app.platform.http.problems import internal_problem, problem
 
 log = structlog.get_logger(__name__)
@@ -20,6 +21,7 @@ class UnexpectedErrorMiddleware:
     """Answers exceptions that no exception handler caught: an `AppError` of other middleware, and bugs.
 
     A client that disconnects is not a bug: the access log and the metrics show 499, or the status that was sent.
+    `refused_websockets` does the same for WebSockets.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -27,6 +29,9 @@ class UnexpectedErrorMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
+        if scope["type"] == "websocket":
+            await refused_websockets.call(self._app, scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
