@@ -117,6 +117,12 @@ def test_sample_users_are_added_once(
         run(monkeypatch, "seed", "2")
         assert capsys.readouterr().out.startswith(f"{added} users added, {2 - added} were there")
     assert query(migrated_url, select(User.email).order_by(User.email)) == ["user-1@example.com", "user-2@example.com"]
+    for number, environment, status in (("0", "development", 2), ("3", "production", "python -m app: sample users")):
+        monkeypatch.setenv("ENVIRONMENT", environment)
+        with pytest.raises(SystemExit) as exited:
+            run(monkeypatch, "seed", number)
+        assert str(exited.value.code).startswith(str(status))
+    assert len(query(migrated_url, select(User.id))) == 2
 
 
 def test_prune_deletes_expired_tokens_and_old_keys(
