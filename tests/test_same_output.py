@@ -29,17 +29,16 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"migrations/(env|\w+/\w+)\.py",
         r"(README|CONTRIBUTING|AGENTS)\.md|docs/([\w-]+|adr/[\w-]+)\.md",
         r"Makefile|pyproject\.toml|\.gitignore|\.env\.example",
-        # line ends, hooks in a folder of a larger repository, quiet migrations
-        r"\.gitattributes|\.pre-commit-config\.yaml|alembic\.ini",
         # Python 3.14
         r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
     ),
     "v0.5.0": (
-        r"Makefile|pyproject\.toml|(README|CONTRIBUTING)\.md|docs/[\w-]+\.md",
-        r"dev/template/(follow|revisions)\.py",
+        r"(README|CONTRIBUTING|AGENTS)\.md|docs/([\w-]+|adr/[\w-]+)\.md",
+        r"Makefile|pyproject\.toml|alembic\.ini|\.env\.example|\.gitattributes|\.pre-commit-config\.yaml",
+        r"dev/(template/)?\w+\.py",
         r"migrations/env\.py",
-        r"src/app/__main__\.py|src/app/features/users/\w+\.py|src/app/platform/.*\.py",
-        r"tests/(drift|test_migrations)\.py|tests/features/users/\w+\.py",
+        r"src/app/\w+\.py|src/app/(features|platform)/.*\.py|src/app/platform/README\.md",
+        r"tests/.*\.py",
     ),
 }
 
