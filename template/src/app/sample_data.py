@@ -16,7 +16,7 @@ PASSWORD = "correct horse battery"  # noqa: S105 (of accounts that exist in deve
 MOST_USERS = 10_000
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def seed_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `python -m app seed`."""
     parser.add_argument("users", type=_number, nargs="?", default=10, help=f"at most {MOST_USERS} (default: 10)")
 
@@ -28,7 +28,7 @@ def _number(given: str) -> int:
     return int(given)
 
 
-async def add(settings: PlatformSettings, services: Services, users: int) -> str:
+async def add_sample_users(settings: PlatformSettings, services: Services, users: int) -> str:
     """Make sure that there are so many sample users, and return what was added.
 
     A feature adds what its users have with the function `add_for` in its module `sample_data`; it is called for new

@@ -20,11 +20,11 @@ async def test_sample_users_are_made_once(
     settings: Settings, services: Services, database: Database, client: httpx.AsyncClient
 ) -> None:
     printed = f"their password is: {sample_data.PASSWORD}"
-    assert await sample_data.add(settings, services, 2) == f"2 users added, 0 were there; {printed}"
+    assert await sample_data.add_sample_users(settings, services, 2) == f"2 users added, 0 were there; {printed}"
     before = await rows(database)
-    assert await sample_data.add(settings, services, 2) == f"0 users added, 2 were there; {printed}"
+    assert await sample_data.add_sample_users(settings, services, 2) == f"0 users added, 2 were there; {printed}"
     assert await rows(database) == before
-    assert await sample_data.add(settings, services, 3) == f"1 users added, 2 were there; {printed}"
+    assert await sample_data.add_sample_users(settings, services, 3) == f"1 users added, 2 were there; {printed}"
     form = {"username": "user-3@example.com", "password": sample_data.PASSWORD}
     assert (await client.post("/api/v1/auth/token", data=form)).status_code == 200
     # each user has as many rows of each feature
@@ -41,14 +41,14 @@ async def rows(database: Database) -> dict[str, int]:
 async def test_known_passwords_stay_in_development(settings: Settings, services: Services, database: Database) -> None:
     production = replace(settings, process=ProcessSettings.model_construct(environment=Environment.PRODUCTION))
     with pytest.raises(StartupError, match="only"):
-        await sample_data.add(production, services, 1)
+        await sample_data.add_sample_users(production, services, 1)
     assert not any((await rows(database)).values())
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "10001", "many", "1.5", "²"])
 def test_number_of_sample_users_is_bounded(given: str) -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
-    sample_data.add_arguments(parser)
+    sample_data.seed_arguments(parser)
     assert parser.parse_args([]).users == 10
     with pytest.raises((argparse.ArgumentError, SystemExit)):
         parser.parse_args([given])

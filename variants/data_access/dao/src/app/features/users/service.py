@@ -73,17 +73,6 @@ class UserService:
             raise UserNotFound
         return user
 
-    async def get_by_email(self, email: str) -> UserRead:
-        """Return the user with this email address.
-
-        Raises:
-            UserNotFound: no user has this email address.
-        """
-        user = await self._users.find_by_email(email)
-        if user is None:
-            raise UserNotFound(f"no user has the email address {email}")
-        return UserRead.model_validate(user)
-
     async def page(self, request: PageRequest) -> Page[UserRead]:
         """Return one page of all users, newest first."""
         page = await self._users.page(request)
@@ -119,6 +108,17 @@ class UserService:
         if not await self._hasher.verify(current, user.password_hash):
             raise WrongPassword
         await self._change(user_id, {"password_hash": await self._hasher.hash(new)}, sign_out=True)
+
+    async def get_by_email(self, email: str) -> UserRead:
+        """Return the user with this email address.
+
+        Raises:
+            UserNotFound: no user has this email address.
+        """
+        user = await self._users.find_by_email(email)
+        if user is None:
+            raise UserNotFound(f"no user has the email address {email}")
+        return UserRead.model_validate(user)
 
     async def administer(self, user_id: UUID, data: AccountUpdate, by: UUID | None = None) -> UserRead:
         """Change what `data` sets, for the administrator `by`; sign out a user who loses something.
