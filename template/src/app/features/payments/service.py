@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 BATCH = 1000
 # receivers called at a time: with fewer, slow receivers might delay the others beyond the job's time limit
 RECEIVERS = 20
+# the time of a delivery is that of so many tries, however long PAYMENTS_WEBHOOK_TIMEOUT is
+TRIES = 3
 
 
 class PaymentService:
@@ -52,13 +54,17 @@ class PaymentService:
             order = await OrderService(self._database).get(owner, order_id)
         except OrderNotFound as error:
             raise PermanentFailure(str(error)) from None
-        body = Receipt.of(owner, order).model_dump_json().encode()
+        body = Receipt.of(owner, order).model_dump(mode="json")
         headers = {"Idempotency-Key": f"receipt-{order_id}"}
+        limit = self._settings.webhook_timeout
 
         async def deliver(url: str) -> None:
-            await self._http.post(url, body, headers, seconds=self._settings.webhook_timeout)
+            await self._http.post(url, json=body, headers=headers, try_timeout=limit, timeout=TRIES * limit)
 
-        await fan_out(deliver, self._settings.webhook_urls, limit=RECEIVERS)
+        _, failures = await fan_out(deliver, self._settings.webhook_urls, concurrency=RECEIVERS)
+        if failures:
+            message = f"{len(failures)} of {len(self._settings.webhook_urls)} failed"
+            raise ExceptionGroup(message, [error for _, error in failures])
 
     async def cancel_unpaid(self) -> int:
         """Cancel orders that are unpaid for longer than `PAYMENTS_UNPAID_AFTER`, and return their number.
