@@ -1,4 +1,4 @@
-"""An HTTP server that records the calls of jobs."""
+"""An HTTP server that records the calls of this service."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -19,6 +19,7 @@ class Received:
 
     method: str
     path: str
+    query: dict[str, str]
     headers: CIMultiDictProxy[str]
     body: bytes
     peer: object
@@ -37,7 +38,7 @@ class Receiver:
         """Record the call, and answer with the next status."""
         peer = request.transport and request.transport.get_extra_info("peername")
         body = await request.read()
-        self.received.append(Received(request.method, request.path, request.headers, body, peer))
+        self.received.append(Received(request.method, request.path, dict(request.query), request.headers, body, peer))
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
         if status == SILENCE:
             await self.ends.wait()

@@ -24,10 +24,10 @@ async def fan_out(
 ) -> tuple[list[tuple[ItemT, ResultT]], list[tuple[ItemT, Exception]]]:
     """Call `work` for every item. Return `(successes, failures)`: pairs of item and result, and of item and error.
 
-    Both lists follow the sequence of the items. At most `concurrency` calls run at a time, in as many tasks, and an item
-    is taken when its call begins. A call that fails does not disturb the others. After `seconds` the running calls are
-    cancelled; these, and the items that are left, are failures with a `TimeoutError`. When the caller is cancelled, all
-    calls are.
+    Both lists follow the sequence of the items. At most `concurrency` calls run at a time, in as many tasks, and an
+    item is taken when its call begins. A call that fails does not disturb the others. After `seconds` the running calls
+    are cancelled; these, and the items that are left, are failures with a `TimeoutError`. When the caller is cancelled,
+    all calls are.
 
     Raises:
         ValueError: `concurrency` is less than 1.

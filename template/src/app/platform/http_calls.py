@@ -93,7 +93,7 @@ class NoResponse(CallFailed):
 class TimedOut(NoResponse, TimeoutError):
     """There was no complete response in time."""
 
-    answer = UpstreamTimeout
+    answer: ClassVar[type[AppError]] = UpstreamTimeout
     outcome = "timed_out"
 
 

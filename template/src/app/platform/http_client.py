@@ -1,4 +1,7 @@
-"""Calls other services: one pool of connections in a process, with limits, deadlines, and retries where they are safe."""
+"""Calls other services: one pool of connections for a process, with limits, deadlines, and retries where these are safe.
+
+`http_calls.py` has what is sent and returned, and the errors; `http_transport.py` sends it.
+"""
 
 import asyncio
 import time
@@ -53,8 +56,8 @@ class CallOptions(TypedDict, total=False):
         tries: how often it is tried; else `HTTP_CLIENT_TRIES`.
         repeatable: whether the other service may get it twice. Else that is true of GET, HEAD, PUT, DELETE and OPTIONS,
             and of a call with an `Idempotency-Key`. What could not be sent is repeated in any case.
-        redirects: how many redirects a GET or HEAD follows; else none. The headers are sent to the new host as well, except
-            for `Authorization`.
+        redirects: how many redirects a GET or HEAD follows; else none. The new host gets the headers as well, except for
+            `Authorization`.
     """
 
     params: Mapping[str, str]

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import stamina
+from aiohttp.http_exceptions import ContentEncodingError, DecompressSizeError
 
 from app.platform.http_calls import (
     Call,
@@ -169,8 +170,8 @@ def _failure(call: Call, error: Exception, progress: _Progress) -> CallFailed:
     elif isinstance(error, aiohttp.ClientConnectorError):
         reason = f"{reason}, {error.os_error.strerror or error.os_error}"
     message = f"{call.name}: {reason} ({progress.step})"
-    # what is no HTTP, and what a redirect leads to; a body that cannot be decompressed
-    undecodable = isinstance(error.__cause__, aiohttp.ContentEncodingError)
+    # what is no HTTP, leads nowhere, or cannot be decompressed
+    undecodable = isinstance(error.__cause__, ContentEncodingError | DecompressSizeError)
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.RedirectClientError) or undecodable:
         return InvalidResponse(message)
     return NoResponse(message, sent=progress.sent)
