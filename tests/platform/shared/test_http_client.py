@@ -132,7 +132,7 @@ async def test_number_of_tries_is_limited(client: HttpClient) -> None:
 
 
 async def test_what_was_not_sent_is_repeated_whatever_it_is(client: HttpClient, retries: list[str]) -> None:
-    with pytest.raises(NoResponse, match="ClientConnectorError.*connecting") as refused:
+    with pytest.raises(NoResponse, match=r"ClientConnectorError.*connecting") as refused:
         await client.post(f"http://127.0.0.1:{unused_port()}", b"1")
     assert not refused.value.sent
     assert len(retries) == 2
@@ -143,7 +143,7 @@ async def test_redirects_are_followed_on_request_only(client: HttpClient) -> Non
         assert (await client.get(receiver.url, redirects=1)).status == 200
         with pytest.raises(InvalidResponse, match="TooManyRedirects"):
             await client.get(receiver.url, redirects=2)
-    assert [got.path for got in receiver.received] == ["/receipts", "/elsewhere"] + ["/receipts", *["/elsewhere"] * 2]
+    assert [got.path for got in receiver.received] == ["/receipts", "/elsewhere", "/receipts", *(["/elsewhere"] * 2)]
 
 
 @pytest.mark.parametrize("target", ["http://[hunter2", "ftp://hunter2/", "file:///etc/passwd"])

@@ -3,12 +3,11 @@
 import asyncio
 import gzip
 import socket
-import ssl
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, suppress
-from email.utils import format_datetime
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 import stamina
@@ -23,10 +22,11 @@ from app.platform.http_client import (
     UnexpectedStatus,
 )
 from app.platform.settings import HttpClientSettings
-from tests.platform.support.raw_server import RawServer, drips, floods, hangs, raw_server, says, sends
+from tests.platform.support.raw_server import Answer, RawServer, drips, floods, hangs, raw_server, says, sends
 from tests.support.server import PATIENCE
 
 ENDLESS = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+IN_AN_HOUR = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"
 
 
@@ -86,16 +86,15 @@ async def test_body_that_drips_ends_at_the_deadline(client: HttpClient) -> None:
 
 
 async def test_waiting_for_a_free_connection_ends(client: HttpClient) -> None:
-    async with raw_server(hangs) as server:
-        async with asyncio.TaskGroup() as group:
-            first = group.create_task(client.get(server.url))
-            await server.asked.wait()
-            with pytest.raises(NoFreeConnection, match=r"within 0.2 s \(waiting for a free connection\)") as refused:
-                await client.get(server.url)
-            assert not refused.value.sent
-            with pytest.raises(NoFreeConnection, match=r"within 0.1 s"):
-                await client.get(server.url, timeout=0.1)
-            first.cancel()
+    async with raw_server(hangs) as server, asyncio.TaskGroup() as group:
+        first = group.create_task(client.get(server.url))
+        await server.asked.wait()
+        with pytest.raises(NoFreeConnection, match=r"within 0.2 s \(waiting for a free connection\)") as refused:
+            await client.get(server.url)
+        assert not refused.value.sent
+        with pytest.raises(NoFreeConnection, match=r"within 0.1 s"):
+            await client.get(server.url, timeout=0.1)
+        first.cancel()
     assert server.requests == 1
 
 
@@ -138,9 +137,9 @@ async def test_response_that_breaks_off_is_no_response(client: HttpClient, broke
         pytest.param(floods(b"HTTP/1.1 404 Not Found\r\n\r\n"), id="of an error"),
     ],
 )
-async def test_body_that_is_too_large_is_cut_off(client: HttpClient, answer: object, request: pytest.FixtureRequest) -> None:
-    async with raw_server(answer) as server:  # type: ignore[arg-type] # from the parameters
-        with pytest.raises(InvalidResponse, match="larger than 1000000 bytes|DecompressSizeError|ClientPayloadError"):
+async def test_body_that_is_too_large_is_cut_off(client: HttpClient, answer: Answer) -> None:
+    async with raw_server(answer) as server:
+        with pytest.raises(InvalidResponse, match=r"larger than 1000000 bytes|ClientPayloadError"):
             await client.get(server.url)
         # the connection was closed: the only one is free
         with pytest.raises(InvalidResponse):
@@ -178,7 +177,7 @@ async def test_body_that_is_not_json_is_named(client: HttpClient, body: bytes) -
 
 
 @pytest.mark.usefixtures("no_waits")
-@pytest.mark.parametrize("value", ["30", "9" * 400, format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)])
+@pytest.mark.parametrize("value", ["30", "9" * 400, pytest.param(IN_AN_HOUR, id="date")])
 async def test_asked_to_wait_beyond_the_deadline_ends_at_once(client: HttpClient, value: str) -> None:
     async with raw_server(says("429 Too Many Requests", f"Retry-After: {value}")) as server:
         with pytest.raises(UnexpectedStatus) as refused:
@@ -189,7 +188,7 @@ async def test_asked_to_wait_beyond_the_deadline_ends_at_once(client: HttpClient
 
 
 @pytest.mark.usefixtures("no_waits")
-@pytest.mark.parametrize("value", ["1", "0", "-5", "soon", "", "1.5", "\u0661", "Mon, 01 Jan 1990 00:00:00 -0000", "99 Foo"])
+@pytest.mark.parametrize("value", ["1", "0", "-5", "soon", "", "1.5", "\u0661", "Mon, 01 Jan 1990 00:00:00 -0000"])
 async def test_other_waits_are_within_the_deadline(client: HttpClient, value: str) -> None:
     async with raw_server(says("503 Overloaded", f"Retry-After: {value}"), says("200 OK")) as server:
         await client.get(server.url, timeout=30.0)
@@ -197,8 +196,8 @@ async def test_other_waits_are_within_the_deadline(client: HttpClient, value: st
 
 
 @pytest.mark.parametrize("answer", [hangs, says("503 Overloaded", "Retry-After: 20"), drips(ENDLESS, 0.01)])
-async def test_cancellation_ends_a_call_at_once(client: HttpClient, answer: object) -> None:
-    async with raw_server(answer) as server:  # type: ignore[arg-type] # from the parameters
+async def test_cancellation_ends_a_call_at_once(client: HttpClient, answer: Answer) -> None:
+    async with raw_server(answer) as server:
         call = asyncio.create_task(client.get(server.url))
         await server.asked.wait()
         await asyncio.sleep(0.1)
@@ -255,8 +254,8 @@ async def failing(server: RawServer, client: HttpClient) -> CallFailed:
         floods(ENDLESS),
     ],
 )
-async def test_errors_show_no_secrets(client: HttpClient, answer: object) -> None:
-    async with raw_server(answer) as server:  # type: ignore[arg-type] # from the parameters
+async def test_errors_show_no_secrets(client: HttpClient, answer: Answer) -> None:
+    async with raw_server(answer) as server:
         error = await failing(server, client)
     shown = "".join(traceback.format_exception(error)) + repr(error) + repr(getattr(error, "response", None))
     assert "hunter2" not in shown.replace('"hunter2"', "")

@@ -1,4 +1,4 @@
-"""Calls other services: one pool of connections for a process, with limits, deadlines, and retries where these are safe.
+"""Calls other services: a pool of connections for each process, with limits, deadlines, and retries where it is safe.
 
 `http_calls.py` has what is sent and returned, and the errors; `http_transport.py` sends it.
 """
@@ -56,8 +56,8 @@ class CallOptions(TypedDict, total=False):
         tries: how often it is tried; else `HTTP_CLIENT_TRIES`.
         repeatable: whether the other service may get it twice. Else that is true of GET, HEAD, PUT, DELETE and OPTIONS,
             and of a call with an `Idempotency-Key`. What could not be sent is repeated in any case.
-        redirects: how many redirects a GET or HEAD follows; else none. The new host gets the headers as well, except for
-            `Authorization`.
+        redirects: how many redirects a GET or HEAD follows; else none. The new host gets the headers as well, except
+            for `Authorization`.
     """
 
     params: Mapping[str, str]

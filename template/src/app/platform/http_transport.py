@@ -140,11 +140,15 @@ class Transport:
                 return Response(call.name, response.status, response.headers, body)
         except aiohttp.ConnectionTimeoutError:
             raise _timed_out(call, self._settings.connect_timeout, progress) from None
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not self._session.closed:
-                raise
+        except (aiohttp.ClientError, OSError) as error:
             # not `from error`: aiohttp's messages may show the URL
             raise _failure(call, error, progress) from None
+        except (RuntimeError, asyncio.CancelledError):
+            # what aiohttp raises in the calls of a closed session, although nobody has cancelled them
+            if not self._session.closed or _is_cancelled():
+                raise
+            message = f"{call.name}: the client was closed ({progress.step})"
+            raise NoResponse(message, sent=progress.sent) from None
 
     async def _read(self, call: Call, response: aiohttp.ClientResponse) -> bytes:
         """Read the body, decompressed; one that does not end is cut off."""
@@ -156,6 +160,11 @@ class Transport:
                 message = f"{call.name}: the body is larger than {limit} bytes (HTTP_CLIENT_MAX_RESPONSE_BYTES)"
                 raise InvalidResponse(message)
         return bytes(body)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _timed_out(call: Call, seconds: float, progress: _Progress) -> TimedOut:
