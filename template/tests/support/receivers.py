@@ -26,10 +26,11 @@ class Received:
 
 
 class Receiver:
-    """Records calls, and answers with each of the statuses in turn; the last status is repeated."""
+    """Records calls, and answers with `body` and each of the statuses in turn; the last status is repeated."""
 
     def __init__(self, statuses: Sequence[int]) -> None:
         self.url = ""
+        self.body = b"hunter2"
         self.received: list[Received] = []
         self.ends = asyncio.Event()
         self._statuses = list(statuses)
@@ -42,7 +43,7 @@ class Receiver:
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
         if status == SILENCE:
             await self.ends.wait()
-        return web.Response(status=status or 204, headers={"Location": "/elsewhere"}, text="hunter2")
+        return web.Response(status=status or 204, headers={"Location": "/elsewhere"}, body=self.body)
 
 
 @asynccontextmanager
