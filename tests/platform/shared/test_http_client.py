@@ -156,8 +156,9 @@ async def test_redirect_to_nowhere_is_an_error(client: HttpClient, target: str) 
 
 async def test_cookies_are_not_kept(client: HttpClient) -> None:
     async with raw_server(says("200 OK", "Set-Cookie: session=1")) as server, receiving() as receiver:
-        await client.get(server.url)
-        await client.get(receiver.url)
+        # by name: no cookie jar takes cookies of an address
+        for url in (server.url, receiver.url):
+            await client.get(url.replace("127.0.0.1", "localhost"))
     assert "Cookie" not in receiver.received[0].headers
 
 
