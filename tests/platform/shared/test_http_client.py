@@ -174,7 +174,8 @@ async def test_calls_share_connections_until_close(client: HttpClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://hunter2/", "hunter2", "//hunter2/", "http://", "http://hunter2:x/", "http://[hunter2", "http://h:99999/"]
+    "url",
+    ["ftp://hunter2/", "hunter2", "//hunter2/", "http://", "http://hunter2:x/", "http://[hunter2", "http://h:99999/"],
 )
 async def test_malformed_url_is_refused(client: HttpClient, url: str) -> None:
     with pytest.raises(ValueError, match="not a URL") as refused:
