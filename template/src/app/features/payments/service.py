@@ -26,8 +26,6 @@ log = structlog.get_logger(__name__)
 BATCH = 1000
 # receivers called at a time: with fewer, slow receivers might delay the others beyond the job's time limit
 RECEIVERS = 20
-# the time of a delivery is that of so many tries, however long PAYMENTS_WEBHOOK_TIMEOUT is
-TRIES = 3
 
 
 class PaymentService:
@@ -59,7 +57,7 @@ class PaymentService:
         limit = self._settings.webhook_timeout
 
         async def deliver(url: str) -> None:
-            await self._http.post(url, json=body, headers=headers, try_timeout=limit, timeout=TRIES * limit)
+            await self._http.post(url, json=body, headers=headers, try_timeout=limit, timeout=3 * limit)
 
         _, failures = await fan_out(deliver, self._settings.webhook_urls, concurrency=RECEIVERS)
         if failures:
