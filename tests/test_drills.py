@@ -22,6 +22,7 @@ ADD = "Add a feature"
 SMALLER = (
     "Add a settings group",
     "Add a resource",
+    "Call another service",
     "Add a route for administrators",
     "Add a command",
     "Add a middleware",

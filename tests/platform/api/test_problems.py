@@ -2,6 +2,7 @@
 
 import httpx2 as httpx
 import pytest
+import structlog
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.exc import InvalidRequestError
@@ -10,6 +11,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
 from app.platform.db.session import Database
+from app.platform.http_client import (
+    CallFailed,
+    InvalidResponse,
+    NoFreeConnection,
+    NoResponse,
+    TimedOut,
+    UnexpectedStatus,
+)
 from tests.support.client import problem
 
 ORIGIN = "https://shop.example"
@@ -58,6 +67,30 @@ async def test_exhausted_pool_is_a_503_with_retry_after(app: FastAPI, client: ht
     answer = await client.get("/raise")
     problem(answer, 503, "pool_exhausted")
     assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (CallFailed("GET secret.example: it failed"), 502, "upstream_failed"),
+        (UnexpectedStatus(404), 502, "upstream_failed"),
+        (NoResponse("GET secret.example: refused"), 502, "upstream_failed"),
+        (InvalidResponse("GET secret.example: no JSON"), 502, "upstream_failed"),
+        (TimedOut("GET secret.example: late"), 504, "upstream_timeout"),
+        (NoFreeConnection("GET secret.example: full"), 503, "busy"),
+    ],
+)
+async def test_failed_call_of_another_service_is_logged_with_its_reason(
+    app: FastAPI, client: httpx.AsyncClient, error: CallFailed, status: int, code: str
+) -> None:
+    raising(app, error)
+    with structlog.testing.capture_logs() as logs:
+        answer = await client.get("/raise")
+    problem(answer, status, code)
+    assert "secret.example" not in answer.text
+    assert ("retry-after" in answer.headers) is (status == 503)
+    (logged,) = [log for log in logs if log["event"] == "call_failed"]
+    assert (logged["log_level"], logged["code"], logged["reason"]) == ("warning", code, str(error))
 
 
 async def test_half_a_response_is_broken_off(app: FastAPI, client: httpx.AsyncClient) -> None:

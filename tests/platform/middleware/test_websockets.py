@@ -9,6 +9,7 @@ from starlette.types import Message
 
 from app.platform.errors import DatabaseUnavailable
 from app.platform.http.lifespan import State
+from app.platform.http_client import TimedOut
 
 Talk = list[Message]
 
@@ -44,6 +45,7 @@ def statuses(logs: list[Any]) -> list[tuple[str, int]]:
 
 ERRORS: list[tuple[Exception, int, str]] = [
     (DatabaseUnavailable(), 503, "database_unavailable"),
+    (TimedOut("GET other.example: late"), 504, "upstream_timeout"),
     (HTTPException(418, "no coffee"), 418, "http_418"),
     (WebSocketException(1008, "no ticket"), 403, "forbidden"),
     (ZeroDivisionError("secret"), 500, "internal_error"),

@@ -99,6 +99,22 @@ class Busy(AppError):
     retry_after = 2
 
 
+class UpstreamFailed(AppError):
+    """A call of another service failed, and nobody handled it."""
+
+    status = 502
+    code = "upstream_failed"
+    title = "Another service failed"
+
+
+class UpstreamTimeout(AppError):
+    """Another service did not answer a call in time, and nobody handled it."""
+
+    status = 504
+    code = "upstream_timeout"
+    title = "Another service took too long"
+
+
 class QueryTimeout(AppError):
     """The server cancelled a statement after `DB_STATEMENT_TIMEOUT`."""
 

@@ -26,6 +26,7 @@ from app.platform.http.errors import (
 from app.platform.http.media_types import accepted_instead
 from app.platform.http.middleware.refused_websockets import WebSocketRefused
 from app.platform.http.problems import FieldProblem, document, problem
+from app.platform.http_calls import CallFailed
 from app.platform.json_errors import MAX_ERRORS, not_shown, shorten
 
 log = structlog.get_logger(__name__)
@@ -40,6 +41,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_on_invalid_request)
     app.exception_handler(HTTPException)(_also_for_websockets(_on_http_exception))
     app.exception_handler(SQLAlchemyError)(_also_for_websockets(_on_database_error))
+    app.exception_handler(CallFailed)(_also_for_websockets(_on_failed_call))
 
 
 def _also_for_websockets(handler: Callable[[Request, Any], Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
@@ -114,3 +116,9 @@ async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Respo
     reason = str(error.__cause__ or error).splitlines()[0]
     log.warning("database_error", code=expected.code, reason=reason)
     return problem(expected)
+
+
+async def _on_failed_call(_request: Request, error: CallFailed) -> Response:
+    # only the log says which service failed, and why
+    log.warning("call_failed", code=error.answer.code, reason=str(error))
+    return problem(error.answer())

@@ -21,7 +21,6 @@ from app.platform.jobs import outbox
 from app.platform.jobs.autocommit import Statements
 from app.platform.jobs.broker import RunJob, WorkerContext
 from app.platform.jobs.logging import log_attempts
-from app.platform.jobs.monitoring import Monitoring
 from app.platform.jobs.registry import Registry, Schedule
 from app.platform.jobs.relay import Relay
 from app.platform.jobs.runner import Runner
@@ -77,6 +76,9 @@ async def _run(application: Application, resources: PlatformResources[Any], work
     context = WorkerContext(settings, worker, runner.run, open_other, longest, stop, consuming=asyncio.Event())
     # a worker cannot work without its broker, which the resources count as not critical
     checks = [*resources.checks, Check("broker", broker.ping), Check("consumer", context.ping)]
+    # it imports aiohttp, which takes long, and which the other commands need not
+    from app.platform.jobs.monitoring import Monitoring  # noqa: PLC0415
+
     monitoring = Monitoring(database, broker, checks, stop)
     async with monitoring.serving(settings.jobs), AsyncExitStack() as stack:
         for part in (Relay(database, broker, settings.jobs).run(), Scheduler(database, application.schedules).run()):
