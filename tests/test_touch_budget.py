@@ -26,7 +26,7 @@ BUDGETS = {
         # documents that explain the style
         r"README\.md",
         r"AGENTS\.md",
-        r"docs/(data-access|features)\.md",
+        r"docs/(data-access|features|recipes)\.md",
     ),
     "pool_profile": (ANSWERS, r"src/app/platform/settings\.py"),
     "task_queue": (
@@ -71,7 +71,7 @@ BUDGETS = {
 }
 
 # The changes allowed in a switch between queue libraries: whole files, and a maximum of lines in other files.
-_ADAPTERS = {f"src/app/platform/jobs/{queue}.py" for queue in ("arq", "celery")}
+_ADAPTERS = {f"src/app/platform/jobs/{queue}.py" for queue in ("arq", "celery", "celery_redis")}
 LIBRARY_FILES = {".copier-answers.yml", *_ADAPTERS}
 LIBRARY_LINES = {
     "AGENTS.md": 1,
