@@ -25,10 +25,10 @@ class Conversation:
             return await self.outgoing.get()
 
 
-class TestSocket(Conversation):
+class ClientSocket(Conversation):
     """The client's side of a WebSocket."""
 
-    __test__ = False
+    subprotocol: str | None = None
 
     async def send(self, document: object) -> None:
         """Send a document as JSON, or text as it is."""
@@ -51,14 +51,15 @@ class TestSocket(Conversation):
 @asynccontextmanager
 async def connected(
     app: FastAPI, state: Mapping[str, Any], path: str, headers: Mapping[str, str], *subprotocols: str
-) -> AsyncIterator[TestSocket]:
+) -> AsyncIterator[ClientSocket]:
     """Open a WebSocket, and let the client leave at the end of the block."""
-    socket = TestSocket()
+    socket = ClientSocket()
     scope = {"type": "websocket", "subprotocols": list(subprotocols), "extensions": {"websocket.http.response": {}}}
     await socket.incoming.put({"type": "websocket.connect"})
     async with _running(app, state, socket, scope | _request(path, headers), "websocket.disconnect"):
         answer = await socket.next()
         assert answer["type"] == "websocket.accept", (answer, await socket.next())
+        socket.subprotocol = answer.get("subprotocol")
         yield socket
 
 

@@ -28,6 +28,11 @@ class Streams:
         self._open: Counter[UUID] = Counter()
         self._ending = asyncio.Event()
 
+    @property
+    def open_now(self) -> int:
+        """The number of open streams."""
+        return self._open.total()
+
     @contextmanager
     def open(self, user: UUID) -> Iterator["Stream"]:
         """Count one more stream of this user until the end of the block.
@@ -36,7 +41,7 @@ class Streams:
             Busy: the process has too many streams, or is about to stop.
             TooManyStreams: the user has too many.
         """
-        if self._ending.is_set() or self._open.total() >= self._limit:
+        if self._ending.is_set() or self.open_now >= self._limit:
             raise Busy
         if self._open[user] >= self._per_user:
             raise TooManyStreams

@@ -22,9 +22,9 @@ from app.platform.streams import Stream
 
 
 class _Bearer(OAuth2PasswordBearer):
-    """Describes the token in OpenAPI, and nothing else: the middleware reads it before the route runs."""
+    """Describes the token in OpenAPI, also for WebSockets. The middleware reads the token before the route runs."""
 
-    async def __call__(self, _: HTTPConnection) -> None:  # type: ignore[override] # FastAPI's own is not for WebSockets
+    async def __call__(self, _: HTTPConnection) -> None:
         return
 
 
