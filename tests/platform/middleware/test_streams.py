@@ -76,6 +76,12 @@ async def test_events_end_with_the_process(
     problem(await client.get("/ticks", headers=headers), 503, "busy")
 
 
+async def test_head_does_not_wait_for_the_end_of_a_stream(client: httpx.AsyncClient, resources: Resources) -> None:
+    answer = await client.head("/ticks", headers=await sign_up(client))
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert resources.streams.open_now == 0
+
+
 async def test_stream_needs_a_token(app: FastAPI, client: httpx.AsyncClient, state: State) -> None:
     problem(await client.get("/ticks"), 401, "not_authenticated")
     with pytest.raises(AssertionError, match="'status': 401"):
