@@ -28,7 +28,7 @@ class _Bearer(OAuth2PasswordBearer):
         return
 
 
-_bearer = _Bearer(SIGN_IN, auto_error=False)
+_bearer = _Bearer(SIGN_IN, scheme_name="OAuth2PasswordBearer", auto_error=False)
 
 AUTHENTICATED = responses(NotAuthenticated)
 ADMIN_ONLY = responses(NotAuthenticated, Forbidden)
