@@ -1,8 +1,8 @@
 """A second set of features that is not the sample: what the recipes of docs/recipes.md make, followed word for word.
 
 Projects with members (many-to-many), invoices with money, an enum with a later member, days and moments, JSONB, a list
-of ids, files, an event stream and a WebSocket that read the database, sorted pages and pages by offset, and with a queue
-a job with such arguments. It is never rendered to owners: the pages are its only copy. The steps build on each other.
+of ids, files, an event stream and a WebSocket that read the database, sorted pages and pages by offset. With a queue, a
+job with such arguments. It is never rendered to owners: the pages are its only copy. The steps build on each other.
 """
 
 import os
