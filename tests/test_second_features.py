@@ -9,13 +9,15 @@ import os
 import re
 import shutil
 from pathlib import Path
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
 
-from tests import life, owner, recipes
+from tests import client, life, owner, recipes
+from tests.journeys import sign_in
 from tests.life import Rendered, tool
-from tests.project import IN_PROCESS, Project
+from tests.project import IN_PROCESS, START_SECONDS, Project
 from tests.releases import past_releases
 from tests.rendering import commit
 from tests.shell import run
@@ -30,9 +32,8 @@ SECTIONS = [
 JOBS_PAGE = "docs/jobs.md"
 JOBS = ("Add a job", "Pass ids, money, days and enums to a job")
 
-# without and with a queue
-TESTS = ("tests/features/projects tests/api/test_openapi.py tests/test_migrations.py",)
-TESTS += (f"{TESTS[0]} tests/features/reminders",)
+TESTS = "tests/features/projects tests/api/test_openapi.py tests/test_migrations.py"
+TESTS_OF_JOBS = "tests/features/reminders"
 FEATURE = ("src/app/features/projects", "tests/features/projects", "migrations/service")
 
 
@@ -57,16 +58,10 @@ def test_setup(project: Project) -> None:
     commit(project.root)
     # on the server of this test run, because each `make migration` would start another one
     server, name = os.environ["TEST_DATABASE_URL"], f"second_{uuid4().hex}"
-    create = f"asyncio.run(databases.execute({server!r}, 'CREATE DATABASE {name}'))"
-    run(
-        "uv",
-        "run",
-        "--no-sync",
-        "python",
-        "-c",
-        f"import asyncio; from tests.support import databases; {create}",
-        cwd=project.root,
+    create = (
+        f"import asyncio as a, tests.support.databases as d; a.run(d.execute({server!r}, 'CREATE DATABASE {name}'))"
     )
+    run("uv", "run", "--no-sync", "python", "-c", create, cwd=project.root)
     with (project.root / ".env").open("a") as settings:
         settings.write(f"\nDATABASE_URL={server.rpartition('/')[0]}/{name}\n")
 
@@ -77,12 +72,14 @@ def test_recipes_are_followed(variant: Variant, project: Project) -> None:
         recipes.perform(project.root, PAGE, title)
     (last,) = (project.root / "migrations/service").glob("*_invoices_can_be_paid.py")
     assert last.read_text().count("create_check_constraint") == 2
+    tests = TESTS
     if variant["task_queue"] != "none":
+        tests += f" {TESTS_OF_JOBS}"
         for title in JOBS:
             recipes.perform(project.root, JOBS_PAGE, title)
     commit(project.root)
     project.make("lint", "types")
-    printed = project.make("test", IN_PROCESS, f"PYTEST_ARGS=--no-cov {TESTS[variant['task_queue'] != 'none']}")
+    printed = project.make("test", IN_PROCESS, f"PYTEST_ARGS=--no-cov {tests}")
     assert re.search(r"^=+ \d+ passed(?!.*(skipped|failed)).*=+$", printed, re.MULTILINE), printed
 
 
@@ -90,6 +87,23 @@ def test_recipes_are_followed(variant: Variant, project: Project) -> None:
 def test_requests_of_every_kind_are_answered_as_described(project: Project) -> None:
     """No 5xx, and every answer is one that the OpenAPI document describes."""
     project.make("fuzz", "EXAMPLES=5", "SEED=1")
+
+
+@pytest.mark.on_two
+def test_open_stream_ends_when_the_service_stops(project: Project) -> None:
+    """Else uvicorn would wait for it as long as it waits for anything, and then cut it."""
+    with project.serving(LOG_JSON="true") as service:
+        token = sign_in(service)
+        api = f"{service.url}/api/v1/projects"
+        created = client.call("POST", api, body={"name": "Website"}, token=token)
+        assert created.status == 201, created
+        asked = Request(f"{api}/{created.json()['id']}/totals", headers={"Authorization": f"Bearer {token}"})  # noqa: S310
+        with urlopen(asked, timeout=START_SECONDS) as stream:  # noqa: S310
+            assert stream.readline() == b'data: {"count":0,"amount":"0"}\n'
+            assert service.stop() == 0
+            assert stream.read().strip() == b""
+        assert "timeout graceful shutdown exceeded" not in service.log()
+    assert not service.left_behind()
 
 
 @pytest.mark.on_two
