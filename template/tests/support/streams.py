@@ -18,6 +18,13 @@ class Conversation:
     def __init__(self) -> None:
         self.incoming: asyncio.Queue[Message] = asyncio.Queue()
         self.outgoing: asyncio.Queue[Message] = asyncio.Queue()
+        self.left = False
+
+    async def deliver(self, message: Message) -> None:
+        """Take a message of the application; raise as uvicorn does when the client of a WebSocket has left."""
+        if self.left and message["type"].startswith("websocket."):
+            raise OSError
+        await self.outgoing.put(message)
 
     async def next(self) -> Message:
         """Return the application's next message."""
@@ -86,10 +93,11 @@ def _request(path: str, headers: Mapping[str, str]) -> dict[str, Any]:
 async def _running(
     app: FastAPI, state: Mapping[str, Any], talk: Conversation, scope: dict[str, Any], leaves: str
 ) -> AsyncIterator[None]:
-    running = asyncio.ensure_future(app(scope | {"state": dict(state)}, talk.incoming.get, talk.outgoing.put))
+    running = asyncio.ensure_future(app(scope | {"state": dict(state)}, talk.incoming.get, talk.deliver))
     try:
         yield
     finally:
+        talk.left = True
         await talk.incoming.put({"type": leaves, "code": 1001})
         async with asyncio.timeout(PATIENCE):
             await running
