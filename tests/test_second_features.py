@@ -113,7 +113,7 @@ def test_all_answers_can_change_and_change_back(variant: Variant, project: Proje
     for answers in (other_answers(variant), dict(variant.answers)):
         status, printed = tool(project.root, "switch", *(f"{name}={answer}" for name, answer in answers.items()))
         assert status == 0, printed
-        assert not owner.unmerged(project.root)
+        assert not owner.unmerged(project.root), printed
         commit(project.root)
     assert owner.contents(project.root) == before
 
