@@ -26,7 +26,7 @@ BUDGETS = {
         # documents that explain the style
         r"README\.md",
         r"AGENTS\.md",
-        r"docs/(data-access|features)\.md",
+        r"docs/(data-access|features|recipes)\.md",
     ),
     "pool_profile": (ANSWERS, r"src/app/platform/settings\.py"),
     "task_queue": (
