@@ -20,7 +20,7 @@ from tests.variants import ROOT, Variant
 
 _stack = ExitStack()
 # Files whose tests build on each other within a variant.
-STEP_BY_STEP = ("test_variants_run.py", "test_drills.py")
+STEP_BY_STEP = ("test_variants_run.py", "test_drills.py", "test_second_features.py")
 # The number of tests to list in the summary of durations.
 LONGEST = 25
 # Linux's file system in memory

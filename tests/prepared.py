@@ -12,10 +12,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from multiprocessing import util
 from pathlib import Path
 
 from tests.shell import CommandError
 
+# now, before the tests have a directory of their own for temporary files, which they remove earlier than this one
+util.get_temp_dir()
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["copier", "copier._cli", __name__])
 

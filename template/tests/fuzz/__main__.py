@@ -1,4 +1,4 @@
-"""Start the service on a temporary database and run the fuzzer: `make fuzz EXAMPLES=300`."""
+"""Start the service on a temporary database and run the fuzzer: `make fuzz EXAMPLES=300`, `SEED=7` to repeat a run."""
 
 import os
 import subprocess
@@ -35,6 +35,8 @@ def fuzz(server: Server, token: str, *options: str) -> int:
     document = str(server.client.base_url.join("/openapi.json"))
     command = ["schemathesis", "--config-file", config, "run", document, "--checks", "all"]
     given = ["--header", f"Authorization: Bearer {token}", "--max-examples", os.environ.get("EXAMPLES", "100")]
+    if seed := os.environ.get("SEED"):
+        given += ["--seed", seed]
     hooks = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
     arguments = [*command, *given, "--suppress-health-check", "all", *options]
     return subprocess.run(arguments, env=hooks, check=False).returncode

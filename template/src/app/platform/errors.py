@@ -63,6 +63,14 @@ class IntegrityConflict(AppError):
     title = "The change conflicts with existing data"
 
 
+class ValueRefused(AppError):
+    """PostgreSQL cannot store a value: too large a number, too long a text, or a text with NUL."""
+
+    status = 422
+    code = "value_refused"
+    title = "A value cannot be stored"
+
+
 class WriteConflict(AppError):
     """Concurrent changes conflict: deadlock, serialization failure, lock timeout."""
 

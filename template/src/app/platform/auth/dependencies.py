@@ -1,9 +1,11 @@
 """Dependencies that give routes their caller."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, WebSocket
+from fastapi.requests import HTTPConnection
 from fastapi.security import OAuth2PasswordBearer
 from limits import parse
 
@@ -14,18 +16,27 @@ from app.platform.errors import Forbidden, NotAuthenticated
 from app.platform.http.limits import SIGN_IN
 from app.platform.http.middleware.client import client_of
 from app.platform.http.openapi import responses
+from app.platform.http.sockets import Socket
 from app.platform.resources import PlatformResources
+from app.platform.streams import Stream
 
-# This only describes the token in OpenAPI: the middleware reads it before the route runs.
-_bearer = OAuth2PasswordBearer(SIGN_IN, auto_error=False)
+
+class _Bearer(OAuth2PasswordBearer):
+    """Describes the token in OpenAPI, also for WebSockets. The middleware reads the token before the route runs."""
+
+    async def __call__(self, _: HTTPConnection) -> None:
+        return
+
+
+_bearer = _Bearer(SIGN_IN, scheme_name="OAuth2PasswordBearer", auto_error=False)
 
 AUTHENTICATED = responses(NotAuthenticated)
 ADMIN_ONLY = responses(NotAuthenticated, Forbidden)
 
 
-async def auth_service(request: Request) -> AuthService:
+async def auth_service(connection: HTTPConnection) -> AuthService:
     """Return this process's `AuthService`."""
-    service: AuthService = request.state.services.auth
+    service: AuthService = connection.state.services.auth
     return service
 
 
@@ -42,7 +53,7 @@ async def sign_in_attempts(request: Request) -> SignInAttempts:
 SignInAttemptsDep = Annotated[SignInAttempts, Depends(sign_in_attempts)]
 
 
-async def caller_id(_token: Annotated[str | None, Depends(_bearer)]) -> UUID:
+async def caller_id(_token: Annotated[None, Depends(_bearer)]) -> UUID:
     """Return the caller's user id from the access token, without a query.
 
     Use it only to read the caller's own rows: the account may have been closed since the token was issued.
@@ -76,3 +87,23 @@ async def admin_actor(caller: CurrentActor) -> Actor:
 
 
 AdminActor = Annotated[Actor, Depends(admin_actor)]
+
+
+async def user_stream(connection: HTTPConnection, user_id: CallerId) -> AsyncIterator[Stream]:
+    """Yield a stream of the caller, which is open until the response or the WebSocket ends."""
+    resources: PlatformResources[Any] = connection.state.resources
+    with resources.streams.open(user_id) as stream:
+        yield stream
+
+
+UserStream = Annotated[Stream, Depends(user_stream)]
+
+
+async def user_socket(websocket: WebSocket, stream: UserStream) -> AsyncIterator[Socket]:
+    """Yield a WebSocket of the caller, and close it at the end of the route."""
+    socket = Socket(websocket, stream)
+    yield socket
+    await socket.close()
+
+
+UserSocket = Annotated[Socket, Depends(user_socket)]

@@ -10,7 +10,16 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from app.platform.db.base import Base
 from app.platform.db.mixins import is_deleted, live_rows
-from app.platform.db.pagination import Page, PageRequest, after_cursor, newest_first, to_page
+from app.platform.db.pagination import (
+    OffsetPage,
+    OffsetRequest,
+    Page,
+    PageRequest,
+    after_cursor,
+    key_of,
+    sorted_by,
+    to_page,
+)
 
 ModelT = TypeVar("ModelT", bound=Base)
 Condition = ColumnExpressionArgument[bool]
@@ -59,22 +68,35 @@ class AsyncRepository(Generic[ModelT]):
         *where: Condition,
         order_by: Sequence[ColumnExpressionArgument[Any]] = (),
         limit: int | None = None,
+        offset: int | None = None,
         options: Sequence[ORMOption] = (),
     ) -> Sequence[ModelT]:
         """Return the rows that meet the conditions."""
-        query = self._select(*where).order_by(*order_by).limit(limit).options(*options)
+        query = self._select(*where).order_by(*order_by).limit(limit).offset(offset).options(*options)
         return (await self._session.scalars(query)).unique().all()
 
     async def page(self, request: PageRequest, *where: Condition, options: Sequence[ORMOption] = ()) -> Page[ModelT]:
-        """Return one page of the rows that meet the conditions, newest first."""
+        """Return one page of the rows that meet the conditions: newest first, or as the request's sorting says."""
         rows = await self.list(
-            after_cursor(self.model, request.after),
+            after_cursor(self.model, request),
             *where,
-            order_by=newest_first(self.model),
+            order_by=sorted_by(self.model, request),
             limit=request.limit + 1,
             options=options,
         )
-        return to_page(rows, request.limit)
+        return to_page(rows, request)
+
+    async def offset_page(
+        self,
+        request: OffsetRequest,
+        *where: Condition,
+        order_by: Sequence[ColumnExpressionArgument[Any]] = (),
+        options: Sequence[ORMOption] = (),
+    ) -> OffsetPage[ModelT]:
+        """Return one page of the rows that meet the conditions, and the number of all of them; two statements."""
+        columns = [*order_by, *key_of(self.model)]
+        rows = await self.list(*where, order_by=columns, limit=request.limit, offset=request.offset, options=options)
+        return OffsetPage(list(rows), await self.count(*where))
 
     async def count(self, *where: Condition) -> int:
         """Return how many rows meet the conditions."""

@@ -12,6 +12,7 @@ from app.platform.errors import (
     PoolExhausted,
     QueryTimeout,
     RateLimited,
+    ValueRefused,
     WriteConflict,
 )
 from app.platform.http import docs, handlers, health, openapi
@@ -24,6 +25,7 @@ FAILURES = openapi.responses(
     Malformed,
     TooLarge,
     ValidationFailed,
+    ValueRefused,
     RateLimited,
     AppError,
     DatabaseUnavailable,

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import compile_path
 
 from app.platform.db.errors import translate
-from app.platform.errors import AppError
+from app.platform.errors import AppError, ValueRefused
 from app.platform.http.errors import (
     ClientLeft,
     Malformed,
@@ -112,9 +112,7 @@ async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Respo
     expected = translate(error)
     if expected is None:
         raise error
-    # log only the first line, which names the constraint: the next lines show the row
-    reason = str(error.__cause__ or error).splitlines()[0]
-    log.warning("database_error", code=expected.code, reason=reason)
+    log.warning("database_error", code=expected.code, reason=_reason(error, expected))
     return problem(expected)
 
 
@@ -122,3 +120,12 @@ async def _on_failed_call(_request: Request, error: CallFailed) -> Response:
     # only the log says which service failed, and why
     log.warning("call_failed", code=error.answer.code, reason=str(error))
     return problem(error.answer())
+
+
+def _reason(error: SQLAlchemyError, expected: AppError) -> str:
+    cause = error.__cause__ or error
+    if isinstance(expected, ValueRefused):
+        # asyncpg's message has the value
+        return type(cause.__cause__ or cause).__name__
+    # only the first line, which names the constraint: the next lines show the row
+    return str(cause).splitlines()[0]

@@ -60,7 +60,7 @@ class MarkedRoutes:
     def find(self, scope: Scope) -> str | None:
         """Return the path template of the marked route that will handle a request; `None` if it is another route."""
         path = path_of(scope)
-        for pattern, template in self._by_method.get(scope["method"], ()):
+        for pattern, template in self._by_method.get(scope.get("method", "WEBSOCKET"), ()):
             if pattern.match(path):
                 return template
         return None

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with a problem document for requests that cannot be parsed: no middleware sees them."""
+"""uvicorn's HTTP protocol: problem documents for requests that cannot be parsed, and the end of streams at a stop."""
 
 import logging
 from typing import Any
@@ -22,12 +22,21 @@ _LOGGED_BY_US = (
 
 
 class ProblemHttpProtocol(HttpToolsProtocol):
-    """Answers malformed HTTP with status 400, a request id and one log line, and closes the connection."""
+    """Answers malformed HTTP with status 400, a request id and one log line, and closes the connection.
+
+    No middleware sees such requests.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         # adding the same filter again does nothing
         self.logger.addFilter(_is_new)
+
+    def shutdown(self) -> None:
+        """Let the streams of the process end: uvicorn waits for the open requests of all connections."""
+        if resources := self.app_state.get("resources"):
+            resources.streams.end()
+        super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """Send the answer; `msg` is uvicorn's reason."""

@@ -38,6 +38,9 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
             log_config=None,
             server_header=False,
             forwarded_allow_ips=proxies.with_mapped_addresses(http.forwarded_allow_ips),
+            # of a message; a client that sends faster than its route reads has to wait
+            ws_max_size=http.max_body_bytes,
+            ws_max_queue=4,
             timeout_graceful_shutdown=http.shutdown_timeout,
             reload=reload,
             # uvicorn warns when it is given without the other

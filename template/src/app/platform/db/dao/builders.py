@@ -23,7 +23,16 @@ from sqlalchemy.orm.interfaces import ORMOption
 from app.platform.db.base import Base
 from app.platform.db.dao.filters import Condition, condition
 from app.platform.db.mixins import live_rows
-from app.platform.db.pagination import Page, PageRequest, after_cursor, newest_first, to_page
+from app.platform.db.pagination import (
+    OffsetPage,
+    OffsetRequest,
+    Page,
+    PageRequest,
+    after_cursor,
+    key_of,
+    sorted_by,
+    to_page,
+)
 from app.platform.db.session import SessionProvider
 
 ModelT = TypeVar("ModelT", bound=Base)
@@ -118,7 +127,7 @@ class QueryBuilder(Builder[ModelT]):
         return await self._fetch(ScalarResult.one_or_none)
 
     async def page(self, request: PageRequest) -> Page[ModelT]:
-        """Return one page of the rows, newest first.
+        """Return one page of the rows: newest first, or as the request's sorting says.
 
         Raises:
             ValueError: the query has an order, a limit or an offset, but a page sets these itself.
@@ -126,8 +135,21 @@ class QueryBuilder(Builder[ModelT]):
         if self._order or self._limit is not None or self._offset is not None:
             message = "page() has an order and a limit of its own: leave out order_by, limit and offset"
             raise ValueError(message)
-        query = self.where(after_cursor(self._model, request.after)).order_by(*newest_first(self._model))
-        return to_page(await query.limit(request.limit + 1).all(), request.limit)
+        query = self.where(after_cursor(self._model, request)).order_by(*sorted_by(self._model, request))
+        return to_page(await query.limit(request.limit + 1).all(), request)
+
+    async def offset_page(self, request: OffsetRequest) -> OffsetPage[ModelT]:
+        """Return one page of the rows, in the order of `order_by`, and the number of all of them; two statements.
+
+        Raises:
+            ValueError: the query has a limit or an offset, but a page sets these itself.
+        """
+        if self._limit is not None or self._offset is not None:
+            message = "offset_page() has a limit and an offset of its own: leave out limit and offset"
+            raise ValueError(message)
+        query = self.order_by(*key_of(self._model)).limit(request.limit).offset(request.offset)
+        counter = CountBuilder(self._provider, self._model, self._conditions, self._deleted)
+        return OffsetPage(list(await query.all()), await counter.count())
 
     @asynccontextmanager
     async def stream(self, *, batch: int = 1000) -> AsyncIterator[AsyncScalarResult[ModelT]]:

@@ -15,11 +15,19 @@ class HeadMiddleware:
             await self._app(scope, receive, send)
             return
         scope["method"] = "GET"
+        complete = False
 
         async def without_body(message: Message) -> None:
+            nonlocal complete
             # the server and the middleware outside of this one look at the method again
             scope["method"] = "HEAD"
-            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+            if complete:
+                return
+            if message["type"] == "http.response.body":
+                # the response ends here, so that a stream does as well, which might never end by itself
+                complete = True
+                message = {**message, "body": b"", "more_body": False}
+            await send(message)
 
         try:
             await self._app(scope, receive, without_body)

@@ -14,7 +14,7 @@ from app.platform.rate_limits import RateLimiter, RateLimitResult
 
 
 class RateLimitMiddleware:
-    """Limits requests per user, or per client address without a user.
+    """Limits requests, WebSockets too, per user, or per client address without a user.
 
     Requests to each of the routes in `strict` have a limit of their own, `strict_limit`, always per address.
     """
@@ -36,10 +36,15 @@ class RateLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http" or scope["path"] in self._exclude:
+        if scope["type"] == "lifespan" or scope["path"] in self._exclude:
             await self._app(scope, receive, send)
             return
         result = await self._hit(scope)
+        if scope["type"] == "websocket":
+            if not result.allowed:
+                raise RateLimited(result.reset_after)
+            await self._app(scope, receive, send)
+            return
 
         async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

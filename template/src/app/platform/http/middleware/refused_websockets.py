@@ -3,6 +3,7 @@
 import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from app.platform.context import request_id
 from app.platform.errors import AppError, Forbidden
@@ -33,6 +34,9 @@ async def call(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None
         if not socket.answered:
             log.error("websocket_unanswered", route=route_template(scope))
             await socket.end(internal_problem(), _INTERNAL_ERROR)
+    except WebSocketDisconnect:
+        # the client has left, which is no bug of the route that sends to it
+        return
     except WebSocketRefused as refused:
         await socket.end(refused.response, _POLICY_VIOLATION)
     except AppError as error:

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import URL
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.platform.db import address
 from app.platform.settings import DatabaseSettings, PoolProfile
@@ -67,3 +67,9 @@ def constraint_name(error: IntegrityError) -> str | None:
     """Return the name of the violated constraint, if the error has one."""
     name = getattr(error.orig.__cause__, "constraint_name", None) if error.orig else None
     return name if isinstance(name, str) else None
+
+
+def refuses_value(error: DBAPIError) -> bool:
+    """Return whether the driver refused a value before it asked the server: a number too large for its type."""
+    refusal = error.orig.__cause__ if error.orig else None
+    return refusal is not None and isinstance(refusal.__cause__, OverflowError)

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import URL
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.platform.db import address
 from app.platform.settings import DatabaseSettings, PoolProfile
@@ -56,3 +56,9 @@ def isolation_of_reads(_settings: DatabaseSettings) -> str | None:
 def constraint_name(error: IntegrityError) -> str | None:
     """Return the name of the violated constraint, if the error has one."""
     return error.orig.diag.constraint_name if isinstance(error.orig, psycopg.Error) else None
+
+
+def refuses_value(error: DBAPIError) -> bool:
+    """Return whether the driver refused a value before it asked the server: a text with NUL."""
+    # without a SQLSTATE it is the driver's own; of these, only this one is about a value that a client may send
+    return isinstance(error.orig, psycopg.DataError) and not error.orig.sqlstate and "NUL" in str(error.orig)
