@@ -69,4 +69,4 @@ def _prepare_copier(env: dict[str, str]) -> None:
     local.env.update(env)
     local.cwd.chdir(os.getcwd())  # noqa: PTH109 - plumbum takes text
     # Copier compiles the parts of each path, and the name of the answers file, anew for each of the files
-    jinja2.Environment.compile = functools.cache(jinja2.Environment.compile)  # type: ignore[method-assign]
+    jinja2.Environment.compile = functools.cache(jinja2.Environment.compile)  # type: ignore[assignment]

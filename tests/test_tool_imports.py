@@ -104,7 +104,11 @@ def rename_ndjson(root: Path) -> None:
     replace(
         root / "template/src/app/features/orders/routes.py", "http import ndjson\n", "http import lines as ndjson\n"
     )
-    replace(http / "application.py", "import docs, handlers, health, openapi\n", "import docs, errors, handlers, health, openapi\n")
+    replace(
+        http / "application.py",
+        "import docs, handlers, health, openapi\n",
+        "import docs, errors, handlers, health, openapi\n",
+    )
     future.migration(root, MIGRATION)
 
 
