@@ -38,7 +38,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"dev/(template/)?\w+\.py",
         r"migrations/env\.py",
         r"src/app/\w+\.py|src/app/(features|platform)/.*\.py|src/app/platform/README\.md",
-        r"tests/.*\.py",
+        r"tests/.*\.(py|toml)",
     ),
 }
 
