@@ -27,6 +27,7 @@ from app.platform.http.media_types import accepted_instead
 from app.platform.http.middleware.refused_websockets import WebSocketRefused
 from app.platform.http.problems import FieldProblem, document, problem
 from app.platform.json_errors import MAX_ERRORS, not_shown, shorten
+from app.platform.tracebacks import names, summary
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +111,5 @@ async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Respo
     expected = translate(error)
     if expected is None:
         raise error
-    # log only the first line, which names the constraint: the next lines show the row
-    reason = str(error.__cause__ or error).splitlines()[0]
-    log.warning("database_error", code=expected.code, reason=reason)
+    log.warning("database_error", code=expected.code, reason=summary(error), **names(error))
     return problem(expected)
