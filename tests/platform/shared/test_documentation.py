@@ -11,7 +11,7 @@ from app.platform.reference import settings_table, variables
 from app.platform.settings import PlatformSettings
 
 ROOT = Path(__file__).parents[3]
-ROW = re.compile(r"^\| `([A-Z_]+)` \| ([^|]*) \| ([^|]*)\| ([^|]+) \| (\d+\.\d+\.\d+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| ([^|]*) \| ([^|]*)\| ([^|]+) \| (\d+\.\d+\.\d+) \|$", re.MULTILINE)
 CODE = re.compile(r"^\| `([a-z_]+)` \| (\d+) \| (.*?) \|", re.MULTILINE)
 
 
