@@ -141,7 +141,7 @@ async def test_locked_table_is_one_line(
     assert status == 1
     (line,) = errors.splitlines()
     assert line.startswith("python -m app: ")
-    assert line.endswith("canceling statement due to lock timeout")
+    assert line.endswith("canceling statement due to lock timeout (sqlstate 55P03)")
 
 
 async def test_bug_in_a_migration_keeps_its_traceback(tmp_path: Path, migrated_url: str) -> None:

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.platform import metrics
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
@@ -158,4 +159,4 @@ def _counter(limit: RateLimitItem, key: str) -> str:
 
 def _report(error: RedisError) -> None:
     metrics.RATE_LIMIT_FALLBACKS.inc()
-    log.warning("rate_limit_fallback", reason=str(error))
+    log.warning("rate_limit_fallback", reason=summary(error))

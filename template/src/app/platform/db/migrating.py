@@ -46,7 +46,10 @@ def run(models: MetaData) -> None:
 async def _run(models: MetaData) -> None:
     settings = load(DatabaseSettings)
     engine = create_async_engine(
-        driver.url(settings), connect_args=driver.connect_arguments(settings), poolclass=NullPool
+        driver.url(settings),
+        connect_args=driver.connect_arguments(settings),
+        hide_parameters=True,
+        poolclass=NullPool,
     )
     safety.prepare_connections(engine.sync_engine, settings)
     if settings.echo:

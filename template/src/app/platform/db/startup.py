@@ -9,6 +9,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError, SQLAlchemyError
 
+from app.platform import tracebacks
 from app.platform.db import address, driver, migrations
 from app.platform.db.base import Base
 from app.platform.db.errors import translate
@@ -138,4 +139,4 @@ def _unreachable(where: str, error: DatabaseUnavailable) -> StartupError:
 
 def _reason(error: BaseException | None) -> str:
     """Return the first line of the driver's message; libpq writes one line for each address it tried."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    return (tracebacks.message(error) if error else "") or type(error).__name__

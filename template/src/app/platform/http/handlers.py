@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import compile_path
 
 from app.platform.db.errors import translate
-from app.platform.errors import AppError, ValueRefused
+from app.platform.errors import AppError
 from app.platform.http.errors import (
     ClientLeft,
     Malformed,
@@ -28,6 +28,7 @@ from app.platform.http.middleware.refused_websockets import WebSocketRefused
 from app.platform.http.problems import FieldProblem, document, problem
 from app.platform.http_calls import CallFailed
 from app.platform.json_errors import MAX_ERRORS, not_shown, shorten
+from app.platform.tracebacks import names, summary
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +113,7 @@ async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Respo
     expected = translate(error)
     if expected is None:
         raise error
-    log.warning("database_error", code=expected.code, reason=_reason(error, expected))
+    log.warning("database_error", code=expected.code, reason=summary(error), **names(error))
     return problem(expected)
 
 
@@ -120,12 +121,3 @@ async def _on_failed_call(_request: Request, error: CallFailed) -> Response:
     # only the log says which service failed, and why
     log.warning("call_failed", code=error.answer.code, reason=str(error))
     return problem(error.answer())
-
-
-def _reason(error: SQLAlchemyError, expected: AppError) -> str:
-    cause = error.__cause__ or error
-    if isinstance(expected, ValueRefused):
-        # asyncpg's message has the value
-        return type(cause.__cause__ or cause).__name__
-    # only the first line, which names the constraint: the next lines show the row
-    return str(cause).splitlines()[0]

@@ -22,6 +22,7 @@ from app.platform.concurrency import cancel_and_wait
 from app.platform.jobs import metrics
 from app.platform.jobs.broker import Delivery, WorkerContext, broker_url
 from app.platform.settings import PlatformSettings
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +77,7 @@ class Broker:
                 await _run(_worker(context, self._redis), stop, jobs.shutdown_timeout)
             except (RedisError, OSError) as error:
                 context.consuming.clear()
-                log.warning("broker_lost", reason=repr(error))
+                log.warning("broker_lost", reason=summary(error))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(jobs.poll_interval):
                         await stop.wait()

@@ -6,6 +6,7 @@ import structlog
 from kombu.transport import redis
 
 from app.platform.jobs import metrics
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +21,7 @@ class Channel(redis.Channel):
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             # Redis has removed the message already, and the relay repeats a delivery that was lost this way
-            log.warning("delivery_unreadable", reason=repr(error))
+            log.warning("delivery_unreadable", reason=summary(error))
             metrics.UNREADABLE_DELIVERIES.inc()
             return True
 

@@ -18,6 +18,7 @@ from app.platform.jobs import metrics
 from app.platform.jobs.models import JobSchedule
 from app.platform.jobs.outbox import enqueue
 from app.platform.jobs.registry import Schedule
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,7 @@ class Scheduler:
                 for schedule in self._schedules:
                     await self.fire_if_due(schedule, await self.now())
             except Exception as error:  # noqa: BLE001 (missed slots are fired when PostgreSQL is back)
-                log.warning("scheduler_interrupted", reason=repr(error))
+                log.warning("scheduler_interrupted", reason=summary(error))
             await asyncio.sleep(PRECISION)
 
     async def now(self) -> datetime:

@@ -27,6 +27,7 @@ from app.platform.jobs.runner import Runner
 from app.platform.jobs.scheduler import Scheduler
 from app.platform.resources import Check, PlatformResources
 from app.platform.settings import PlatformSettings
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +94,7 @@ async def _give_back(resources: PlatformResources[Any], worker: str) -> None:
         returned = await Statements(resources.database, resources.settings.database).count(outbox.give_back(worker))
     except (DatabaseUnavailable, SQLAlchemyError) as error:
         # harmless: other workers get the jobs when the leases end
-        log.warning("jobs_not_given_back", reason=repr(error))
+        log.warning("jobs_not_given_back", reason=summary(error))
     log.info("worker_stopped", given_back=returned)
 
 
