@@ -28,7 +28,7 @@ BUDGETS = {
         r"AGENTS\.md",
         r"docs/(data-access|features|recipes)\.md",
     ),
-    "pool_profile": (ANSWERS, r"src/app/platform/settings\.py"),
+    "pool_profile": (ANSWERS, r"src/app/platform/settings\.py", r"docs/settings\.md"),
     "task_queue": (
         ANSWERS,
         # files of services with a queue

@@ -136,8 +136,7 @@ class Transport:
                 trace_request_ctx=progress,
             ) as response:
                 progress.step = _Step.READING
-                body = await self._read(call, response)
-                return Response(call.name, response.status, response.headers, body)
+                return Response(call.name, response.status, response.headers, await self._read(call, response))
         except aiohttp.ConnectionTimeoutError:
             raise _timed_out(call, self._settings.connect_timeout, progress) from None
         except (aiohttp.ClientError, OSError) as error:
