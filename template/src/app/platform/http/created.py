@@ -37,4 +37,10 @@ class CreatedHeaders:
             self._response.headers["Idempotency-Replayed"] = "true"
 
 
-Created = Annotated[CreatedHeaders, Depends(CreatedHeaders)]
+# not the class itself: FastAPI would call it in another thread, because it is no coroutine function
+async def created_headers(request: Request, response: Response) -> CreatedHeaders:
+    """Return what adds the headers to the answer."""
+    return CreatedHeaders(request, response)
+
+
+Created = Annotated[CreatedHeaders, Depends(created_headers)]
