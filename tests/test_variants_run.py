@@ -128,9 +128,8 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
 
 
 def test_own_suite(case: Case, project: Project) -> None:
-    """With the floor of its coverage, but for cases whose code is covered as another one's is: counting is half."""
-    counting = case.whole or case.kind == "worked-on"
-    assert_only_passed(project.make("test", IN_PROCESS, f"PYTEST_ARGS={'' if counting else '--no-cov'}"))
+    """With the floor of its coverage where it counts, because counting is half of the time."""
+    assert_only_passed(project.make("test", IN_PROCESS, f"PYTEST_ARGS={'' if case.counted else '--no-cov'}"))
 
 
 @pytest.mark.only("fresh")
