@@ -21,7 +21,7 @@ from app.platform.http.middleware.unexpected_errors import UnexpectedErrorMiddle
 from app.routes import ROUTERS
 
 CORS: dict[str, Any] = {
-    "allow_methods": ["DELETE", "GET", "PATCH", "POST", "PUT"],
+    "allow_methods": ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"],
     "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
     "expose_headers": [
         "Idempotency-Replayed",

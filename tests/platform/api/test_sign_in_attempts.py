@@ -1,6 +1,8 @@
 """Guesses at one account from many addresses are slowed, without locking its owner out."""
 
+import time
 from dataclasses import replace
+from typing import Any
 
 import httpx2 as httpx
 import pytest
@@ -26,6 +28,11 @@ class Clients:
 
     async def post(self, address: str, password: str, email: str = ADA) -> httpx.Response:
         """Sign in from this address."""
+        form = {"username": email, "password": password}
+        return await self.call(address, "POST", "/api/v1/auth/token", data=form)
+
+    async def call(self, address: str, method: str, path: str, **request: Any) -> httpx.Response:
+        """Send a request from this address."""
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
             scope["state"] = dict(self._state)
@@ -33,8 +40,7 @@ class Clients:
 
         transport = httpx.ASGITransport(with_state, client=(address, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-            form = {"username": email, "password": password}
-            return await client.post("/api/v1/auth/token", data=form)
+            return await client.request(method, path, **request)
 
 
 @pytest.fixture
@@ -76,3 +82,27 @@ async def test_other_accounts_are_not_limited_and_unknown_ones_alike(
     assert await guesses(clients, 6, "nobody@example.com") == [401] * 5 + [429]
     assert (await guesses(clients, 1, "NOBODY@example.com")) == [429]
     assert (await clients.post("198.51.100.1", PASSWORD, "grace@example.com")).status_code == 200
+
+
+async def test_guesses_with_a_stolen_access_token_are_slowed(client: httpx.AsyncClient, clients: Clients) -> None:
+    headers = await sign_up(client, ADA)
+    body = {"current_password": "a guess", "new_password": "a better password"}
+    answers = [
+        await clients.call(f"192.0.2.{number}", "PUT", "/api/v1/users/me/password", json=body, headers=headers)
+        for number in range(10)
+    ]
+    # signing up was the first attempt from an unknown address
+    assert [answer.status_code for answer in answers] == [400] * 4 + [429] * 6
+
+
+async def test_known_address_stays_known_by_signing_in(
+    client: httpx.AsyncClient, clients: Clients, resources: Resources
+) -> None:
+    await sign_up(client, ADA)
+    assert (await clients.post("203.0.113.7", PASSWORD)).status_code == 200
+    counts = vars(vars(resources.limiter)["_memory"])["_counts"]
+    (known,) = (key for key in counts if "known" in key and "203.0.113.7" in key)
+    begun = counts[known][1]
+    counts[known] = (1, time.monotonic() + 60)
+    assert (await clients.post("203.0.113.7", PASSWORD)).status_code == 200
+    assert counts[known][1] >= begun

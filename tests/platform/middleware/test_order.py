@@ -89,8 +89,9 @@ async def test_bug_has_everything_around_it(client: httpx.AsyncClient) -> None:
     assert set(answer.headers) >= AROUND
 
 
-async def test_preflight_is_answered_by_the_cors_middleware(client: httpx.AsyncClient) -> None:
-    preflight = ORIGIN | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "idempotency-key"}
+@pytest.mark.parametrize("method", ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"])
+async def test_preflight_is_answered_by_the_cors_middleware(client: httpx.AsyncClient, method: str) -> None:
+    preflight = ORIGIN | {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "idempotency-key"}
     for _ in range(6):
         answer = await client.options("/api/v1/users", headers=preflight)
         assert answer.status_code == 200

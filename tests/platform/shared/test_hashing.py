@@ -114,6 +114,23 @@ async def test_turn_of_a_call_that_is_cancelled_in_the_same_moment_is_passed_on(
     assert vars(queue)["_free"] == 1
 
 
+async def test_displaced_call_that_is_cancelled_in_the_same_moment_passes_no_turn_on(gate: Gate) -> None:
+    queue = HashingQueue(1, 1, PATIENCE)
+    first = asyncio.create_task(queue.run(Priority.SIGN_IN, gate.call, "first"))
+    await asyncio.sleep(0)
+    displaced = await start(queue, gate, Priority.REGISTRATION, "displaced")
+    signing_in = asyncio.create_task(queue.run(Priority.SIGN_IN, gate.call, "sign-in"))
+    asyncio.get_running_loop().call_soon(displaced.cancel)
+    await asyncio.wait([displaced])
+    assert displaced.cancelled()
+    assert not signing_in.done()
+    gate.open.set()
+    await asyncio.gather(first, signing_in)
+    queue.close()
+    await until(lambda: vars(queue)["_free"] == 1)
+    assert gate.calls == ["first", "sign-in"]
+
+
 async def test_waiting_is_bounded_in_time(gate: Gate) -> None:
     queue = HashingQueue(1, 3, 0.01)
     first = asyncio.create_task(queue.run(Priority.REGISTRATION, gate.call, "first"))

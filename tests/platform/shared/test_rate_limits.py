@@ -8,6 +8,7 @@ import pytest
 import structlog
 from limits import parse
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from app.platform.rate_limits import MAX_KEYS, MemoryCounters, RateLimiter
 
@@ -50,6 +51,19 @@ async def test_counters_end_with_their_window(redis_url: str) -> None:
     await limiter.close()
 
 
+async def test_window_is_renewed(redis_url: str) -> None:
+    limiter = RateLimiter(redis_url)
+    key = uuid4().hex
+    for _ in range(3):
+        await limiter.hit(LIMIT, key)
+    async with Redis.from_url(redis_url) as redis:
+        await redis.expire(LIMIT.key_for(key), 7)
+    await limiter.renew(LIMIT, key)
+    result = await limiter.hit(LIMIT, key)
+    assert (result.remaining, result.reset_after > 7) == (1, True)
+    await limiter.close()
+
+
 async def test_ping(limiter: RateLimiter) -> None:
     await limiter.ping()
 
@@ -69,9 +83,24 @@ async def test_without_redis_each_process_counts_by_itself(unreachable_redis: st
         results = [await limiter.hit(LIMIT, "ada") for _ in range(4)]
     assert [result.allowed for result in results] == [True, True, True, False]
     assert await limiter.count(LIMIT, "ada") == 4
-    assert {log["event"] for log in logs} == {"rate_limit_fallback"}
+    # once: the other requests do not wait for Redis again
+    assert [log["event"] for log in logs] == ["rate_limit_fallback"]
     with pytest.raises(ConnectionError):
         await limiter.ping()
+    await limiter.close()
+
+
+async def test_requests_ask_redis_again_after_a_pause(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    limiter = RateLimiter(redis_url)
+    key = uuid4().hex
+    limiter._pause(RedisError("away"))  # noqa: SLF001
+    await limiter.hit(LIMIT, key)
+    await limiter.renew(LIMIT, key)
+    async with Redis.from_url(redis_url) as redis:
+        assert await redis.get(LIMIT.key_for(key)) is None
+        monkeypatch.setattr(limiter, "_paused_until", 0.0)
+        await limiter.hit(LIMIT, key)
+        assert await redis.get(LIMIT.key_for(key)) == b"1"
     await limiter.close()
 
 
@@ -88,6 +117,10 @@ def test_memory_forgets_when_the_window_ends(monkeypatch: pytest.MonkeyPatch) ->
     assert counters.increment("a", 10) == 1
     for number in range(100):
         counters.increment(f"key-{number}", 10)
+    now = 1019.0
+    counters.renew("a", 10)
+    now = 1028.0
+    assert counters.count("a") == 1
     now = 1100.0
     counters.increment("b", 10)
     assert counters.seconds_left("key-1") == 0

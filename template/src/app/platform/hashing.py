@@ -90,7 +90,7 @@ class HashingQueue:
     def _leave(self, priority: Priority, turn: "asyncio.Future[None]") -> None:
         if turn in self._queues[priority]:
             self._queues[priority].remove(turn)
-        elif not turn.cancelled():
+        elif turn.done() and not turn.cancelled() and not turn.exception():
             # its turn came in the same moment: pass it on
             self._start_next()
 

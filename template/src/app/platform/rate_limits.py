@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 MAX_KEYS = 100_000
 """The most counters in memory: about 20 MiB, and more clients than one process can serve in a minute."""
 _MAX_KEY_LENGTH = 200
+_REDIS_TIMEOUT = 0.5
+# After Redis did not answer, its counters are left alone for so long: otherwise each request would wait for it again.
+_REDIS_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,11 @@ class MemoryCounters:
         self._counts[key] = (count + 1, ends)
         return count + 1
 
+    def renew(self, key: str, window: int) -> None:
+        """Begin a new window of `window` seconds that has one hit."""
+        self._counts.pop(key, None)
+        self.increment(key, window)
+
     def count(self, key: str) -> int:
         """Return the number of hits in the current window."""
         count, ends = self._counts.get(key, (0, 0.0))
@@ -92,35 +100,52 @@ class MemoryCounters:
 
 
 class RateLimiter:
-    """Counts hits per key. While Redis does not answer, each process counts in its own memory."""
+    """Counts hits per key. While Redis does not answer, each process counts in its own memory.
+
+    A request waits for at most two calls of Redis that do not answer; those of the next second do not ask.
+    """
 
     def __init__(self, redis_url: str | None = None) -> None:
         self._memory = MemoryCounters()
         self._redis: Redis | None = None
+        self._paused_until = 0.0
         if redis_url:
-            # the limiter must not delay a request for longer than this
-            self._redis = Redis.from_url(redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
+            self._redis = Redis.from_url(
+                redis_url, socket_timeout=_REDIS_TIMEOUT, socket_connect_timeout=_REDIS_TIMEOUT
+            )
 
     async def hit(self, limit: RateLimitItem, key: str) -> RateLimitResult:
         """Count one request of `key`. Redis needs one round trip."""
         counter, window = _counter(limit, key), limit.get_expiry()
-        if self._redis:
+        if redis := self._answering():
             try:
-                return RateLimitResult.of(limit, *await self._count_in(self._redis, counter, window))
+                return RateLimitResult.of(limit, *await self._count_in(redis, counter, window))
             except RedisError as error:
-                _report(error)
+                self._pause(error)
         count = self._memory.increment(counter, window)
         return RateLimitResult.of(limit, count, self._memory.seconds_left(counter))
 
     async def count(self, limit: RateLimitItem, key: str) -> int:
         """Return the number of requests of `key` in the current window, without counting one."""
         counter = _counter(limit, key)
-        if self._redis:
+        if redis := self._answering():
             try:
-                return int(await self._redis.get(counter) or 0)
+                return int(await redis.get(counter) or 0)
             except RedisError as error:
-                _report(error)
+                self._pause(error)
         return self._memory.count(counter)
+
+    async def renew(self, limit: RateLimitItem, key: str) -> None:
+        """Begin a new window of `key` that has one request."""
+        counter, window = _counter(limit, key), limit.get_expiry()
+        if redis := self._answering():
+            try:
+                await redis.set(counter, 1, ex=window)
+            except RedisError as error:
+                self._pause(error)
+            else:
+                return
+        self._memory.renew(counter, window)
 
     async def ping(self) -> None:
         """Ping Redis, if it is configured.
@@ -140,6 +165,14 @@ class RateLimiter:
         if self._redis:
             await self._redis.aclose()
 
+    def _answering(self) -> Redis | None:
+        return self._redis if time.monotonic() >= self._paused_until else None
+
+    def _pause(self, error: RedisError) -> None:
+        self._paused_until = time.monotonic() + _REDIS_PAUSE
+        metrics.RATE_LIMIT_FALLBACKS.inc()
+        log.warning("rate_limit_fallback", reason=summary(error), seconds=_REDIS_PAUSE)
+
     @staticmethod
     async def _count_in(redis: Redis, counter: str, window: int) -> tuple[int, float]:
         """Return the number of hits in the window, and the seconds until it ends."""
@@ -155,8 +188,3 @@ def _counter(limit: RateLimitItem, key: str) -> str:
     if len(key) > _MAX_KEY_LENGTH:
         key = hashlib.sha256(key.encode()).hexdigest()
     return limit.key_for(key)
-
-
-def _report(error: RedisError) -> None:
-    metrics.RATE_LIMIT_FALLBACKS.inc()
-    log.warning("rate_limit_fallback", reason=summary(error))

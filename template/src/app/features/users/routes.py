@@ -8,9 +8,8 @@ from app.dependencies import ServicesDep
 from app.features.users.dependencies import ActiveUser, AdminUser
 from app.features.users.errors import EmailTaken, OwnAccount, UserNotFound, WrongPassword
 from app.features.users.schemas import AccountUpdate, PasswordChange, UserCreate, UserRead, UserUpdate
-from app.platform.auth.dependencies import ADMIN_ONLY, AUTHENTICATED
+from app.platform.auth.dependencies import ADMIN_ONLY, AUTHENTICATED, SignInAttemptsDep
 from app.platform.auth.schemas import TokenPair
-from app.platform.context import Actor
 from app.platform.db.pagination import Page
 from app.platform.errors import Forbidden
 from app.platform.http.created import CREATED, Created
@@ -44,11 +43,14 @@ async def update_me(body: UserUpdate, user: ActiveUser, services: ServicesDep) -
 
 @router.put("/me/password", responses=AUTHENTICATED | responses(WrongPassword))
 @strict_rate_limit
-async def change_password(body: PasswordChange, user: ActiveUser, services: ServicesDep) -> TokenPair:
+async def change_password(
+    body: PasswordChange, user: ActiveUser, services: ServicesDep, attempts: SignInAttemptsDep
+) -> TokenPair:
     """Change the caller's password, which signs the caller out everywhere; go on with the tokens of the answer."""
+    # a stolen access token must not allow more guesses than the sign-in does
+    await attempts.admit(user.email)
     current, new = body.current_password.get_secret_value(), body.new_password.get_secret_value()
-    await services.users.change_password(user.id, current, new)
-    return await services.auth.issue(Actor(user.id, user.is_admin))
+    return await services.auth.issue(await services.users.change_password(user.id, current, new))
 
 
 @router.delete("/me", status_code=status.HTTP_204_NO_CONTENT, responses=AUTHENTICATED)

@@ -17,7 +17,8 @@ class SignInAttempts:
     """Counts the sign-ins of one client.
 
     Somebody who guesses at an account from many addresses uses up its limit. So that this does not lock its owner out,
-    an address that has signed in to the account within 30 days is not limited here, only by `HTTP_LOGIN_RATE_LIMIT`.
+    an address that has signed in to the account within 30 days is not limited here, only by `HTTP_LOGIN_RATE_LIMIT`;
+    without Redis, each process remembers its own, until it stops.
     The owner at an unknown address has to wait until the window ends.
     """
 
@@ -45,7 +46,7 @@ class SignInAttempts:
     async def remember(self, email: str) -> None:
         """Remember that this client has signed in to the account."""
         if self._client.address:
-            await self._limiter.hit(_KNOWN, self._known(_account(email)))
+            await self._limiter.renew(_KNOWN, self._known(_account(email)))
 
     def _known(self, account: str) -> str:
         return f"known:{account}:{self._client.limit_key}"

@@ -3,6 +3,7 @@
 This code is the same in both styles of data access, so that switching the style does not touch security.
 """
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID, uuid4
@@ -30,11 +31,22 @@ class _Successor(NamedTuple):
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class VerifiedPassword:
+    """A user who has given the right password, and the hash that it was compared with."""
+
+    actor: Actor
+    password_hash: str = field(repr=False)
+
+
 class Accounts(Protocol):
     """The accounts as sign-in needs them; `app/features/users/` implements this."""
 
-    async def authenticate(self, email: str, password: str) -> Actor | None:
+    async def authenticate(self, email: str, password: str) -> VerifiedPassword | None:
         """Return the active user with this email address and password."""
+
+    async def lock_if_unchanged(self, session: AsyncSession, verified: VerifiedPassword) -> bool:
+        """Lock the account until the transaction ends; return whether it is still active and has this password."""
 
     async def active_actor(self, user_id: UUID) -> Actor | None:
         """Return the user with current rights; `None` when there is no active user with this id."""
@@ -58,17 +70,24 @@ class AuthService:
         Raises:
             InvalidCredentials: no active user has this email address and password.
         """
-        actor = await self._accounts.authenticate(email, password)
-        if actor is None:
+        verified = await self._accounts.authenticate(email, password)
+        if verified is None:
             raise InvalidCredentials
-        return await self.issue(actor)
+        return await self.issue(verified)
 
-    async def issue(self, actor: Actor) -> TokenPair:
-        """Return a pair of tokens for a user who has just given the password; the refresh token starts a new family."""
+    async def issue(self, verified: VerifiedPassword) -> TokenPair:
+        """Return a pair of tokens for a user who has just given the password; the refresh token starts a new family.
+
+        Raises:
+            InvalidCredentials: the password was changed or the account closed since; this would not sign out the new
+                family.
+        """
+        refresh_token = security.new_opaque_token()
         async with self._database.transaction() as session:
-            refresh_token = security.new_opaque_token()
-            await self._add(session, refresh_token, actor.user_id, family_id=uuid4())
-        return self._pair(actor, refresh_token)
+            if not await self._accounts.lock_if_unchanged(session, verified):
+                raise InvalidCredentials
+            await self._add(session, refresh_token, verified.actor.user_id, family_id=uuid4())
+        return self._pair(verified.actor, refresh_token)
 
     async def refresh(self, token: str) -> TokenPair:
         """Exchange a refresh token for a new pair.

@@ -40,12 +40,13 @@ class MarkedRoutes:
     """The routes whose functions have a mark, also in routers that other routers include."""
 
     def __init__(self, routers: Iterable[APIRouter], mark: str) -> None:
-        self._by_method: dict[str, list[tuple[Pattern[str], str]]] = {}
+        self._by_method: dict[str, list[tuple[Pattern[str], str | None]]] = {}
         for route in iter_route_contexts([route for router in routers for route in router.routes]):
-            if hasattr(route.endpoint, mark):
-                pattern, template, _ = compile_path(f"{PREFIX}{route.path}")
-                for method in route.methods or ():
-                    self._by_method.setdefault(method, []).append((pattern, template))
+            pattern, template, _ = compile_path(f"{PREFIX}{route.path}")
+            marked = hasattr(route.endpoint, mark)
+            for method in route.methods or ():
+                # also unmarked routes: the first one that matches handles the request
+                self._by_method.setdefault(method, []).append((pattern, template if marked else None))
 
     @classmethod
     def with_large_body(cls, routers: Iterable[APIRouter]) -> "MarkedRoutes":

@@ -3,14 +3,16 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.users.dao import UserDAO
 from app.features.users.errors import EmailTaken, OwnAccount, UserNotFound, WrongPassword
 from app.features.users.models import User
 from app.features.users.schemas import AccountUpdate, UserCreate, UserRead, UserUpdate
 from app.platform.auth.revocation import revoke_all
+from app.platform.auth.service import VerifiedPassword
 from app.platform.context import Actor
 from app.platform.db import errors
 from app.platform.db.dao.transaction import execute_transaction
@@ -46,11 +48,21 @@ class UserService:
             raise
         return UserRead.model_validate(user)
 
-    async def authenticate(self, email: str, password: str) -> Actor | None:
+    async def authenticate(self, email: str, password: str) -> VerifiedPassword | None:
         """Return the active user with this email address and password."""
         user = await self._users.find_by_email(email)
         matches = await self._hasher.verify(password, user.password_hash if user else None)
-        return Actor(user.id, user.is_admin) if user and matches and user.is_active else None
+        return _verified(user) if user and matches and user.is_active else None
+
+    async def lock_if_unchanged(self, session: AsyncSession, verified: VerifiedPassword) -> bool:
+        """Lock the account until the transaction ends; return whether it is still active and has this password."""
+        unchanged = select(User.id).where(
+            User.id == verified.actor.user_id,
+            User.password_hash == verified.password_hash,
+            User.is_active,
+            User.deleted_at.is_(None),
+        )
+        return await session.scalar(unchanged.with_for_update(key_share=True)) is not None
 
     async def active_actor(self, user_id: UUID) -> Actor | None:
         """Return the user as an actor with current rights; `None` when there is no active user with this id."""
@@ -95,19 +107,21 @@ class UserService:
         if not await self._users.update(User.id == user_id, deleted_at=func.now()):
             raise UserNotFound
 
-    async def change_password(self, user_id: UUID, current: str, new: str) -> None:
+    async def change_password(self, user_id: UUID, current: str, new: str) -> VerifiedPassword:
         """Change the password, and sign the user out everywhere.
 
         Raises:
             UserNotFound: there is no user with this id.
-            WrongPassword: `current` is not the user's password.
+            WrongPassword: `current` is not the user's password, or no longer.
         """
         user = await self._users.find(user_id)
         if user is None:
             raise UserNotFound
         if not await self._hasher.verify(current, user.password_hash):
             raise WrongPassword
-        await self._change(user_id, {"password_hash": await self._hasher.hash(new)}, sign_out=True)
+        password_hash = await self._hasher.hash(new)
+        await self._change(user_id, {"password_hash": password_hash}, sign_out=True, verified=_verified(user))
+        return VerifiedPassword(Actor(user.id, user.is_admin), password_hash)
 
     async def get_by_email(self, email: str) -> UserRead:
         """Return the user with this email address.
@@ -142,8 +156,18 @@ class UserService:
         user = await self.get_by_email(email)
         await self.administer(user.id, AccountUpdate(is_admin=True))
 
-    async def _change(self, user_id: UUID, values: dict[str, Any], *, sign_out: bool = False) -> UserRead:
+    async def _change(
+        self,
+        user_id: UUID,
+        values: dict[str, Any],
+        *,
+        sign_out: bool = False,
+        verified: VerifiedPassword | None = None,
+    ) -> UserRead:
         async def change(steps: SessionProvider) -> UserRead:
+            async with steps.transaction() as session:
+                if verified and not await self.lock_if_unchanged(session, verified):
+                    raise WrongPassword
             user = await UserDAO(steps).update(User.id == user_id, **values)
             if user is None:
                 raise UserNotFound
@@ -153,3 +177,7 @@ class UserService:
             return UserRead.model_validate(user)
 
         return await execute_transaction(self._database, change) if values else await self.get(user_id)
+
+
+def _verified(user: User) -> VerifiedPassword:
+    return VerifiedPassword(Actor(user.id, user.is_admin), user.password_hash)
