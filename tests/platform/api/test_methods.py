@@ -42,6 +42,12 @@ async def test_allow_names_head(client: httpx.AsyncClient) -> None:
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
 
+async def test_allow_names_head_for_pages_outside_the_document(client: httpx.AsyncClient) -> None:
+    answer = await client.put("/docs")
+    problem(answer, 405, "method_not_allowed")
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
+
+
 async def test_invented_methods_share_a_label(client: httpx.AsyncClient) -> None:
     for method in ("BREW", "WHEN", "PROPFIND"):
         assert (await client.request(method, "/api/v1/users/me")).status_code == 405

@@ -1,6 +1,6 @@
 """The exception handlers: turn exceptions of routes into problem documents."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 import structlog
@@ -23,6 +23,7 @@ from app.platform.http.errors import (
     UnsupportedType,
     ValidationFailed,
 )
+from app.platform.http.limits import path_of
 from app.platform.http.media_types import accepted_instead
 from app.platform.http.middleware.refused_websockets import WebSocketRefused
 from app.platform.http.problems import FieldProblem, document, problem
@@ -93,20 +94,21 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     code = kind.code if kind else f"http_{error.status_code}"
     title = kind.title if kind else error.detail
     headers = dict(error.headers or {})
-    if error.status_code == MethodNotAllowed.status and (methods := _methods(request)):
-        headers["Allow"] = ", ".join(methods)
+    if error.status_code == MethodNotAllowed.status:
+        headers["Allow"] = ", ".join(_methods(request, headers))
     return document(error.status_code, code, title, error.detail, headers)
 
 
-def _methods(request: Request) -> list[str]:
+def _methods(request: Request, headers: Mapping[str, str]) -> list[str]:
     """Return all methods of the path (RFC 9110, section 10.2.1); Starlette names only those of the first route."""
     app: FastAPI = request.app
+    methods = [each for each in headers.get("Allow", "").split(", ") if each]
     for template, item in app.openapi()["paths"].items():
         pattern, _, _ = compile_path(template)
-        if pattern.fullmatch(request.url.path):
+        if pattern.fullmatch(path_of(request.scope)):
             methods = [method.upper() for method in item]
-            return [*methods, "HEAD"] if "GET" in methods else methods
-    return []
+            break
+    return [*methods, "HEAD"] if "GET" in methods and "HEAD" not in methods else methods
 
 
 async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Response:
