@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.platform.errors import AppError
-from app.platform.json_errors import shorten
+from app.platform.json_errors import first_errors, shorten
 
 MEDIA_TYPE = "application/x-ndjson"
 
@@ -72,7 +72,7 @@ def _parse(line: bytes, number: int, model: type[ModelT], refusal: type[AppError
     try:
         return model.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        first = first_errors(error).errors(include_input=False, include_url=False)[0]
         where = shorten(".".join(map(str, first["loc"]))) or "document"
         message = f"Line {number}: {where}: {shorten(first['msg'])}."
         raise refusal(message) from error
