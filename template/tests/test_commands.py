@@ -17,7 +17,7 @@ from app.platform.auth.models import RefreshToken
 from app.platform.db.session import Database
 from app.platform.idempotency import IdempotencyKey
 from tests.support.databases import settings_for
-from tests.support.server import SECRET
+from tests.support.server import OWN, SECRET
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, migrated_url: 
     monkeypatch.setenv("AUTH_SECRET_KEY", SECRET)
     monkeypatch.setenv("AUTH_ARGON2_MEMORY_KIB", "64")
     monkeypatch.setenv("LOG_LEVEL", "WARNING")
+    for name, value in OWN.items():
+        monkeypatch.setenv(name, value)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:

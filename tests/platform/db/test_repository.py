@@ -14,12 +14,17 @@ from app.platform.context import Actor, actor
 from app.platform.db.pagination import Cursor, PageRequest
 from app.platform.db.repository import AsyncRepository
 from app.platform.db.session import Database
+from app.platform.idempotency import IdempotencyKey
 from tests.platform.support.scratch import ScratchParent, create_tables, parent
 from tests.support.sql import recorded_statements
 
 
 class Users(AsyncRepository[User]):
     model = User
+
+
+class Keys(AsyncRepository[IdempotencyKey]):
+    model = IdempotencyKey
 
 
 class Parents(AsyncRepository[ScratchParent]):
@@ -149,10 +154,14 @@ async def test_update_changes_and_refreshes(users: Users, sql_engine: Engine) ->
     assert await users.exists(User.full_name == "Ada", User.is_admin)
 
 
-async def test_delete_removes(users: Users) -> None:
+async def test_delete_removes_only_rows_without_soft_deletion(users: Users, session: AsyncSession) -> None:
     ada = await users.add(user("ada"))
+    keys = Keys(session)
+    key = await keys.add(IdempotencyKey(user_id=ada.id, key="k", request_digest=""))
     await users.delete(ada)
-    assert await users.count() == 0
+    await keys.delete(key)
+    assert (await users.count(), await keys.count()) == (0, 0)
+    assert [row.deleted_at for row in await users.with_deleted().list()] == [ada.updated_at]
 
 
 async def test_stream_gives_every_row_in_batches(users: Users, session: AsyncSession, sql_engine: Engine) -> None:

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.platform import logging
@@ -18,15 +20,29 @@ PROGRAM = "python -m app"
 
 
 def _positional(parser: argparse.ArgumentParser, function: Callable[..., None]) -> None:
-    for name in inspect.signature(function).parameters:
-        parser.add_argument(name)
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        optional: dict[str, Any] = {}
+        if parameter.default is not parameter.empty:
+            optional = {"nargs": "?", "default": parameter.default}
+        parser.add_argument(name, type=_reader(parameter.annotation), **optional)
+
+
+def _reader(annotation: Any) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return TypeAdapter(annotation).validate_strings(text)
+        except ValidationError as error:
+            raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
+
+    return read
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """A command with the name of its function; the function's docstring is the help text.
 
-    Without `add_arguments` each parameter of the function is a positional argument of type `str`.
+    Without `add_arguments` each parameter of the function is a positional argument of the parameter's type; one with a
+    default may be left out.
     """
 
     function: Callable[..., None]

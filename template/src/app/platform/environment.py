@@ -1,5 +1,6 @@
 """Reads a group of settings from the environment, and explains what is wrong with it."""
 
+import re
 from typing import TypeVar
 
 from pydantic import AliasChoices, ValidationError
@@ -16,8 +17,9 @@ def read(kind: type[GroupT]) -> tuple[GroupT | None, list[str]]:
     except ValidationError as error:
         return None, [_explain(kind, item["loc"], item["msg"]) for item in error.errors()]
     except SettingsError as error:
-        # such as a list that is no JSON
-        return None, [f"{kind.__name__}: {error}"]
+        # a list or a mapping that is no JSON; the message names the field, but not the variable
+        field = re.search(r'field "(\w+)"', str(error))
+        return None, [_explain(kind, (field[1],), "Input should be JSON") if field else f"{kind.__name__}: {error}"]
 
 
 def _explain(kind: type[BaseSettings], location: tuple[int | str, ...], message: str) -> str:

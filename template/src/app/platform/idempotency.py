@@ -59,7 +59,10 @@ class Claim:
 
     @classmethod
     def of(cls, user_id: UUID, key: str, operation: str, body: BaseModel) -> "Claim":
-        """Return the claim of `key` for an operation with this body."""
+        """Return the claim of `key` for an operation with this body.
+
+        `operation` tells apart the requests of one user: the name of the route, and the parameters of its path.
+        """
         request = operation.encode() + b"\n" + to_json(_sort_sets(body.model_dump(mode="json"), body.model_dump()))
         return cls(user_id, key, hashlib.sha256(request).hexdigest())
 

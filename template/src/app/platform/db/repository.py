@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.platform.db.base import Base
-from app.platform.db.mixins import is_deleted, live_rows
+from app.platform.db.mixins import SoftDelete, is_deleted, live_rows
 from app.platform.db.pagination import (
     OffsetPage,
     OffsetRequest,
@@ -127,7 +127,10 @@ class AsyncRepository(Generic[ModelT]):
         return row
 
     async def delete(self, row: ModelT) -> None:
-        """Delete the row."""
+        """Delete the row; if its model has `SoftDelete`, mark it as deleted, and leave the rows that refer to it."""
+        if isinstance(row, SoftDelete):
+            await self.update(row, deleted_at=func.now())
+            return
         await self._session.delete(row)
         await self._session.flush()
 

@@ -43,7 +43,7 @@ def set_up(app: FastAPI, routers: Iterable[APIRouter], settings: PlatformSetting
         app.include_router(router, prefix=PREFIX, responses=FAILURES)
     app.include_router(health.router)
     handlers.install(app)
-    openapi.install(app)
+    openapi.install(app, FAILURES)
     docs.install(app, settings)
 
 

@@ -3,20 +3,20 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # The headers of the OWASP list (https://owasp.org/www-project-secure-headers/) that are right for every response.
-_ALWAYS = (
+_DEFAULTS = (
     # one year, in seconds
     (b"strict-transport-security", b"max-age=31536000"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
+    # responses of the API load nothing, and are never shown in a frame; pages have a policy of their own
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-# Responses of the API load nothing, and are never shown in a frame. Pages have a policy of their own.
-_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
 class SecurityHeadersMiddleware:
-    """Adds the security headers to each response; a policy that the response has already is kept."""
+    """Adds the security headers to each response; those that the response has already are kept."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,10 +29,9 @@ class SecurityHeadersMiddleware:
 
         async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = [*message["headers"], *_ALWAYS]
-                if all(name != _POLICY[0] for name, _ in headers):
-                    headers.append(_POLICY)
-                message["headers"] = headers
+                there = {name for name, _ in message["headers"]}
+                missing = (header for header in _DEFAULTS if header[0] not in there)
+                message["headers"] = [*message["headers"], *missing]
             await send(message)
 
         await self._app(scope, receive, add_headers)

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -112,7 +112,7 @@ class UserService:
             user = await users.find(user_id)
             if user is None:
                 raise UserNotFound
-            await users.update(user, deleted_at=func.now())
+            await users.delete(user)
 
     async def change_password(self, user_id: UUID, current: str, new: str) -> VerifiedPassword:
         """Change the password, and sign the user out everywhere.
