@@ -9,7 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from app.platform import multiprocess, proxies
-from app.platform.http.protocol import ProblemHttpProtocol
+from app.platform.http.protocol import ProblemHttpProtocol, ProblemWebSocketProtocol
 from app.platform.settings import Environment, HttpSettings, ProcessSettings, load
 
 SOURCE = str(Path(__file__).parents[2])
@@ -31,6 +31,7 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
             factory,
             factory=True,
             http=ProblemHttpProtocol,
+            ws=ProblemWebSocketProtocol,
             host=http.host,
             port=http.port,
             workers=http.workers,
