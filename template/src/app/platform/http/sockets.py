@@ -52,11 +52,6 @@ class Socket:
         `HTTP_MAX_BODY_BYTES`, and counts like a request for `HTTP_RATE_LIMIT`.
         """
         while (message := await self._next(idle)) is not None:
-            result = await self._count()
-            if not result.allowed:
-                log.info("messages_limited", limit=result.limit, reset_after=result.reset_after)
-                await self.close(_TRY_AGAIN_LATER, f"Too many messages: try again in {result.reset_after} s.")
-                return
             text = message.get("text")
             if text is None:
                 await self.close(_UNSUPPORTED_DATA, "Send text.")
@@ -89,7 +84,14 @@ class Socket:
         except TimeoutError:
             await self.close(_GOING_AWAY, "Connect again.")
             return None
-        return None if message["type"] == "websocket.disconnect" else message
+        return message if message["type"] == "websocket.receive" and await self._counted() else None
+
+    async def _counted(self) -> bool:
+        result = await self._count()
+        if not result.allowed:
+            log.info("messages_limited", limit=result.limit, reset_after=result.reset_after)
+            await self.close(_TRY_AGAIN_LATER, f"Too many messages: try again in {result.reset_after} s.")
+        return result.allowed
 
 
 def _reason(error: ValidationError) -> str:
