@@ -4,6 +4,7 @@ import httpx2 as httpx
 import pytest
 import structlog
 from fastapi import FastAPI
+from fastapi import HTTPException as FastAPIHTTPException
 from sqlalchemy import text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -45,6 +46,12 @@ async def test_wrong_method(client: httpx.AsyncClient) -> None:
 async def test_status_without_a_name_of_its_own(app: FastAPI, client: httpx.AsyncClient) -> None:
     raising(app, HTTPException(418, "no coffee"))
     problem(await client.get("/raise"), 418, "http_418")
+
+
+async def test_detail_that_is_no_text_is_json(app: FastAPI, client: httpx.AsyncClient) -> None:
+    raising(app, FastAPIHTTPException(409, {"reason": "no coffee"}))
+    document = problem(await client.get("/raise"), 409, "http_409")
+    assert document["detail"] == '{"reason": "no coffee"}'
 
 
 async def test_bug_is_a_500_without_details(app: FastAPI, client: httpx.AsyncClient) -> None:

@@ -10,12 +10,14 @@ import pytest
 import structlog
 from fastapi import FastAPI
 from fastapi.sse import EventSourceResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from app.config import Settings
 from app.main import create_app
+from app.platform import json_errors
 from app.platform.auth.dependencies import UserSocket, UserStream
 from app.platform.errors import Busy
+from app.platform.http import sockets
 from app.platform.http.lifespan import State
 from app.platform.schemas import RequestModel
 from app.platform.streams import Streams, TooManyStreams
@@ -190,3 +192,35 @@ async def test_websockets_count_for_the_rate_limit(settings: Settings, client: h
     with pytest.raises(AssertionError, match="'status': 429"):
         async with connected(app, state, "/open", headers):
             pass
+
+
+async def test_messages_count_for_the_rate_limit(
+    app: FastAPI, settings: Settings, client: httpx.AsyncClient, state: State, resources: Resources
+) -> None:
+    headers = await sign_up(client)
+    resources.settings = replace(settings, http=settings.http.model_copy(update={"rate_limit": "4/minute"}))
+    with structlog.testing.capture_logs() as logs:
+        async with connected(app, state, "/double", headers) as socket:
+            for number in range(10):
+                await socket.send({"number": number})
+            messages = [await socket.next() for _ in range(5)]
+    code, reason = messages[-1]["code"], messages[-1]["reason"]
+    assert [message["type"] for message in messages[:-1]] == ["websocket.send"] * 4
+    assert (code, reason[:30]) == (1013, "Too many messages: try again i")
+    assert "messages_limited" in {log["event"] for log in logs}
+
+
+async def test_only_the_first_errors_of_a_message_are_described(
+    app: FastAPI, client: httpx.AsyncClient, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described: list[ValidationError] = []
+
+    def first_errors(error: ValidationError) -> ValidationError:
+        described.append(json_errors.first_errors(error))
+        return described[-1]
+
+    monkeypatch.setattr(sockets, "first_errors", first_errors)
+    async with connected(app, state, "/double", await sign_up(client)) as socket:
+        await socket.send({str(number): number for number in range(1000)})
+        assert await socket.closed() == (1007, "number: Field required")
+    assert [error.error_count() for error in described] == [json_errors.MAX_ERRORS + 1]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import structlog
 from fastapi import FastAPI, HTTPException, WebSocket, WebSocketException
+from fastapi.exceptions import WebSocketRequestValidationError
 from starlette.types import Message
 
 from app.platform.errors import DatabaseUnavailable
@@ -47,6 +48,8 @@ ERRORS: list[tuple[Exception, int, str]] = [
     (DatabaseUnavailable(), 503, "database_unavailable"),
     (TimedOut("GET other.example: late"), 504, "upstream_timeout"),
     (HTTPException(418, "no coffee"), 418, "http_418"),
+    (HTTPException(409, {"reason": "no coffee"}), 409, "http_409"),
+    (WebSocketRequestValidationError([{"loc": ("query", "n"), "msg": "no", "type": "x"}]), 422, "validation_error"),
     (WebSocketException(1008, "no ticket"), 403, "forbidden"),
     (ZeroDivisionError("secret"), 500, "internal_error"),
 ]
@@ -74,6 +77,17 @@ async def test_error_before_the_connection_is_accepted_is_a_problem(
     assert headers[b"x-request-id"] in body["body"]
     assert statuses(logs) == [("/ws/{name}", status)]
     assert ("unexpected_error" in {log["event"] for log in logs}) == (status == 500)
+
+
+async def test_invalid_parameters_are_named(app: FastAPI, state: State) -> None:
+    @app.websocket("/ws/{number}")
+    async def accept(socket: WebSocket, number: int) -> None:
+        raise AssertionError((socket, number))
+
+    (start, body, *_), logs = await connect(app, state, "/ws/ada")
+    assert start["status"] == 422
+    assert b'"location":["path","number"]' in body["body"]
+    assert {log["log_level"] for log in logs} == {"info"}
 
 
 @pytest.mark.parametrize(("error", "closed"), [(DatabaseUnavailable(), 1008), (ZeroDivisionError("secret"), 1011)])

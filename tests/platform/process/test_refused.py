@@ -17,6 +17,22 @@ UPGRADE = {
 }
 
 
+def handshake(path: str = "/nowhere", **changes: str | None) -> bytes:
+    """Return an upgrade to a WebSocket; `None` leaves a header out."""
+    headers = UPGRADE | {f"Sec-WebSocket-{name}": value for name, value in changes.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value is not None)
+    return f"GET {path} HTTP/1.1\r\nHost: service\r\n{lines}\r\n".encode()
+
+
+MALFORMED_HANDSHAKES = (
+    (handshake(Key=None), "Sec-WebSocket-Key"),
+    (handshake(Key="c2hvcnQ="), "Sec-WebSocket-Key"),
+    (handshake(Version="8"), "Sec-WebSocket-Version"),
+    (handshake(Protocol=f"bearer, {SECRET} ("), "Sec-WebSocket-Protocol"),
+    (handshake(Protocol="x" * 10_000), "8192"),
+)
+
+
 def exchange(server: Server, request: bytes) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Send bytes; return status, headers and problem document of the answer, after which the server disconnects."""
     with connect(server) as client:
@@ -40,18 +56,21 @@ def events(server: Server) -> list[dict[str, Any]]:
 
 
 def test_refusals_are_problems_with_one_line_at_info(tmp_path: Path, migrated_url: str) -> None:
-    lines = "".join(f"{name}: {value}\r\n" for name, value in UPGRADE.items())
-    websocket = f"GET /nowhere?{SECRET} HTTP/1.1\r\nHost: service\r\n{lines}\r\n".encode()
     preflight = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "BREW"}
     with serving(tmp_path, migrated_url, HTTP_CORS_ORIGINS="https://shop.example") as server:
         server.wait_until_ready()
         malformed = [exchange(server, request) for request in MALFORMED]
-        refused_websocket = exchange(server, websocket)
+        handshakes = [exchange(server, request) for request, _ in MALFORMED_HANDSHAKES]
+        refused_websocket = exchange(server, handshake(f"/nowhere?{SECRET}"))
         refused_preflight = server.client.options("/api/v1/users", headers=preflight)
         found = events(server)
-    for status, headers, document in malformed:
+    for status, headers, document in malformed + handshakes:
         assert (status, document["code"], headers["connection"]) == (400, "bad_request", "close")
         assert_logged(found, document, "malformed_request", status=400, client="127.0.0.1")
+    for (_, headers, document), (_, reason) in zip(handshakes, MALFORMED_HANDSHAKES, strict=True):
+        assert headers["sec-websocket-version"] == "13"
+        assert reason in document["detail"]
+        assert SECRET not in document["detail"]
     status, _, document = refused_websocket
     assert (status, document["code"]) == (404, "not_found")
     assert_logged(found, document, "request", status=404, client="127.0.0.1")

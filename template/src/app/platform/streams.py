@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -19,12 +19,16 @@ class TooManyStreams(AppError):
 
 
 class Streams:
-    """The open streams of a process: at most `limit`, of each user `per_user`, each for `longest` seconds."""
+    """The open streams of a process: at most `limit`, of each user `per_user`, each for `longest` seconds.
 
-    def __init__(self, limit: int, per_user: int, longest: float) -> None:
+    A stream that is open `grace` seconds after it had to end is cut off: its client does not read.
+    """
+
+    def __init__(self, limit: int, per_user: int, longest: float, grace: float = 5.0) -> None:
         self._limit = limit
         self._per_user = per_user
         self._longest = longest
+        self._grace = grace
         self._open: Counter[UUID] = Counter()
         self._ending = asyncio.Event()
 
@@ -34,8 +38,8 @@ class Streams:
         return self._open.total()
 
     @contextmanager
-    def open(self, user: UUID) -> Iterator["Stream"]:
-        """Count one more stream of this user until the end of the block.
+    def open(self, user: UUID, disconnect: Callable[[str], None] | None = None) -> Iterator["Stream"]:
+        """Count one more stream of this user until the end of the block. `disconnect` ends its connection at once.
 
         Raises:
             Busy: the process has too many streams, or is about to stop.
@@ -46,9 +50,14 @@ class Streams:
         if self._open[user] >= self._per_user:
             raise TooManyStreams
         self._open[user] += 1
+        stream = Stream(self._ending, self._longest)
+        cutting = asyncio.ensure_future(self._cut_off(stream, disconnect)) if disconnect else None
         try:
-            yield Stream(self._ending, self._longest)
+            yield stream
         finally:
+            # when the process stops, it would wait for a client that does not read the end
+            if cutting and not self._ending.is_set():
+                cutting.cancel()
             self._open[user] -= 1
             if not self._open[user]:
                 del self._open[user]
@@ -56,6 +65,11 @@ class Streams:
     def end(self) -> None:
         """Let all streams end, because the process stops."""
         self._ending.set()
+
+    async def _cut_off(self, stream: "Stream", disconnect: Callable[[str], None]) -> None:
+        await stream.pause(self._longest)
+        await asyncio.sleep(self._grace)
+        disconnect("The stream had to end.")
 
 
 class Stream:

@@ -1,6 +1,7 @@
 """Dependencies that give routes their caller."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from app.platform.context import Actor, actor
 from app.platform.errors import Forbidden, NotAuthenticated
 from app.platform.http.limits import SIGN_IN
 from app.platform.http.middleware.client import client_of
+from app.platform.http.middleware.rate_limit import user_key
 from app.platform.http.openapi import responses
 from app.platform.http.sockets import Socket
 from app.platform.resources import PlatformResources
@@ -92,16 +94,20 @@ AdminActor = Annotated[Actor, Depends(admin_actor)]
 async def user_stream(connection: HTTPConnection, user_id: CallerId) -> AsyncIterator[Stream]:
     """Yield a stream of the caller, which is open until the response or the WebSocket ends."""
     resources: PlatformResources[Any] = connection.state.resources
-    with resources.streams.open(user_id) as stream:
+    # tests call the application without a server
+    disconnect = getattr(connection.state, "disconnect", None)
+    with resources.streams.open(user_id, disconnect) as stream:
         yield stream
 
 
 UserStream = Annotated[Stream, Depends(user_stream)]
 
 
-async def user_socket(websocket: WebSocket, stream: UserStream) -> AsyncIterator[Socket]:
+async def user_socket(websocket: WebSocket, user_id: CallerId, stream: UserStream) -> AsyncIterator[Socket]:
     """Yield a WebSocket of the caller, and close it at the end of the route."""
-    socket = Socket(websocket, stream)
+    resources: PlatformResources[Any] = websocket.state.resources
+    limit = parse(resources.settings.http.rate_limit)
+    socket = Socket(websocket, stream, partial(resources.limiter.hit, limit, user_key(user_id)))
     yield socket
     await socket.close()
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, ValidationException, WebSocketRequestValidationError
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -41,6 +41,7 @@ def install(app: FastAPI) -> None:
     """Register the handlers for all expected exceptions; any other exception is a bug."""
     app.exception_handler(AppError)(_also_for_websockets(_on_app_error))
     app.exception_handler(RequestValidationError)(_on_invalid_request)
+    app.exception_handler(WebSocketRequestValidationError)(_also_for_websockets(_on_invalid_request))
     app.exception_handler(HTTPException)(_also_for_websockets(_on_http_exception))
     app.exception_handler(SQLAlchemyError)(_also_for_websockets(_on_database_error))
     app.exception_handler(CallFailed)(_also_for_websockets(_on_failed_call))
@@ -62,7 +63,7 @@ async def _on_app_error(_request: Request, error: AppError) -> Response:
     return problem(error)
 
 
-async def _on_invalid_request(request: Request, error: RequestValidationError) -> Response:
+async def _on_invalid_request(request: Request, error: ValidationException) -> Response:
     found = error.errors()
     if any(item["loc"][:1] == ("body",) for item in found) and (accept := accepted_instead(request)):
         return problem(UnsupportedType(accept=accept))

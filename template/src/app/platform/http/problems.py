@@ -1,5 +1,6 @@
 """Problem documents, the answers to all failed requests: RFC 9457, `application/problem+json`."""
 
+import json
 from collections.abc import Sequence
 
 from fastapi.responses import Response
@@ -53,19 +54,24 @@ def _headers(error: AppError, headers: dict[str, str]) -> dict[str, str]:
 def document(
     status: int,
     code: str,
-    title: str,
-    detail: str,
+    title: object,
+    detail: object,
     headers: dict[str, str],
     errors: Sequence[FieldProblem] | None = None,
 ) -> Response:
-    """Return a response with a problem document."""
+    """Return a response with a problem document. A title or detail that is no text is written as JSON."""
     body = Problem(
         type=f"urn:problem:{code}",
-        title=title,
+        title=_text(title),
         status=status,
-        detail=detail,
+        detail=_text(detail),
         code=code,
         request_id=request_id.get(),
         errors=list(errors) if errors else None,
     )
     return Response(body.model_dump_json(exclude_none=True), status, headers, "application/problem+json")
+
+
+def _text(value: object) -> str:
+    # FastAPI's HTTPException has a detail of any type
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -9,7 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from app.platform import multiprocess, proxies
-from app.platform.http.protocol import ProblemHttpProtocol
+from app.platform.http.protocol import ProblemHttpProtocol, ProblemWebSocketProtocol
 from app.platform.settings import Environment, HttpSettings, ProcessSettings, load
 
 SOURCE = str(Path(__file__).parents[2])
@@ -21,7 +21,7 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
     Several workers keep their metrics in files: in `metrics_directory`, or in a temporary directory. In `make run`, a
     change of the source restarts the application.
     """
-    reload = _reloads(http)
+    folders = _reloaded(http)
     directory = metrics_directory or os.environ.get(multiprocess.VARIABLE)
     with multiprocess.shared_directory(directory) if http.workers > 1 else nullcontext():
         # after its shutdown uvicorn raises the signal that stopped it again: exit with status 0 then
@@ -31,6 +31,7 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
             factory,
             factory=True,
             http=ProblemHttpProtocol,
+            ws=ProblemWebSocketProtocol,
             host=http.host,
             port=http.port,
             workers=http.workers,
@@ -42,13 +43,13 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
             ws_max_size=http.max_body_bytes,
             ws_max_queue=4,
             timeout_graceful_shutdown=http.shutdown_timeout,
-            reload=reload,
-            # uvicorn warns when it is given without the other
-            reload_dirs=[SOURCE] if reload else None,
+            reload=bool(folders),
+            reload_dirs=folders,
         )
 
 
-def _reloads(http: HttpSettings) -> bool:
-    """Tell whether to restart when the source changes: `make run` sets `DEV_RELOAD`; several workers cannot."""
+def _reloaded(http: HttpSettings) -> list[str] | None:
+    """Return the folders whose changes restart the service: `make run` sets `DEV_RELOAD`; several workers cannot."""
     asked = bool(os.environ.get("DEV_RELOAD")) and http.workers == 1
-    return asked and load(ProcessSettings).environment is Environment.DEVELOPMENT
+    # uvicorn warns when it is given folders that it does not watch
+    return [SOURCE] if asked and load(ProcessSettings).environment is Environment.DEVELOPMENT else None

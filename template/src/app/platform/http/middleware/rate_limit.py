@@ -1,6 +1,7 @@
 """The limit on the rate of requests."""
 
 from collections.abc import Set
+from uuid import UUID
 
 from limits import RateLimitItem
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -67,4 +68,9 @@ class RateLimitMiddleware:
         if route := self._strict.find(scope):
             return await limiter.hit(self._strict_limit, f"{route}:{client_of(scope).limit_key}")
         user = actor_id()
-        return await limiter.hit(self._limit, f"user:{user}" if user else f"address:{client_of(scope).limit_key}")
+        return await limiter.hit(self._limit, user_key(user) if user else f"address:{client_of(scope).limit_key}")
+
+
+def user_key(user: UUID) -> str:
+    """Return the key under which the requests of a user are counted."""
+    return f"user:{user}"

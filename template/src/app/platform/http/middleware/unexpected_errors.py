@@ -6,6 +6,7 @@ An exception handler for `Exception` would run in Starlette's outermost middlewa
 from contextlib import suppress
 
 import structlog
+from anyio import BrokenResourceError
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -71,6 +72,9 @@ class _SentResponse:
             raise
 
     def client_left(self, error: Exception) -> bool:
+        if isinstance(error, ExceptionGroup):
+            # FastAPI's event streams raise it when the client leaves while an event waits to be sent
+            return self.started and error.split(BrokenResourceError)[1] is None
         if self._failed:
             return isinstance(error, OSError | ClientDisconnect)
         # Starlette also raises ClientDisconnect for any OSError in a streamed response, such as a lost database
