@@ -1,13 +1,10 @@
 """What `make migration` and `make drift` compare beyond what Alembic compares: the text of CHECK constraints.
 
-They leave alone what no revision of this service has named, such as the tables of another service in the same database.
+They leave alone what no revision of this service has made, such as the tables of another service in the same database.
 """
 
-import ast
-import re
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Literal
 
 from alembic.autogenerate.api import AutogenContext
@@ -20,6 +17,8 @@ from sqlalchemy import CheckConstraint, Connection, Enum, Table, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import conv
+
+from app.platform.db import revisions
 
 _PLUGIN = Plugin("app.platform.checks")
 PLUGINS = ("alembic.autogenerate.*", _PLUGIN.name)
@@ -34,25 +33,17 @@ _STORED = """
 
 
 def leaving_alone(scripts: ScriptDirectory) -> Callable[..., bool]:
-    """Return the function that tells Alembic what to compare: not what only the database has and no revision names."""
-    named = {name for script in scripts.walk_revisions() for name in _names(Path(script.path))}
+    """Return the function that tells Alembic what to compare: not what only the database has and no revision made."""
+    made = revisions.made_by(scripts)
 
-    def include(_object: Any, name: str | None, _kind: str, reflected: bool, counterpart: Any) -> bool:
-        return not reflected or counterpart is not None or name in named
+    def include(found: Any, name: str, kind: str, reflected: bool, counterpart: Any) -> bool:
+        if not reflected or counterpart is not None:
+            return True
+        if kind == "table":
+            return name in made.tables
+        return (found.table.name, name) in made.columns if kind == "column" else name in made.names
 
     return include
-
-
-def _names(revision: Path) -> set[str]:
-    """Return the words in the strings of a revision, except in docstrings."""
-    tree = ast.parse(revision.read_text(encoding="utf-8"))
-    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    strings = [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation
-    ]
-    return {word for string in strings for word in re.findall(r"\w+", string)}
 
 
 def compare_checks(
