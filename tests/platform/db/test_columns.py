@@ -8,9 +8,11 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import MetaData, make_url, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Boolean, CheckConstraint, Column, Integer, MetaData, Table, make_url, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.schema import SchemaItem
 
 from app.platform.db.base import NAMING_CONVENTION, Base
 from app.platform.db.mixins import UuidKey
@@ -150,3 +152,24 @@ async def test_changes_inside_of_json_and_lists_are_saved(berlin: Database) -> N
     thing = await loaded(berlin, key)
     assert thing.data["new"] is True
     assert thing.words[-1] == "more"
+
+
+def test_a_check_without_a_name_is_refused() -> None:
+    total, level = Column("total", Integer), Column("level", Base.registry.type_annotation_map[enum.Enum])
+    tables: list[list[SchemaItem]] = [
+        [Column("total", Integer), CheckConstraint("total > 0")],
+        [Column("total", Integer, CheckConstraint("total > 0"))],
+        [total, CheckConstraint(total > 0)],
+        [level, CheckConstraint(level > "total")],
+    ]
+    for items in tables:
+        with pytest.raises(InvalidRequestError, match=r"a CHECK of things has no name: .* > .*total"):
+            Table("things", MetaData(naming_convention=NAMING_CONVENTION), *items)
+
+
+def test_the_check_of_a_boolean_is_named_as_its_column() -> None:
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    table = Table("things", metadata, Column("flag", Boolean(create_constraint=True)))
+    (check,) = (each for each in table.constraints if isinstance(each, CheckConstraint))
+    quote = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+    assert quote.format_constraint(check) == "ck_things_flag"

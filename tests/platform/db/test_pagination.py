@@ -11,7 +11,7 @@ import pytest
 
 from app.platform.db.pagination import CURSOR_PATTERN, Cursor, PageRequest, after_cursor, to_page
 from app.platform.db.sorting import Sorting
-from tests.platform.support.sortable import Shade, Sortable, Unsortable
+from tests.platform.support.sortable import Level, Shade, Sortable, Tone, Unsortable
 
 MOMENT = datetime(2026, 11, 21, 10, 30, 15, 123456, tzinfo=UTC)
 KEY = "0" * 32
@@ -50,6 +50,8 @@ def test_page_ends_where_the_next_one_begins() -> None:
         ("name", ""),
         ("name", "\U0001f600" * 500),
         ("shade", Shade.DARK),
+        ("level", Level.B),
+        ("tone", Tone.B),
         ("number", -(2**31)),
         ("amount", Decimal("-12.50")),
         ("amount", Decimal("1E+9")),
@@ -104,7 +106,14 @@ def test_cursor_belongs_to_its_sorting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("maybe", "may be NULL"), ("long", "needs a length"), ("flag", "can be sorted by Decimal, ")]
+    ("name", "reason"),
+    [
+        ("maybe", "may be NULL"),
+        ("long", "needs a length"),
+        ("flag", "can be sorted by Decimal, "),
+        ("native", "is an enum of PostgreSQL's own"),
+        ("naive", "has no time zone"),
+    ],
 )
 def test_other_columns_are_refused(name: str, reason: str) -> None:
     with pytest.raises(ValueError, match=f"Unsortable.{name}.*{reason}"):

@@ -10,7 +10,7 @@ from app.platform.db.pagination import OffsetRequest, PageRequest
 from app.platform.db.repository import AsyncRepository
 from app.platform.db.session import Database
 from app.platform.db.sorting import Sorting
-from tests.platform.support.sortable import Sortable, create_tables, expected, rows
+from tests.platform.support.sortable import SORTABLE, Sortable, create_tables, expected, rows
 
 
 class Rows(AsyncRepository[Sortable]):
@@ -32,7 +32,7 @@ async def stored(session: AsyncSession) -> Sequence[Sortable]:
 
 
 @pytest.mark.parametrize("descending", [False, True])
-@pytest.mark.parametrize("name", ["name", "shade", "number", "amount", "day", "moment"])
+@pytest.mark.parametrize("name", SORTABLE)
 async def test_sorted_pages_are_complete_without_overlap(
     session: AsyncSession, stored: Sequence[Sortable], name: str, descending: bool
 ) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 
-from sqlalchemy import MetaData, Numeric, String
+from sqlalchemy import DateTime, MetaData, Numeric, String
+from sqlalchemy import Enum as EnumType
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.platform.db.base import Base
@@ -19,6 +20,20 @@ class Shade(StrEnum):
 
     DARK = "dark"
     LIGHT = "light"
+
+
+class Level(Enum):
+    """An enum whose members are no text, and whose names are in another order than their values."""
+
+    A = "low"
+    B = "high"
+
+
+class Tone(str, Enum):  # noqa: UP042 - its `str` is what a StrEnum does not have
+    """An enum whose members are text, but not as `str` shows them."""
+
+    A = "warm"
+    B = "cold"
 
 
 class _Scratch(UuidKey, Base):
@@ -34,6 +49,8 @@ class Sortable(_Scratch):
 
     name: Mapped[str] = mapped_column(String(500))
     shade: Mapped[Shade]
+    level: Mapped[Level]
+    tone: Mapped[Tone]
     number: Mapped[int]
     amount: Mapped[Decimal] = mapped_column(Numeric(12, 2))
     day: Mapped[date]
@@ -48,6 +65,11 @@ class Unsortable(_Scratch):
     maybe: Mapped[int | None]
     long: Mapped[str]
     flag: Mapped[bool]
+    native: Mapped[Shade] = mapped_column(EnumType(Shade))
+    naive: Mapped[datetime] = mapped_column(DateTime())
+
+
+SORTABLE = tuple(column.key for column in Sortable.__table__.columns if column.key != "id")
 
 
 def rows() -> Sequence[Sortable]:
@@ -56,6 +78,8 @@ def rows() -> Sequence[Sortable]:
         Sortable(
             name=f"row {number // 2}",
             shade=list(Shade)[number % 2],
+            level=list(Level)[number % 2],
+            tone=list(Tone)[number % 2],
             number=number // 3,
             amount=Decimal(number // 2) / 4,
             day=date(2030, 1, 1 + number // 2),
@@ -73,5 +97,10 @@ async def create_tables(database: SessionProvider) -> None:
 
 def expected(stored: Sequence[Sortable], name: str, *, descending: bool) -> list[Any]:
     """Return the ids of the rows in the expected order."""
-    found = sorted(stored, key=lambda row: (getattr(row, name), row.id), reverse=descending)
+
+    def value(row: Sortable) -> Any:
+        found = getattr(row, name)
+        return found.value if isinstance(found, Enum) else found
+
+    found = sorted(stored, key=lambda row: (value(row), row.id), reverse=descending)
     return [row.id for row in found]

@@ -9,7 +9,7 @@ from app.platform.db.dao.base import BaseDAO
 from app.platform.db.pagination import OffsetRequest, PageRequest
 from app.platform.db.session import Database
 from app.platform.db.sorting import Sorting
-from tests.platform.support.sortable import Sortable, create_tables, expected, rows
+from tests.platform.support.sortable import SORTABLE, Sortable, create_tables, expected, rows
 
 
 class Rows(BaseDAO[Sortable]):
@@ -28,7 +28,7 @@ async def stored(dao: Rows) -> Sequence[Sortable]:
 
 
 @pytest.mark.parametrize("descending", [False, True])
-@pytest.mark.parametrize("name", ["name", "shade", "number", "amount", "day", "moment"])
+@pytest.mark.parametrize("name", SORTABLE)
 async def test_sorted_pages_are_complete_without_overlap(
     dao: Rows, stored: Sequence[Sortable], name: str, descending: bool
 ) -> None:

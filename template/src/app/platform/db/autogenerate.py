@@ -1,13 +1,10 @@
 """What `make migration` and `make drift` compare beyond what Alembic compares: the text of CHECK constraints.
 
-They leave alone what no revision of this service has named, such as the tables of another service in the same database.
+They leave alone what no revision of this service has made, such as the tables of another service in the same database.
 """
 
-import ast
-import re
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Literal
 
 from alembic.autogenerate.api import AutogenContext
@@ -16,10 +13,14 @@ from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.script import ScriptDirectory
 from alembic.util import PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Connection, Enum, Table, text
+from sqlalchemy import CheckConstraint, Connection, Table, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import BIND_PARAMS, BIND_PARAMS_ESC
 from sqlalchemy.sql.elements import conv
+
+from app.platform.db import revisions
+from app.platform.db.base import of_type
 
 _PLUGIN = Plugin("app.platform.checks")
 PLUGINS = ("alembic.autogenerate.*", _PLUGIN.name)
@@ -34,25 +35,17 @@ _STORED = """
 
 
 def leaving_alone(scripts: ScriptDirectory) -> Callable[..., bool]:
-    """Return the function that tells Alembic what to compare: not what only the database has and no revision names."""
-    named = {name for script in scripts.walk_revisions() for name in _names(Path(script.path))}
+    """Return the function that tells Alembic what to compare: not what only the database has and no revision made."""
+    made = revisions.made_by(scripts)
 
-    def include(_object: Any, name: str | None, _kind: str, reflected: bool, counterpart: Any) -> bool:
-        return not reflected or counterpart is not None or name in named
+    def include(found: Any, name: str, kind: str, reflected: bool, counterpart: Any) -> bool:
+        if not reflected or counterpart is not None:
+            return True
+        if kind == "table":
+            return name in made.tables
+        return (found.table.name, name) in made.columns if kind == "column" else name in made.names
 
     return include
-
-
-def _names(revision: Path) -> set[str]:
-    """Return the words in the strings of a revision, except in docstrings."""
-    tree = ast.parse(revision.read_text(encoding="utf-8"))
-    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    strings = [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation
-    ]
-    return {word for string in strings for word in re.findall(r"\w+", string)}
 
 
 def compare_checks(
@@ -76,11 +69,11 @@ def compare_checks(
     names = before.keys() | checks.keys()
     changed = {each for each in names if each not in before or before[each].definition != after.get(each)}
     for each in sorted(changed & before.keys()):
-        old = CheckConstraint(before[each].expression, name=conv(each), table=stored)
+        old = CheckConstraint(_escaped(before[each].expression), name=conv(each), table=stored)
         if context.run_object_filters(old, each, "check_constraint", True, checks.get(each)):
             found.ops.append(ops.DropConstraintOp.from_constraint(old))
     for each in sorted(changed & checks.keys()):
-        found.ops.append(ops.CreateCheckConstraintOp(conv(each), name, expressions[each], schema=schema))
+        found.ops.append(ops.CreateCheckConstraintOp(conv(each), name, _escaped(expressions[each]), schema=schema))
     return PriorityDispatchResult.CONTINUE
 
 
@@ -95,18 +88,23 @@ def _checks(connection: Connection, model: Table, stored: Table) -> dict[str, Ch
     return {
         str(quote.format_constraint(check)).strip('"'): check
         for check in checks
-        if not (_of_enum(check) and any(each.name not in stored.columns for each in check.columns))
+        if not (of_type(check) and any(each.name not in stored.columns for each in check.columns))
     }
 
 
-def _of_enum(check: CheckConstraint) -> bool:
-    return any(isinstance(each.type, Enum) for each in check.columns)
-
-
 def _expression(check: CheckConstraint) -> str:
-    """Return the SQL of a CHECK as CREATE TABLE has it, without the escapes of a driver."""
-    options = {"include_table": False, "literal_binds": True}
-    return str(check.sqltext.compile(dialect=_PLAIN, compile_kwargs=options))
+    """Return the SQL of a CHECK as CREATE TABLE has it, without the escapes of a driver or of SQLAlchemy."""
+    options = {"include_table": False}
+    compiled = check.sqltext.compile(dialect=_PLAIN, compile_kwargs=options)
+    # what looks like a parameter and has no value is text, such as `(?:a|b)` of a constraint that was read from a table
+    if all(value is None for value in compiled.params.values()):
+        return str(compiled)
+    return str(check.sqltext.compile(dialect=_PLAIN, compile_kwargs=options | {"literal_binds": True}))
+
+
+def _escaped(sql: str) -> str:
+    """Return SQL from which SQLAlchemy takes no parameters, and no backslashes that are part of it."""
+    return BIND_PARAMS.sub(r"\\\g<0>", BIND_PARAMS_ESC.sub(r"\\\g<0>", sql))
 
 
 def _definitions(connection: Connection, table: Table, expressions: dict[str, str]) -> dict[str, str]:
@@ -121,25 +119,29 @@ def _definitions(connection: Connection, table: Table, expressions: dict[str, st
         for name, expression in expressions.items():
             added = f"ALTER TABLE {_COPY} ADD CONSTRAINT {quote.quote(name)} CHECK ({expression})"
             with suppress(DBAPIError), connection.begin_nested():
-                connection.execute(text(added.replace(":", r"\:")))
+                connection.execute(text(_escaped(added)))
         rows = connection.execute(text(_STORED), {"table": _COPY}).all()
         return {row.conname: row.definition for row in rows}
     finally:
         savepoint.rollback()
 
 
-# Alembic's own functions double percent signs with psycopg, which needs that when a statement is run, not in a file.
+# Alembic's own functions double percent signs with psycopg, which needs that when a statement is run, not in a file;
+# and they write a colon without its escape, so that SQLAlchemy would take what follows for a parameter.
 def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
-    """Write a CHECK of a new table that has a percent sign; leave everything else to Alembic."""
-    if kind != "check" or "%" not in (expression := _expression(item)) or _of_enum(item):
+    """Write a CHECK of a new table that has such signs; leave everything else to Alembic."""
+    if kind != "check" or of_type(item):
         return False
-    return f"sa.CheckConstraint({expression!r}, name=op.f({str(item.name)!r}))"
+    escaped = _escaped(expression := _expression(item))
+    if "%" not in expression and escaped == expression:
+        return False
+    return f"sa.CheckConstraint({escaped!r}, name=op.f({str(item.name)!r}))"
 
 
 @renderers.dispatch_for(ops.CreateCheckConstraintOp, replace=True)
 def _render_new_check(_context: AutogenContext, new: ops.CreateCheckConstraintOp) -> str:
     schema = f", schema={new.schema!r}" if new.schema else ""
-    expression = _expression(new.to_constraint())
+    expression = _escaped(_expression(new.to_constraint()))
     return f"op.create_check_constraint(op.f({str(new.constraint_name)!r}), {new.table_name!r}, {expression!r}{schema})"
 
 

@@ -9,17 +9,31 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, CheckConstraint, DateTime, Enum, Integer, MetaData, String, Table, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.mutable import MutableDict, MutableList
 from sqlalchemy.orm import DeclarativeBase
 
 
-def _check_name(constraint: CheckConstraint, _table: Table) -> str:
-    """Return the constraint's own name; the CHECK of an enum is named as its column, not as the enum's class."""
-    for column in constraint.columns:
-        of_enum = isinstance(column.type, Enum) and constraint.name == column.type.name
+def of_type(check: CheckConstraint) -> bool:
+    """Return whether a column's type brought this CHECK, as an enum does."""
+    # SQLAlchemy has no public name for it
+    return bool(getattr(check, "_type_bound", False))
+
+
+def _check_name(constraint: CheckConstraint, table: Table) -> str:
+    """Return the constraint's own name; the CHECK of an enum is named as its column, not as the enum's class.
+
+    Raises:
+        InvalidRequestError: the constraint has no name.
+    """
+    unnamed = not isinstance(constraint.name, str)
+    for column in constraint.columns if of_type(constraint) else ():
         # that of a Literal has no name
-        if of_enum or not isinstance(constraint.name, str):
+        if unnamed or (isinstance(column.type, Enum) and constraint.name == column.type.name):
             return column.name
+    if unnamed:
+        message = f'a CHECK of {table.name} has no name: {constraint.sqltext}; give it one, such as name="total"'
+        raise InvalidRequestError(message)
     return str(constraint.name)
 
 

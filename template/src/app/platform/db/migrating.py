@@ -67,6 +67,8 @@ def _migrate(connection: Connection, settings: DatabaseSettings, models: MetaDat
     the table would have to wait with it.
     """
     connection.execute(text("SET statement_timeout = 0"))
+    # the connection has it only without a pooler
+    connection.execute(text(f"SET lock_timeout = '{settings.lock_timeout * 1000:.0f}ms'"))
     connection.commit()
     _wait_for_turn(connection, settings.migration_wait)
     context.configure(

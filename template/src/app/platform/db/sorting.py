@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Date, DateTime, Enum, Numeric, String, Uuid, literal, tuple_
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
@@ -20,6 +21,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _TICK = timedelta(microseconds=1)
 _FIRST = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def _text(text: str) -> str:
 _TEXT = _Form(
     # a character of UTF-8 has at most 4 bytes, and 3 bytes are 4 characters here
     f"[A-Za-z0-9_-]{{0,{(MAX_TEXT * 16 + 8) // 3}}}",
-    lambda text: base64.urlsafe_b64encode(str(text).encode()).rstrip(b"=").decode(),
+    lambda text: base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode(),
     _text,
     String(),
 )
@@ -79,6 +81,7 @@ class Position:
     """The position of the last row of a page; the next page begins after it."""
 
     sorting: "Sorting"
+    # as the column stores it: of an enum its text, not the member
     value: Any
     id: UUID
 
@@ -102,6 +105,7 @@ class Sorting:
         self.form = _form_of(column)
         self.pattern = rf"{self.name}\.{self.form.pattern}\.[0-9a-f]{{32}}"
         self._column = column
+        self._stored = _stored_by(column)
         self._descending = descending
 
     @property
@@ -119,7 +123,7 @@ class Sorting:
 
     def position_of(self, row: Any) -> Position:
         """Return the position of a row."""
-        return Position(self, getattr(row, self._column.key), row.id)
+        return Position(self, self._stored(getattr(row, self._column.key)), row.id)
 
     def decode(self, text: str) -> Position:
         """Return the position that `encode` made this text from.
@@ -135,19 +139,36 @@ class Sorting:
         return Position(self, self.form.read(value), UUID(hex=key))
 
 
+def _stored_by(column: InstrumentedAttribute[Any]) -> Callable[[Any], Any]:
+    """Return the function from an attribute's value to what the column stores."""
+    kind = column.property.columns[0].type
+    if isinstance(kind, Enum):
+        # `str` of a member is its value only if the enum is a StrEnum
+        return kind.bind_processor(_DIALECT)  # type: ignore[no-any-return, no-untyped-call]
+    return lambda value: value
+
+
 def _form_of(column: InstrumentedAttribute[Any]) -> _Form:
-    name = f"{column.class_.__name__}.{column.key}"
     (stored,) = column.property.columns
-    if stored.nullable:
-        message = f"{name} may be NULL, which is neither before nor after other values"
+    if reason := _refusal(stored.type, nullable=bool(stored.nullable)):
+        message = f"{column.class_.__name__}.{column.key} {reason}"
         raise ValueError(message)
-    if isinstance(stored.type, String | Enum):
-        if not isinstance(stored.type, Enum) and not 1 <= (stored.type.length or 0) <= MAX_TEXT:
-            message = f"{name} needs a length of at most {MAX_TEXT}, because cursors have its whole text"
-            raise ValueError(message)
-        return _TEXT
-    form = _FORMS.get(stored.type.python_type)
-    if form is None:
-        message = f"{name}: pages can be sorted by {', '.join(sorted(kind.__name__ for kind in _FORMS))}, and enums"
-        raise ValueError(message)
-    return form
+    return _TEXT if isinstance(stored.type, Enum) else _FORMS[stored.type.python_type]
+
+
+def _refusal(kind: TypeEngine[Any], *, nullable: bool) -> str | None:
+    """Return why pages cannot be sorted by a column of this type."""
+    if nullable:
+        return "may be NULL, which is neither before nor after other values"
+    if isinstance(kind, Enum):
+        native = "is an enum of PostgreSQL's own: leave its type out, or use native_enum=False"
+        return native if kind.native_enum else None
+    if kind.python_type is str and not 1 <= (getattr(kind, "length", None) or 0) <= MAX_TEXT:
+        return f"needs a length of at most {MAX_TEXT}, because cursors have its whole text"
+    if kind.python_type not in _FORMS:
+        return (
+            f"has another type: pages can be sorted by {', '.join(sorted(each.__name__ for each in _FORMS))}, and enums"
+        )
+    if kind.python_type is datetime and not getattr(kind, "timezone", True):
+        return "has no time zone, so its values are no moments: leave its type out, or use DateTime(timezone=True)"
+    return None
