@@ -35,12 +35,14 @@ FOREIGN = (
     message("[[], {}, {}]", task="foreign", id="1"),
     message("gASVCAAAAAAAAACMBHRlc3SULg==", "application/x-python-serialize"),
 )
-# what fails in Celery's own code: more than it takes at a time
-UNHANDLED = tuple(
-    message("[[], {}, {}]", **headers)
-    for headers in ({"task": "run"}, {"task": []}, {"task": "foreign"}, {"task": "run", "id": "1", "tag": True})
-    for _ in range(10)
+SHAPES: tuple[dict[str, Any], ...] = (
+    {"task": "run"},
+    {"task": []},
+    {"task": "foreign"},
+    {"task": "run", "id": "1", "tag": True},
 )
+# what fails in Celery's own code: more than it takes at a time
+UNHANDLED = tuple(message("[[], {}, {}]", **headers) for headers in SHAPES for _ in range(10))
 # what ARQ can read, with values of other types than those of the service
 MISTYPED = (
     b'{"f":"run","a":[],"k":{},"t":"x","et":0}',
