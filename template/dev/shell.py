@@ -6,6 +6,7 @@ import sys
 import traceback
 from code import InteractiveConsole
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from inspect import iscoroutine
 from threading import Thread
@@ -31,11 +32,15 @@ class Console(InteractiveConsole):
     def runcode(self, code: CodeType) -> None:
         """Run one input to its end."""
         waiting = asyncio.run_coroutine_threadsafe(self._call(code), self._loop)
+        error: BaseException | None
         try:
             error = waiting.result()
         except KeyboardInterrupt:
             waiting.cancel()
             raise
+        except CancelledError as cancelled:
+            # the input has cancelled the task that it runs in
+            error = cancelled
         if isinstance(error, SystemExit):
             raise error
         if error is not None:
@@ -46,8 +51,6 @@ class Console(InteractiveConsole):
             result = FunctionType(code, self.locals)()
             if iscoroutine(result):
                 await result
-        except asyncio.CancelledError:
-            raise
         except BaseException as error:  # noqa: BLE001 (exit() must end the prompt and not the loop)
             return error
         return None

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import dev
+from app.platform.db import driver
+from dev.errors import ServiceError
 from dev.psql import without_password
 from tests.platform.dev.project import Project
 from tests.support.server import SECRET
@@ -25,6 +27,16 @@ def later():
 
 later()
 exit()
+"""
+CANCELLED = """
+import asyncio
+kept = 1
+task = asyncio.create_task(asyncio.sleep(9))
+_ = task.cancel()
+await task
+kept + 1
+_ = asyncio.current_task().cancel()
+kept + 2
 """
 
 
@@ -55,6 +67,12 @@ def test_shell_awaits_on_the_services_of_the_database(migrated_url: str) -> None
     assert "AttributeError" in again.stderr
 
 
+def test_shell_goes_on_after_a_cancellation(migrated_url: str) -> None:
+    ended = shell(CANCELLED, DATABASE_URL=migrated_url, LOG_LEVEL="WARNING")
+    assert (ended.returncode, ended.stdout.replace(">>> ", "")) == (0, "2\n3\n")
+    assert ended.stderr.count("\nTraceback") == 2
+
+
 def test_shell_without_a_schema_says_so_in_one_line(empty_url: str) -> None:
     ended = shell("1\n", DATABASE_URL=empty_url, LOG_LEVEL="WARNING")
     assert (ended.returncode, ended.stdout) == (1, "")
@@ -65,14 +83,36 @@ def test_shell_without_a_schema_says_so_in_one_line(empty_url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("postgresql://ada:p%40ss@one:5433/app?a=b", ("postgresql://ada@one:5433/app?a=b", "p@ss")),
-        ("postgresql+asyncpg://ada@one,two/app", ("postgresql://ada@one,two/app", None)),
-        ("postgres:///app", ("postgres:///app", None)),
-        ("postgres://:x@", ("postgres://@", "x")),
+        (
+            "postgresql://ada:p%40ss@one:5433/app?application_name=b",
+            ("host='one' dbname='app' user='ada' port='5433' application_name='b'", "p@ss"),
+        ),
+        ("postgresql://ada:pa/ss@one/app", ("host='one' dbname='app' user='ada'", "pa/ss")),
+        ("postgresql://one/app?user=ada&password=secret", ("host='one' dbname='app' user='ada'", "secret")),
+        ("postgresql://ada@/app?host=one:1&host=two:2", ("dbname='app' user='ada' host='one,two' port='1,2'", None)),
+        ("postgresql://one/app?sslmode=require", ("host='one' dbname='app' sslmode='require'", None)),
+        ("postgresql://one/app?ssl=require", ("host='one' dbname='app' sslmode='require'", None)),
+        ("postgresql://one/it's\\", (r"host='one' dbname='it\'s\\'", None)),
+        (f"{driver.DRIVERNAME}:///app", ("dbname='app'", None)),
+        ("postgres://:x@", ("", "x")),
     ],
 )
 def test_psql_gets_no_password_as_an_argument(url: str, expected: tuple[str, str | None]) -> None:
     assert without_password(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://ada:hunter2@b@one/app", "DATABASE_URL: percent-encode"),
+        ("postgresql://ada:hunter2@one:port/app", "DATABASE_URL: not a URL"),
+        ("postgresql://one/app?sslpassword=hunter2", "psql would show sslpassword of DATABASE_URL"),
+    ],
+)
+def test_psql_does_not_start_with_a_url_that_shows_a_secret(url: str, reason: str) -> None:
+    with pytest.raises(ServiceError, match=f"^{reason}") as refused:
+        without_password(url)
+    assert "hunter2" not in str(refused.value)
 
 
 def test_psql_asks_the_database_of_the_launcher(used_project: Project) -> None:

@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
+from unittest.mock import ANY
 
 import pytest
 
@@ -100,9 +103,58 @@ async def test_what_is_not_done_in_time_has_failed() -> None:
         return number
 
     async with asyncio.timeout(PATIENCE):
-        successes, failures = await fan_out(work, iter(range(5)), concurrency=2, seconds=0.1)
+        successes, failures = await fan_out(work, range(5), concurrency=2, seconds=0.1)
     assert successes == [(0, 0)]
     assert [(item, str(error)) for item, error in failures] == [(n, "not done within 0.1 s") for n in (1, 2, 3, 4)]
+
+
+async def test_what_is_left_of_an_endless_iterator_stays_in_it() -> None:
+    async def work(number: int) -> int:
+        await asyncio.sleep(PATIENCE if number > 2 else 0)
+        return number
+
+    items = count()
+    async with asyncio.timeout(PATIENCE):
+        successes, failures = await fan_out(work, items, concurrency=2, seconds=0.1)
+    assert successes == [(0, 0), (1, 1), (2, 2)]
+    assert [(item, str(error)) for item, error in failures] == [(n, "not done within 0.1 s") for n in (3, 4)]
+    assert next(items) == 5
+
+
+async def test_iterator_that_would_fail_later_keeps_no_success_back() -> None:
+    def items() -> Iterator[int]:
+        yield from range(2)
+        raise LookupError
+
+    async def work(number: int) -> None:
+        await asyncio.sleep(number * PATIENCE)
+
+    async with asyncio.timeout(PATIENCE):
+        successes, failures = await fan_out(work, items(), concurrency=1, seconds=0.1)
+    assert (successes, [item for item, _ in failures]) == ([(0, None)], [1])
+
+
+@pytest.mark.parametrize("seconds", [0.1, None])
+async def test_call_that_swallows_its_cancellation_is_the_last(seconds: float | None) -> None:
+    begun: list[int] = []
+
+    async def work(number: int) -> int:
+        begun.append(number)
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return number
+
+    async with asyncio.timeout(PATIENCE):
+        calls = asyncio.create_task(fan_out(work, range(5), concurrency=2, seconds=seconds))
+        await asyncio.sleep(0.01)
+        if seconds:
+            assert await calls == ([(0, 0), (1, 1)], ANY)
+            assert [item for item, _ in calls.result()[1]] == [2, 3, 4]
+        else:
+            calls.cancel()
+            await asyncio.wait([calls], timeout=1)
+            assert calls.cancelled()
+    assert begun == [0, 1]
 
 
 async def test_time_limit_also_ends_work_that_never_waits() -> None:

@@ -1,7 +1,8 @@
 """Helpers for asyncio tasks: bounded concurrency, and cancellation that is waited for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sized
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
@@ -25,9 +26,10 @@ async def fan_out(
     """Call `work` for every item. Return `(successes, failures)`: pairs of item and result, and of item and error.
 
     Both lists follow the sequence of the items. At most `concurrency` calls run at a time, in as many tasks, and an
-    item is taken when its call begins. A call that fails does not disturb the others. After `seconds` the running calls
-    are cancelled; these, and the items that are left, are failures with a `TimeoutError`. When the caller is cancelled,
-    all calls are.
+    item is taken when its call begins. A call that fails does not disturb the others. After `seconds`, or when the
+    caller is cancelled, the running calls are cancelled and no more begin; a call that swallows its cancellation is
+    waited for. After `seconds`, the cancelled calls are failures with a `TimeoutError`. So are the items that are left
+    of a collection. An iterator, which may be endless, is not read on: the items that are left can be taken from it.
 
     Raises:
         ValueError: `concurrency` is less than 1.
@@ -54,10 +56,11 @@ class _Calls(Generic[ItemT, ResultT]):
         self.failures: dict[int, tuple[ItemT, Exception]] = {}
         self._work = work
         self._left = enumerate(items)
+        self._countable = isinstance(items, Sized)
         self._running: dict[int, ItemT] = {}
 
     async def make(self) -> None:
-        """Make one call after the other until no items are left."""
+        """Make one call after the other, until no items are left or the task is cancelled."""
         for number, item in self._left:
             self._running[number] = item
             try:
@@ -65,12 +68,16 @@ class _Calls(Generic[ItemT, ResultT]):
             except Exception as error:  # noqa: BLE001 (returned, with its item)
                 self.failures[number] = item, error
             del self._running[number]
+            if _is_cancelled():
+                # the call has swallowed it
+                return
             # work that never waits would keep the event loop, and neither a cancellation nor a time limit could end it
             await asyncio.sleep(0)
 
     def give_up(self, error: Exception) -> None:
-        """Count the calls that did not end, and the items that are left, as failures."""
-        for number, item in (*self._running.items(), *self._left):
+        """Count the calls that did not end, and the items that are left of a collection, as failures."""
+        left = self._left if self._countable else ()
+        for number, item in chain(self._running.items(), left):
             self.failures[number] = item, error
 
 
@@ -79,11 +86,15 @@ async def _not_cancelled_from_within(call: Awaitable[ResultT]) -> ResultT:
     try:
         return await call
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if _is_cancelled():
             raise
         message = "the call was cancelled from within"
         raise RuntimeError(message) from error
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _sorted(pairs: dict[int, ResultT]) -> list[ResultT]:

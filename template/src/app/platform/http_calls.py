@@ -81,7 +81,7 @@ class InvalidResponse(CallFailed):
 
 
 class NoResponse(CallFailed):
-    """There was no complete response. If it was `sent`, the other service may have done what was asked for."""
+    """There was no complete response. If any try was `sent`, the other service may have done what was asked for."""
 
     outcome = "no_response"
 
@@ -98,7 +98,7 @@ class TimedOut(NoResponse, TimeoutError):
 
 
 class NoFreeConnection(TimedOut):
-    """All connections that the settings allow were in use; nothing was sent."""
+    """All connections that the settings allow were in use, so the last try was not sent."""
 
     answer = Busy
     outcome = "no_free_connection"

@@ -49,15 +49,19 @@ class _Step(StrEnum):
 
 
 class _Progress:
-    """How far a call has come, which its errors tell."""
+    """How far a call has come, which its errors tell.
+
+    It was `sent` if the other service may have received something of any try. Calls that may not be repeated end with
+    the first try that was sent.
+    """
 
     def __init__(self) -> None:
         self.step = _Step.CONNECTING
+        self.sent = False
 
-    @property
-    def sent(self) -> bool:
-        """Return whether the other service may have received something of the current try."""
-        return self.step in {_Step.SENT, _Step.READING}
+    def reach(self, step: _Step) -> None:
+        self.step = step
+        self.sent = self.sent or step in {_Step.SENT, _Step.READING}
 
 
 class Transport:
@@ -76,6 +80,8 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[_tracing()],
         )
+        # else aiohttp sends again by itself when a connection breaks, which `tries` and `repeatable` would not limit
+        self._session._retry_connection = False  # noqa: SLF001 (there is no public switch)
 
     async def close(self) -> None:
         """Close all connections; calls that run fail."""
@@ -95,7 +101,7 @@ class Transport:
             if not _may_repeat(call, error) or self._session.closed:
                 return False
             seconds = max(_backoff(next(pauses)), _retry_after(error))
-            progress.step = _Step.PAUSED
+            progress.reach(_Step.PAUSED)
             return seconds if asyncio.get_running_loop().time() + seconds < deadline else False
 
         try:
@@ -110,7 +116,7 @@ class Transport:
         return response
 
     async def _try(self, call: Call, progress: _Progress) -> Response:
-        progress.step = _Step.CONNECTING
+        progress.reach(_Step.CONNECTING)
         try:
             async with asyncio.timeout(call.try_timeout):
                 response = await self._send(call, progress)
@@ -135,7 +141,7 @@ class Transport:
                 max_redirects=call.redirects + 1,
                 trace_request_ctx=progress,
             ) as response:
-                progress.step = _Step.READING
+                progress.reach(_Step.READING)
                 return Response(call.name, response.status, response.headers, await self._read(call, response))
         except aiohttp.ConnectionTimeoutError:
             raise _timed_out(call, self._settings.connect_timeout, progress) from None
@@ -208,7 +214,7 @@ def _retry_after(error: Exception) -> float:
         return float(value)
     try:
         then = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     if then.tzinfo is None:
         then = then.replace(tzinfo=UTC)
@@ -230,6 +236,6 @@ def _tracing() -> aiohttp.TraceConfig:
 
 def _reached(step: _Step) -> Any:
     async def note(_session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: object) -> None:
-        context.trace_request_ctx.step = step
+        context.trace_request_ctx.reach(step)
 
     return note

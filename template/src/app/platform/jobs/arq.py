@@ -13,7 +13,7 @@ import structlog
 from arq.connections import ArqRedis
 from arq.constants import job_key_prefix
 from arq.jobs import serialize_job
-from arq.utils import timestamp_ms
+from arq.utils import ms_to_datetime, timestamp_ms
 from arq.worker import Worker, func
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
@@ -107,6 +107,22 @@ class _Worker(Worker):
         await super().start_jobs([each for each in ours if each not in running])
 
 
+def _read(message: bytes) -> dict[str, Any]:
+    """Return what `publish` wrote. ARQ discards a message that raises here, but values of other types would end it."""
+    try:
+        read: dict[str, Any] = orjson.loads(message)
+        match read:
+            case {"f": "run", "a": [str(key), str()], "k": dict(named), "t": None, "et": int(enqueued)} if not named:
+                UUID(key)
+                ms_to_datetime(enqueued)
+                return read
+        raise ValueError("its keys or their types are not those of jobs")
+    except (ValueError, OverflowError) as error:
+        log.warning("delivery_unreadable", reason=summary(error))
+        metrics.UNREADABLE_DELIVERIES.inc()
+        raise
+
+
 def _worker(context: WorkerContext, redis: ArqRedis) -> Worker:
     async def run(_context: dict[Any, Any], key: str, name: str) -> None:
         await context.run_job(UUID(key), name)
@@ -124,7 +140,7 @@ def _worker(context: WorkerContext, redis: ArqRedis) -> Worker:
         keep_result=0,
         poll_delay=POLL_DELAY,
         job_serializer=orjson.dumps,
-        job_deserializer=orjson.loads,
+        job_deserializer=_read,
     )
     # a delivery that a worker took before it was killed can be taken again after it is published again
     worker.in_progress_timeout_s = jobs.redeliver_after

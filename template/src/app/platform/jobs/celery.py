@@ -8,6 +8,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
@@ -62,6 +63,9 @@ def _celery(settings: PlatformSettings) -> Celery:
     app.conf.update(CONFIGURATION)
     if url.startswith("redis"):
         app.conf.broker_transport = celery_redis.NAME
+    if url.startswith("rediss"):
+        # kombu encrypts only with its own transport unless told to; `ssl_…` parameters of the URL take precedence
+        app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     app.conf.task_default_queue = _queue(settings)
     app.conf.broker_transport_options = {
         # Redis only: when an unacknowledged message is delivered again

@@ -19,10 +19,10 @@ WITH_CELERY = importlib.util.find_spec("celery") is not None
 NOISE = (b"", b"\xff\x00", b"no json", b"5", b"[]", b"null", b"{}", b'{"body": 5}', b"{" * 10_000)
 
 
-def message(body: object, content_type: str = "application/json", task: str = "run") -> bytes:
-    """Return a message of Celery's with this body."""
-    properties = {"delivery_tag": uuid4().hex, "delivery_info": {"exchange": "", "routing_key": "x"}}
-    headers = {"lang": "py", "task": task, "id": uuid4().hex}
+def message(body: object, content_type: str = "application/json", tag: object = "", **headers: object) -> bytes:
+    """Return a message of Celery's with this body; without other headers, it is of the service's task."""
+    properties = {"delivery_tag": tag or uuid4().hex, "delivery_info": {"exchange": "", "routing_key": "x"}}
+    headers = headers or {"lang": "py", "task": "run", "id": uuid4().hex}
     given = {"body": body, "content-encoding": "utf-8", "content-type": content_type, "headers": headers}
     return orjson.dumps({**given, "properties": properties})
 
@@ -32,8 +32,27 @@ FOREIGN = (
     message('[["no key", "effect"], {}, {}]'),
     message("no json"),
     message(5),
-    message("[[], {}, {}]", task="foreign"),
+    message("[[], {}, {}]", task="foreign", id="1"),
     message("gASVCAAAAAAAAACMBHRlc3SULg==", "application/x-python-serialize"),
+)
+SHAPES: tuple[dict[str, Any], ...] = (
+    {"task": "run"},
+    {"task": []},
+    {"task": "foreign"},
+    {"task": "run", "id": "1", "tag": True},
+)
+# what fails in Celery's own code: more than it takes at a time
+UNHANDLED = tuple(message("[[], {}, {}]", **headers) for headers in SHAPES for _ in range(10))
+# what ARQ can read, with values of other types than those of the service
+MISTYPED = (
+    b'{"f":"run","a":[],"k":{},"t":"x","et":0}',
+    b'{"f":[],"a":[],"k":{},"t":null,"et":0}',
+    b'{"f":"run","a":[],"k":{},"t":null,"et":"x"}',
+    b'{"f":"run","a":["no key","effect"],"k":{},"t":null,"et":0}',
+    b'{"f":"run","a":["%s","effect"],"k":{},"t":null,"et":18446744073709551615}' % str(uuid4()).encode(),
+    b'{"f":"run","a":["%s","effect"],"k":{"x":1},"t":null,"et":0}' % str(uuid4()).encode(),
+    b'{"f":"run","a":["%s",5],"k":{},"t":null,"et":0}' % str(uuid4()).encode(),
+    b'{"f":"foreign","a":["%s","effect"],"k":{},"t":null,"et":0}' % str(uuid4()).encode(),
 )
 
 
@@ -44,17 +63,20 @@ async def redis(redis_url: str) -> AsyncIterator[Any]:
     await client.aclose()
 
 
-async def litter(redis: Any, queue: str) -> None:
-    """Write into the queue what no release of this service would."""
+async def litter(redis: Any, queue: str) -> int:
+    """Write into the queue what no release of this service would; return how many of it the service must count."""
     if WITH_CELERY:
-        await redis.lpush(f"{queue}.celery", *NOISE, *FOREIGN)
-        return
-    for noise in (*NOISE, *FOREIGN):
+        await redis.lpush(f"{queue}.celery", *NOISE, *FOREIGN, *UNHANDLED)
+        # Celery discards and reports the others itself, but for a body that is a number
+        return len(NOISE) + len(UNHANDLED) + 1
+    for noise in (*NOISE, *FOREIGN, *MISTYPED):
         # of a job that does not exist, with a name as the service gives it
         name = f"{uuid4()}.0"
         await redis.set(f"arq:job:{name}", noise)
         await redis.zadd(f"{queue}.arq", {name: 1})
     await redis.zadd(f"{queue}.arq", {b"\xff": 1, "foreign": 1, f"{uuid4()}.0": 1})
+    # two names, and all messages but the empty one, which ARQ takes for one that Redis no longer has
+    return len(NOISE) + len(FOREIGN) + len(MISTYPED) + 1
 
 
 async def test_garbage_does_not_end_a_worker(deployment: Deployment, redis: Any) -> None:
@@ -63,11 +85,11 @@ async def test_garbage_does_not_end_a_worker(deployment: Deployment, redis: Any)
         assert (await worker.get("/readyz")).json()["checks"]["consumer"] == "ok"
         # not before Celery has forked its processes
         assert not WITH_CELERY or [line for line in worker.lines if "celery@" in line and " ready." in line]
-        await litter(redis, deployment.environment("x")["TASKS_QUEUE"])
+        counted = await litter(redis, deployment.environment("x")["TASKS_QUEUE"])
         keys = await deployment.enqueue(EFFECT, 20)
         await deployment.wait_until_done(keys)
         await wait_until(lambda: is_empty(worker), "the queue is empty")
-        assert await unreadable(worker)
+        assert await unreadable(worker) == counted
         assert worker.process.poll() is None
         assert await worker.stop() == 0
 
