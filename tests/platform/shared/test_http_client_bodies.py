@@ -73,3 +73,10 @@ async def test_body_that_is_not_json_is_named(client: HttpClient, body: bytes) -
         answer = await client.get(server.url)
     with pytest.raises(InvalidResponse, match=r"^GET 127.0.0.1:\d+: the body is not JSON$"):
         answer.json()
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "a..b", "[::1"])
+async def test_redirection_to_no_host_is_invalid(client: HttpClient, host: str) -> None:
+    async with raw_server(says("302 Found", f"Location: http://{host}/")) as server:
+        with pytest.raises(InvalidResponse):
+            await client.get(server.url, redirects=1)

@@ -148,6 +148,11 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             # not `from error`: aiohttp's messages may show the URL
             raise _failure(call, error, progress) from None
+        except UnicodeError:
+            # a redirection to a host name that cannot be encoded; the first URL is the caller's
+            if not progress.sent:
+                raise
+            raise InvalidResponse(f"{call.name}: UnicodeError ({progress.step})") from None
         except (RuntimeError, asyncio.CancelledError):
             # what aiohttp raises in the calls of a closed session, although nobody has cancelled them
             if not self._session.closed or _is_cancelled():
