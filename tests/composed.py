@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests import shapes
-from tests.releases import past_releases
 from tests.rendering import commit, fingerprint, render
 from tests.shapes import changed, renamed
 from tests.simulated import Content, Project, Template
@@ -69,7 +68,7 @@ class Old:
 
 def released(template: Path, place: Path) -> Old:
     """Publish both releases in a place of a test's own."""
-    project = render(template, place / "old", {"task_queue": "celery"}, ref=past_releases()[-1].tag)
+    project = render(template, place / "old", {"task_queue": "celery"}, ref=shapes.BEFORE[-1].tag)
     texts = {f"{APP}/{name}": (project / APP / name).read_text() for name in COMPOSED}
     texts["pyproject.toml"] = (project / "pyproject.toml").read_text()
     sample = {f"{APP}/{name}/service.py": f'"""{name}"""\n' for name in ("orders", "payments")}

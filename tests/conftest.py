@@ -20,7 +20,9 @@ from tests.variants import ROOT, Variant
 
 _stack = ExitStack()
 # Files whose tests build on each other within a variant.
-STEP_BY_STEP = ("test_variants_run.py", "test_drills.py")
+STEP_BY_STEP = ("test_variants_run.py", "test_drills.py", "test_second_features.py")
+# Files whose tests share what is expensive to make.
+TOGETHER = ("test_clients.py",)
 # The number of tests to list in the summary of durations.
 LONGEST = 25
 # Linux's file system in memory
@@ -62,6 +64,8 @@ class OneVariantOneProcess(LoadScopeScheduling):  # type: ignore[misc] # pytest-
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
+        if file.endswith(TOGETHER):
+            return file
         in_steps = file.endswith(STEP_BY_STEP) and "[" in test
         return file + test[test.rindex("[") :] if in_steps else nodeid
 

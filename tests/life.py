@@ -1,15 +1,14 @@
 """Updates a project and switches its answers, as its owner does."""
 
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
-from tests import future, owner, rendering
+from tests import future, owner, prepared, rendering
 from tests.releases import Release, version_of_tree
-from tests.shell import CommandError, attempt, environment
+from tests.shell import CommandError, environment
 from tests.variants import Variant, choices
 
 Rendered = Callable[[Variant], Path]
@@ -67,5 +66,5 @@ def differences(project: Path, expected: Path) -> list[str]:
 
 def tool(project: Path, *arguments: str, **variables: str) -> tuple[int, str]:
     """Run a project's `dev.template` with the Copier of this test run; return the exit status and the output."""
-    done = attempt(sys.executable, "-m", "dev.template", *arguments, cwd=project, env=environment(**variables))
+    done = prepared.attempt("dev.template", *arguments, cwd=project, env=environment(**variables))
     return done.returncode, done.stdout

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests import prepared
 from tests.shell import CommandError, attempt, environment, run
 from tests.variants import ROOT
 
@@ -42,9 +43,12 @@ def commit(repository: Path, message: str = "as it is") -> Path:
 
 def copier(*arguments: str, cwd: Path, behind: Sequence[str] = (), **variables: str) -> tuple[int, str]:
     """Run Copier's command line, with a prefix if one is given; return the exit status and the output."""
-    command = [*behind, sys.executable, "-m", "copier", *arguments]
+    env = environment(COPIER_SETTINGS_PATH=str(SETTINGS), **variables)
     start = time.monotonic()
-    done = attempt(*command, cwd=cwd, env=environment(COPIER_SETTINGS_PATH=str(SETTINGS), **variables))
+    if behind:
+        done = attempt(*behind, sys.executable, "-m", "copier", *arguments, cwd=cwd, env=env)
+    else:
+        done = prepared.attempt("copier", *arguments, cwd=cwd, env=env)
     _note(arguments[0], time.monotonic() - start)
     return done.returncode, done.stdout
 

@@ -22,6 +22,8 @@ ADD = "Add a feature"
 SMALLER = (
     "Add a settings group",
     "Add a resource",
+    "Load something before the first request",
+    "Call another service",
     "Add a route for administrators",
     "Add a command",
     "Add a middleware",

@@ -21,7 +21,6 @@ MOST_LINES_OF_A_FUNCTION = 25
 
 # The questions whose answers are names of libraries.
 LIBRARIES = ("db_driver", "task_queue")
-ONLY_FOR_JOBS = {"aiohttp", "stamina"}
 
 # enough for tests that read Python, because additive answers only add files that are none (test_render.py)
 every_code = pytest.mark.parametrize("variant", bare_variants(), ids=lambda variant: variant.id)
@@ -57,12 +56,6 @@ def test_the_queue_library_is_known_to_one_file(variant: Variant, rendered: Rend
     assert {path: found for path, found in importing.items() if found} == {
         f"src/app/platform/jobs/{queue}.py": {queue} for queue in chosen
     }
-
-
-@every_code
-def test_what_only_jobs_need_is_not_installed_without_them(variant: Variant, rendered: Rendered) -> None:
-    named = names_in(rendered(variant) / "pyproject.toml")
-    assert named & ONLY_FOR_JOBS == (set() if variant["task_queue"] == "none" else ONLY_FOR_JOBS)
 
 
 def names_in(path: Path) -> set[str]:

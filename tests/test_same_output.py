@@ -32,6 +32,14 @@ CHANGES: dict[str, tuple[str, ...]] = {
         # Python 3.14
         r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
     ),
+    "v0.5.0": (
+        r"(README|CONTRIBUTING|AGENTS)\.md|docs/([\w-]+|adr/[\w-]+)\.md",
+        r"Makefile|pyproject\.toml|alembic\.ini|\.env\.example|\.gitattributes|\.pre-commit-config\.yaml",
+        r"dev/(template/)?\w+\.py",
+        r"migrations/env\.py",
+        r"src/app/\w+\.py|src/app/(features|platform)/.*\.py|src/app/platform/README\.md",
+        r"tests/.*\.(py|toml)",
+    ),
 }
 
 ANSWERS = ".copier-answers.yml"

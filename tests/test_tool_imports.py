@@ -104,7 +104,11 @@ def rename_ndjson(root: Path) -> None:
     replace(
         root / "template/src/app/features/orders/routes.py", "http import ndjson\n", "http import lines as ndjson\n"
     )
-    replace(http / "application.py", "import handlers, health, openapi\n", "import errors, handlers, health, openapi\n")
+    replace(
+        http / "application.py",
+        "import docs, handlers, health, openapi\n",
+        "import docs, errors, handlers, health, openapi\n",
+    )
     future.migration(root, MIGRATION)
 
 
@@ -112,10 +116,10 @@ def test_what_a_migration_rewrote_stays_rewritten(project: Path, template: Path,
     """In a file whose template is the same in both releases, and in one whose imports both sides changed."""
     same, both = project / "src/app/platform/security.py", project / HTTP / "application.py"
     replace(same, "from app.platform.settings", "from app.platform.http import ndjson\nfrom app.platform.settings")
-    replace(both, "import handlers, health, openapi\n", "import handlers, health, ndjson, openapi\n")
+    replace(both, "import docs, handlers, health, openapi\n", "import docs, handlers, health, ndjson, openapi\n")
     future.move_to(project, future.release(template, tmp_path / "future", rename_ndjson))
     status, printed = tool(project, "--trust", "update")
     assert status == 1, "the imports of one file conflict"
     assert unmerged(project) == [f"{HTTP}/application.py"], printed
     assert "from app.platform.http import lines\n" in same.read_text()
-    assert "from app.platform.http import handlers, health, lines, openapi\n" in both.read_text()
+    assert "from app.platform.http import docs, handlers, health, lines, openapi\n" in both.read_text()

@@ -86,7 +86,7 @@ def test_an_interrupted_update_says_how_to_go_back(
     with suppress(ProcessLookupError):
         # Ctrl-C pressed twice
         os.killpg(hanging.pid, number)
-    printed, _ = hanging.communicate(timeout=60)
+    printed, _ = hanging.communicate(timeout=300)
     assert hanging.returncode != 0
     assert "Traceback" not in printed
     assert "Stopped half-way" in printed
@@ -110,7 +110,7 @@ def test_ctrl_c_is_no_traceback_at_any_moment(project: Path) -> None:
         wait_for_the_import_of_copier(update)
         time.sleep(0.08 * step)
         os.killpg(update.pid, signal.SIGINT)
-        printed, _ = update.communicate(timeout=60)
+        printed, _ = update.communicate(timeout=300)
         assert "Traceback" not in printed
         assert not run("git", "status", "--porcelain", cwd=project)
 

@@ -26,18 +26,17 @@ BUDGETS = {
         # documents that explain the style
         r"README\.md",
         r"AGENTS\.md",
-        r"docs/(data-access|features)\.md",
+        r"docs/(data-access|features|recipes)\.md",
     ),
-    "pool_profile": (ANSWERS, r"src/app/platform/settings\.py"),
+    "pool_profile": (ANSWERS, r"src/app/platform/settings\.py", r"docs/settings\.md"),
     "task_queue": (
         ANSWERS,
         # files of services with a queue
         r"src/app/jobs\.py",
         r"(src/app|tests)/features/payments/.*",
         r"src/app/platform/jobs/.*",
-        r"src/app/platform/(concurrency|http_client)\.py",
         r"src/app/platform/db/listen\.py",
-        r"tests/support/(outbox|receivers)\.py",
+        r"tests/support/outbox\.py",
         r"dev/(jobs_gone|worker)\.py",
         r"migrations/jobs/.*",
         r"docs/jobs\.md",
@@ -72,7 +71,7 @@ BUDGETS = {
 }
 
 # The changes allowed in a switch between queue libraries: whole files, and a maximum of lines in other files.
-_ADAPTERS = {f"src/app/platform/jobs/{queue}.py" for queue in ("arq", "celery")}
+_ADAPTERS = {f"src/app/platform/jobs/{queue}.py" for queue in ("arq", "celery", "celery_redis")}
 LIBRARY_FILES = {".copier-answers.yml", *_ADAPTERS}
 LIBRARY_LINES = {
     "AGENTS.md": 1,

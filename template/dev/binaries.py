@@ -98,6 +98,20 @@ def _major(directory: Path) -> str:
     return match[0]
 
 
+def find_client(name: str) -> str:
+    """Return the path of a client program: beside a server's programs, else in PATH."""
+    for directory in _postgres_directories():
+        if (directory / name).is_file():
+            return str(directory / name)
+    on_path = shutil.which(name)
+    if on_path is None:
+        raise ServiceError(
+            f"no {name} found: install PostgreSQL's client programs (postgresql-client on Debian and Ubuntu, "
+            "postgresql on Fedora, libpq of Homebrew)"
+        )
+    return on_path
+
+
 def made_runnable(binaries: PostgresBinaries, identity: Identity, home: Path) -> PostgresBinaries:
     """Return binaries that the identity can run: these, or a copy of them in ``home``.
 

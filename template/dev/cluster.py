@@ -11,6 +11,8 @@ from dev.binaries import PostgresBinaries
 from dev.errors import ServiceError
 from dev.process import Surroundings, run_step
 
+# lines of postmaster.pid
+PORT_LINE = 3
 STATUS_LINE = 7
 # A UTF-8 locale that every system of its kind has.
 LOCALE = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
@@ -107,13 +109,23 @@ class Cluster:
         lines = self.status()
         return lines != before and "ready" in "".join(lines[STATUS_LINE:])
 
+    def live_port(self) -> int | None:
+        """Return the port of the server that runs on this data and accepts connections; None if there is none."""
+        lines = self.status()
+        if "ready" not in "".join(lines[STATUS_LINE:]) or not lines[0].isdigit() or not lines[PORT_LINE].isdigit():
+            return None
+        pid = int(lines[0])
+        return int(lines[PORT_LINE]) if _alive(pid) and _is_server_of(pid, self.data) else None
+
     def busy(self) -> str:
         """Return the error message for a data directory that another run uses."""
-        who = f"a running server (pid {self.status()[0]})" if self.status() else "another run"
-        return (
-            f"{self.data} is in use by {who} of this project: stop that one first, or set "
-            "DATABASE_URL to share its database"
-        )
+        status = self.status()
+        who = f"a running server (pid {status[0]})" if status and self.live_port() else "another run"
+        return f"{self.data} is in use by {who} of this project: stop that one first"
+
+    def url(self, port: int) -> str:
+        """Return the URL of the database on a server of this cluster."""
+        return f"postgresql://app:{self.password()}@127.0.0.1:{port}/app"
 
     def clear_stale_pid(self) -> None:
         """Remove a ``postmaster.pid`` that a crash left behind; refuse to start beside a live server.

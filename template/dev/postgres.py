@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dev.binaries import find_postgres, made_runnable
 from dev.cluster import Cluster
+from dev.errors import ServiceError
 from dev.identity import choose
 from dev.lock import locked
 from dev.process import StopSteps, Supervised, Surroundings, serving
@@ -26,19 +27,31 @@ FAST_UNSAFE_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes
 
 
 @contextmanager
-def postgres(data_dir: Path | None = None, port: int | None = None) -> Iterator[str]:
-    """Run a server, on a free port if none is given, and yield its URL; without a directory its data is thrown away."""
+def postgres(data_dir: Path | None = None, port: int | None = None, *, join: bool = False) -> Iterator[str]:
+    """Run a server, on a free port if none is given, and yield its URL; without a directory its data is thrown away.
+
+    With `join`, use the server that another run has on this data, if there is one; it ends with that run.
+    """
     home = Path(tempfile.mkdtemp(prefix="dev-postgres-")).resolve()
     try:
         cluster = Cluster(data_dir.resolve() if data_dir else home / "data")
         cluster.check()
-        with (
-            locked(cluster.lock, cluster.busy) as lock,
-            _running(cluster, home, lock, port, durable=data_dir is not None) as url,
-        ):
-            yield url
+        can_join = (lambda: cluster.live_port() is not None) if join else None
+        with locked(cluster.lock, cluster.busy, can_join) as lock:
+            if lock is None:
+                yield _url_of_other(cluster)
+                return
+            with _running(cluster, home, lock, port, durable=data_dir is not None) as url:
+                yield url
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _url_of_other(cluster: Cluster) -> str:
+    port = cluster.live_port()
+    if port is None:
+        raise ServiceError(f"the server on {cluster.data} has stopped just now: try again")
+    return cluster.url(port)
 
 
 @contextmanager
@@ -66,4 +79,4 @@ def _running(cluster: Cluster, home: Path, lock: int, port: int | None, *, durab
         return Supervised(argv, around, stop=STOP)
 
     with serving("PostgreSQL", start, lambda _: cluster.is_ready(before), cluster.log, port) as used:
-        yield f"postgresql://app:{cluster.password()}@127.0.0.1:{used}/app"
+        yield cluster.url(used)

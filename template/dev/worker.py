@@ -16,6 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # migrates too, because the worker may start before the service; only one of them runs the migrations
 COMMAND = ("sh", "-c", '"$0" -m app migrate && exec "$0" -m app worker', sys.executable)
+# watchfiles comes with uvicorn[standard]; a worker that ended, such as after a syntax error, starts at the next change
+RELOADING = (
+    "sh",
+    "-c",
+    '"$0" -m app migrate && exec "$0" -m watchfiles --filter python --sigint-timeout 35 "\'$0\' -m app worker" "$1"',
+    sys.executable,
+    str(ROOT / "src"),
+)
 STOP_SECONDS = 40.0
 
 
@@ -43,7 +51,8 @@ def _has_broker(environment: Mapping[str, str]) -> bool:
 def _running(environment: Mapping[str, str]) -> Iterator[None]:
     stopping = Event()
     # a group of its own, so that Ctrl-C reaches the service only; the worker is stopped after the service
-    process = subprocess.Popen(COMMAND, env=environment, process_group=0)
+    command = RELOADING if environment.get("DEV_RELOAD") else COMMAND
+    process = subprocess.Popen(command, env=environment, process_group=0)
     try:
         Thread(target=_report_early_end, args=(process, stopping), daemon=True).start()
         with _guard(process.pid):

@@ -5,7 +5,7 @@ The tests use the servers of `TEST_DATABASE_URL` and `TEST_REDIS_URL`, or else s
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 from uuid import uuid4
@@ -61,6 +61,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_unconfigure() -> None:
     """Drop the template database, and stop the servers that were started."""
     _running.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the log of a failed test once: the service writes it to standard output, which is shown as well."""
+    report = yield
+    report.sections = [section for section in report.sections if not section[0].startswith("Captured log")]
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -34,7 +34,9 @@ async def compare(server_url: str) -> str:
 
 
 def main() -> None:
-    """Print the differences and exit with status 1, if there are any."""
+    """Print the differences and exit with status 1, if there are any, or if the migrations fork."""
+    for branch, revisions in migrations.forks().items():
+        sys.exit(f"two migrations follow one: {branch} ends in {' and '.join(revisions)}; make migration-merge")
     given = os.environ.get("TEST_DATABASE_URL")
     with nullcontext(given) if given else servers.postgres() as server_url:
         found = asyncio.run(compare(server_url))

@@ -17,7 +17,7 @@ from app.platform.auth.models import RefreshToken
 from app.platform.db.session import Database
 from app.platform.idempotency import IdempotencyKey
 from tests.support.databases import settings_for
-from tests.support.server import SECRET
+from tests.support.server import OWN, SECRET
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, migrated_url: 
     monkeypatch.setenv("AUTH_SECRET_KEY", SECRET)
     monkeypatch.setenv("AUTH_ARGON2_MEMORY_KIB", "64")
     monkeypatch.setenv("LOG_LEVEL", "WARNING")
+    for name, value in OWN.items():
+        monkeypatch.setenv(name, value)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -80,16 +82,49 @@ def test_openapi_prints_the_document(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "/api/v1/users" in json.loads(capsys.readouterr().out)["paths"]
 
 
-def test_admin_is_granted(monkeypatch: pytest.MonkeyPatch, migrated_url: str) -> None:
-    add(migrated_url, User(email="ada@example.com", password_hash="x"))
-    run(monkeypatch, "grant-admin", "ADA@example.com")
-    assert query(migrated_url, select(User.is_admin)) == [True]
-
-
-def test_unknown_user_is_not_granted_admin(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("command", "result"),
+    [
+        ("grant-admin", "is an administrator"),
+        ("revoke-admin", "is no administrator"),
+        ("deactivate", "is deactivated"),
+        ("reactivate", "is active"),
+        ("sign-out", "is signed out everywhere"),
+    ],
+)
+def test_account_is_administered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], migrated_url: str, command: str, result: str
+) -> None:
+    before = {"is_active": command != "reactivate", "is_admin": command == "revoke-admin"}
+    add(migrated_url, User(email="ada@example.com", password_hash="x", **before))
+    (user_id,) = query(migrated_url, select(User.id))
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    add(migrated_url, RefreshToken(user_id=user_id, family_id=uuid4(), token_digest="x", expires_at=tomorrow))
+    run(monkeypatch, command, "ADA@example.com")
+    assert capsys.readouterr().out == f"ada@example.com {result}\n"
+    assert query(migrated_url, select(User.is_admin)) == [command == "grant-admin"]
+    assert query(migrated_url, select(User.is_active)) == [command != "deactivate"]
+    (revoked_at,) = query(migrated_url, select(RefreshToken.revoked_at))
+    assert (revoked_at is None) == (command in {"grant-admin", "reactivate"})
     with pytest.raises(SystemExit) as exited:
-        run(monkeypatch, "grant-admin", "nobody@example.com")
-    assert exited.value.code == "python -m app: User not found."
+        run(monkeypatch, command, "eve@example.com")
+    assert exited.value.code == "python -m app: no user has the email address eve@example.com"
+
+
+def test_sample_users_are_added_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], migrated_url: str
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "development")
+    for added in (2, 0):
+        run(monkeypatch, "seed", "2")
+        assert capsys.readouterr().out.startswith(f"{added} users added, {2 - added} were there")
+    assert query(migrated_url, select(User.email).order_by(User.email)) == ["user-1@example.com", "user-2@example.com"]
+    for number, environment, status in (("0", "development", 2), ("3", "production", "python -m app: sample users")):
+        monkeypatch.setenv("ENVIRONMENT", environment)
+        with pytest.raises(SystemExit) as exited:
+            run(monkeypatch, "seed", number)
+        assert str(exited.value.code).startswith(str(status))
+    assert len(query(migrated_url, select(User.id))) == 2
 
 
 def test_prune_deletes_expired_tokens_and_old_keys(

@@ -60,6 +60,10 @@ async def test_migrated_schema_is_that_of_the_models(database: Database, empty: 
     assert migrated["constraints"]
 
 
+def test_no_two_migrations_follow_the_same_one() -> None:
+    assert migrations.forks() == {}, "make migration-merge"
+
+
 async def test_autogenerate_finds_nothing_to_do(alembic: Alembic) -> None:
     await alembic("check")
 

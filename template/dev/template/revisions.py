@@ -38,7 +38,7 @@ def _same_name(name: str, paths: Iterable[str]) -> str:
 
 
 def _two_ends(ends: Iterable[str]) -> str:
-    return f'{HISTORY} ends in {" and in ".join(ends)}; run: .venv/bin/alembic merge -m "join" {" ".join(ends)}'
+    return f"{HISTORY} ends in {' and in '.join(ends)}; run: make migration-merge"
 
 
 def _assigned(file: Path) -> dict[str, object]:

@@ -2,21 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
 
 from app.resources import Resources
 from app.services import Services
 
 
-async def get_resources(request: Request) -> Resources:
+async def get_resources(connection: HTTPConnection) -> Resources:
     """Return the resources of this process."""
-    resources: Resources = request.state.resources
+    resources: Resources = connection.state.resources
     return resources
 
 
-async def get_services(request: Request) -> Services:
+async def get_services(connection: HTTPConnection) -> Services:
     """Return the services of this process."""
-    services: Services = request.state.services
+    services: Services = connection.state.services
     return services
 
 

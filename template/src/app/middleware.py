@@ -4,13 +4,14 @@ from typing import Any
 
 from limits import parse
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from app.config import Settings
-from app.platform.http.limits import OPERATIONS, SIGN_IN, large_body_paths
+from app.platform.http.limits import OPERATIONS, MarkedRoutes
 from app.platform.http.middleware.access_log import AccessLogMiddleware
 from app.platform.http.middleware.authentication import AuthenticationMiddleware
 from app.platform.http.middleware.body_limit import BodyLimitMiddleware
+from app.platform.http.middleware.cors import CorsMiddleware
+from app.platform.http.middleware.head import HeadMiddleware
 from app.platform.http.middleware.rate_limit import RateLimitMiddleware
 from app.platform.http.middleware.request_id import request_id_middleware
 from app.platform.http.middleware.security_headers import SecurityHeadersMiddleware
@@ -20,9 +21,18 @@ from app.platform.http.middleware.unexpected_errors import UnexpectedErrorMiddle
 from app.routes import ROUTERS
 
 CORS: dict[str, Any] = {
-    "allow_methods": ["DELETE", "GET", "PATCH", "POST", "PUT"],
+    "allow_methods": ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"],
     "allow_headers": ["Authorization", "Content-Type", "Idempotency-Key", "X-Request-ID"],
-    "expose_headers": ["Retry-After", "X-Request-ID", "X-Response-Time"],
+    "expose_headers": [
+        "Idempotency-Replayed",
+        "Location",
+        "Retry-After",
+        "X-RateLimit-Limit",
+        "X-RateLimit-Remaining",
+        "X-RateLimit-Reset",
+        "X-Request-ID",
+        "X-Response-Time",
+    ],
 }
 
 
@@ -31,22 +41,20 @@ def build_stack(settings: Settings) -> list[Middleware]:
     http = settings.http
     return [
         Middleware(StartupMessageMiddleware),
-        Middleware(CORSMiddleware, allow_origins=http.cors_origins, **CORS),
         request_id_middleware(),
+        Middleware(CorsMiddleware, allow_origins=http.cors_origins, **CORS),
         Middleware(TimingMiddleware),
         Middleware(AccessLogMiddleware, exclude=OPERATIONS),
         Middleware(SecurityHeadersMiddleware),
+        Middleware(HeadMiddleware),
         Middleware(UnexpectedErrorMiddleware),
-        Middleware(
-            BodyLimitMiddleware,
-            max_bytes=http.max_body_bytes,
-            per_path=dict.fromkeys(large_body_paths(ROUTERS), http.max_import_bytes),
-        ),
+        Middleware(BodyLimitMiddleware, settings=http, large=MarkedRoutes.with_large_body(ROUTERS)),
         Middleware(AuthenticationMiddleware, settings=settings.auth),
         Middleware(
             RateLimitMiddleware,
             limit=parse(http.rate_limit),
-            per_path={SIGN_IN: parse(http.login_rate_limit)},
+            strict=MarkedRoutes.with_strict_rate_limit(ROUTERS),
+            strict_limit=parse(http.login_rate_limit),
             exclude=OPERATIONS,
         ),
         # add your own below

@@ -31,7 +31,7 @@ def protected(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
         (method.upper(), _example(path, operation), operation)
         for path, item in app.openapi()["paths"].items()
         for method, operation in item.items()
-        if method.upper() in METHODS and "security" in operation
+        if method.upper() in METHODS and operation["security"]
     ]
 
 

@@ -110,6 +110,18 @@ async def test_signing_out_with_an_unknown_token_is_no_error(client: httpx.Async
     assert (await client.post(LOGOUT, json={"refresh_token": "unknown"})).status_code == 204
 
 
+async def test_signing_out_everywhere_revokes_all_tokens_of_the_caller(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client, "ada@example.com")
+    pairs = [await sign_in(client, "ada@example.com") for _ in range(2)]
+    await sign_up(client, "eve@example.com")
+    other = await sign_in(client, "eve@example.com")
+    assert (await client.post(f"{LOGOUT}-everywhere", headers=headers)).status_code == 204
+    for pair in pairs:
+        answer = await client.post(REFRESH, json={"refresh_token": pair["refresh_token"]})
+        problem(answer, 401, "invalid_refresh_token")
+    assert (await client.post(REFRESH, json={"refresh_token": other["refresh_token"]})).status_code == 200
+
+
 @pytest.fixture
 async def claims(client: httpx.AsyncClient, settings: Settings) -> dict[str, Any]:
     """Return the claims of a valid token for an active user."""

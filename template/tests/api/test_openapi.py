@@ -59,5 +59,22 @@ def test_every_failure_is_a_problem(document: dict[str, Any]) -> None:
 def test_routes_that_need_a_token_say_so(document: dict[str, Any]) -> None:
     public = {"sign_in", "refresh", "sign_out", "create_user", "livez", "readyz", "prometheus"}
     for operation in operations(document):
-        assert ("security" not in operation) == (operation["operationId"] in public), operation["operationId"]
+        assert (operation["security"] == []) == (operation["operationId"] in public), operation["operationId"]
     assert document["components"]["securitySchemes"]["OAuth2PasswordBearer"]["type"] == "oauth2"
+
+
+def test_created_resources_have_a_location(document: dict[str, Any]) -> None:
+    for operation in operations(document):
+        created = operation["responses"].get("201")
+        assert created is None or "Location" in created["headers"], operation["operationId"]
+
+
+def test_schemas_have_titles_of_their_own(document: dict[str, Any]) -> None:
+    titles = [schema["title"] for schema in document["components"]["schemas"].values()]
+    assert len(set(titles)) == len(titles)
+
+
+def test_fields_that_are_always_sent_are_required(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert set(schemas["Page_UserRead_"]["required"]) == {"items", "next_cursor"}
+    assert set(schemas["TokenPair"]["required"]) == set(schemas["TokenPair"]["properties"])

@@ -18,6 +18,9 @@ async def test_repeated_request_with_a_key_takes_effect_once(client: httpx.Async
     await client.post(f"{ORDERS}/{first.json()['id']}/pay", headers=headers)
     second = await client.post(ORDERS, json=BODY, headers=headers)
     assert (second.status_code, second.json()) == (201, first.json())
+    assert first.headers["location"] == second.headers["location"] == f"{ORDERS}/{first.json()['id']}"
+    assert "idempotency-replayed" not in first.headers
+    assert second.headers["idempotency-replayed"] == "true"
     assert (await client.get(f"{ORDERS}/summary", headers=headers)).json()["count"] == 1
 
 

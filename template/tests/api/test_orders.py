@@ -183,7 +183,7 @@ async def test_summary_counts_by_status(client: httpx.AsyncClient) -> None:
 
 async def test_path_of_import_is_not_an_order_id(client: httpx.AsyncClient) -> None:
     """`/import` has no GET, although `/{order_id}` has one."""
-    for method, path, allowed in (("PUT", "", {"GET", "POST"}), ("GET", "/import", {"POST"})):
+    for method, path, allowed in (("PUT", "", {"GET", "HEAD", "POST"}), ("GET", "/import", {"POST"})):
         answer = await client.request(method, f"{ORDERS}{path}")
         problem(answer, 405, "method_not_allowed")
         assert set(answer.headers["allow"].split(", ")) == allowed

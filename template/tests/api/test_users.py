@@ -1,5 +1,6 @@
 """The contract of /api/v1/users."""
 
+from typing import Any
 from uuid import uuid4
 
 import httpx2 as httpx
@@ -9,6 +10,8 @@ from app.services import Services
 from tests.support.client import PASSWORD, bearer, problem, sign_in, sign_up
 
 USERS = "/api/v1/users"
+TOKEN = "/api/v1/auth/token"
+REFRESH = "/api/v1/auth/refresh"
 
 
 async def sign_up_admin(client: httpx.AsyncClient, services: Services) -> dict[str, str]:
@@ -27,6 +30,7 @@ async def test_registration(client: httpx.AsyncClient) -> None:
     assert user["full_name"] == "Ada Lovelace"
     assert (user["is_active"], user["is_admin"]) == (True, False)
     assert "password" not in answer.text
+    assert answer.headers["location"] == f"{USERS}/{user['id']}"
 
 
 async def test_email_address_can_be_taken_once_in_whatever_case(client: httpx.AsyncClient) -> None:
@@ -76,7 +80,81 @@ async def test_closed_account_is_gone(client: httpx.AsyncClient) -> None:
     assert (await client.delete(f"{USERS}/me", headers=headers)).status_code == 204
     problem(await client.get(f"{USERS}/me", headers=headers), 401, "not_authenticated")
     form = {"username": "ada@example.com", "password": PASSWORD}
-    problem(await client.post("/api/v1/auth/token", data=form), 401, "invalid_credentials")
+    problem(await client.post(TOKEN, data=form), 401, "invalid_credentials")
+
+
+async def test_password_is_changed_and_all_other_tokens_end(client: httpx.AsyncClient) -> None:
+    await sign_up(client, "ada@example.com")
+    pair = await sign_in(client, "ada@example.com")
+    body = {"current_password": PASSWORD, "new_password": "a better password"}
+    changed = await client.put(f"{USERS}/me/password", json=body, headers=bearer(pair))
+    assert changed.status_code == 200
+    await assert_signed_out(client, pair)
+    answer = await client.post(REFRESH, json={"refresh_token": changed.json()["refresh_token"]})
+    assert (await client.get(f"{USERS}/me", headers=bearer(answer.json()))).status_code == 200
+    form = {"username": "ada@example.com", "password": PASSWORD}
+    problem(await client.post(TOKEN, data=form), 401, "invalid_credentials")
+    assert (await client.post(TOKEN, data=form | {"password": "a better password"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"current_password": "wrong password", "new_password": "a better password"}, 400, "wrong_password"),
+        ({"current_password": PASSWORD, "new_password": "short"}, 422, "validation_error"),
+    ],
+)
+async def test_password_stays_after_a_refusal(
+    client: httpx.AsyncClient, body: dict[str, str], status: int, code: str
+) -> None:
+    headers = await sign_up(client, "ada@example.com")
+    problem(await client.put(f"{USERS}/me/password", json=body, headers=headers), status, code)
+    assert await sign_in(client, "ada@example.com")
+
+
+async def test_deactivated_user_is_signed_out_until_reactivated(client: httpx.AsyncClient, services: Services) -> None:
+    admin = await sign_up_admin(client, services)
+    await sign_up(client, "ada@example.com")
+    pair = await sign_in(client, "ada@example.com")
+    path = f"{USERS}/{(await client.get(f'{USERS}/me', headers=bearer(pair))).json()['id']}"
+    changed = await client.patch(path, json={"is_active": False}, headers=admin)
+    assert (changed.status_code, changed.json()["is_active"]) == (200, False)
+    problem(await client.get(f"{USERS}/me", headers=bearer(pair)), 401, "not_authenticated")
+    form = {"username": "ada@example.com", "password": PASSWORD}
+    problem(await client.post(TOKEN, data=form), 401, "invalid_credentials")
+    assert (await client.patch(path, json={"is_active": True}, headers=admin)).json()["is_active"] is True
+    await assert_signed_out(client, pair)
+    assert await sign_in(client, "ada@example.com")
+
+
+async def test_rights_are_granted_and_taken_away(client: httpx.AsyncClient, services: Services) -> None:
+    admin = await sign_up_admin(client, services)
+    headers = await sign_up(client, "ada@example.com")
+    pair = await sign_in(client, "ada@example.com")
+    path = f"{USERS}/{(await client.get(f'{USERS}/me', headers=headers)).json()['id']}"
+    problem(await client.patch(path, json={"is_admin": True}, headers=headers), 403, "forbidden")
+    assert (await client.patch(path, json={"is_admin": True}, headers=admin)).json()["is_admin"] is True
+    refreshed = await client.post(REFRESH, json={"refresh_token": pair["refresh_token"]})
+    assert (await client.get(USERS, headers=headers)).status_code == 200
+    demoted = await client.patch(path, json={"is_active": None, "is_admin": False}, headers=admin)
+    assert (demoted.json()["is_active"], demoted.json()["is_admin"]) == (True, False)
+    problem(await client.get(USERS, headers=headers), 403, "forbidden")
+    await assert_signed_out(client, refreshed.json())
+    problem(await client.patch(f"{USERS}/{uuid4()}", json={"is_admin": False}, headers=admin), 404, "user_not_found")
+
+
+async def test_administrators_keep_their_own_rights(client: httpx.AsyncClient, services: Services) -> None:
+    admin = await sign_up_admin(client, services)
+    me = (await client.get(f"{USERS}/me", headers=admin)).json()
+    for body in ({"is_active": False}, {"is_admin": False}):
+        problem(await client.patch(f"{USERS}/{me['id']}", json=body, headers=admin), 409, "own_account")
+    for body in ({}, {"is_active": True}):
+        assert (await client.patch(f"{USERS}/{me['id']}", json=body, headers=admin)).json() == me
+
+
+async def assert_signed_out(client: httpx.AsyncClient, pair: dict[str, Any]) -> None:
+    answer = await client.post(REFRESH, json={"refresh_token": pair["refresh_token"]})
+    problem(answer, 401, "invalid_refresh_token")
 
 
 async def test_user_is_shown_to_the_user_and_to_administrators(client: httpx.AsyncClient, services: Services) -> None:

@@ -1,4 +1,4 @@
-"""Start the service on a temporary database and run the fuzzer: `make fuzz EXAMPLES=300`."""
+"""Start the service on a temporary database and run the fuzzer: `make fuzz EXAMPLES=300`, `SEED=7` to repeat a run."""
 
 import os
 import subprocess
@@ -14,7 +14,9 @@ from tests.support.server import Server, environment, serving
 ADMIN = "ada@example.com"
 # closes the account that calls the operations, so the fuzzer runs it last and separately
 CLOSES_THE_ACCOUNT = "delete_me"
-UNLIMITED = {"HTTP_RATE_LIMIT": "100000000/day", "HTTP_LOGIN_RATE_LIMIT": "100000000/day", "LOG_LEVEL": "ERROR"}
+MANY = "100000000/day"
+LIMITS = ("HTTP_RATE_LIMIT", "HTTP_LOGIN_RATE_LIMIT", "HTTP_ACCOUNT_RATE_LIMIT")
+VARIABLES = {"HTTP_DOCS": "true", "LOG_LEVEL": "ERROR"} | dict.fromkeys(LIMITS, MANY)
 
 
 def sign_up(server: Server, database_url: str) -> str:
@@ -33,6 +35,8 @@ def fuzz(server: Server, token: str, *options: str) -> int:
     document = str(server.client.base_url.join("/openapi.json"))
     command = ["schemathesis", "--config-file", config, "run", document, "--checks", "all"]
     given = ["--header", f"Authorization: Bearer {token}", "--max-examples", os.environ.get("EXAMPLES", "100")]
+    if seed := os.environ.get("SEED"):
+        given += ["--seed", seed]
     hooks = os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks"}
     arguments = [*command, *given, "--suppress-health-check", "all", *options]
     return subprocess.run(arguments, env=hooks, check=False).returncode
@@ -42,7 +46,7 @@ def main() -> int:
     """Fuzz the service; return 0 if no check failed."""
     with servers.postgres() as url, tempfile.TemporaryDirectory() as elsewhere:
         migrate(url)
-        with serving(Path(elsewhere), url, **UNLIMITED) as server:
+        with serving(Path(elsewhere), url, **VARIABLES) as server:
             server.wait_until_ready()
             token = sign_up(server, url)
             found = fuzz(server, token, "--exclude-operation-id", CLOSES_THE_ACCOUNT)

@@ -1,4 +1,4 @@
-"""An HTTP server that records the calls of jobs."""
+"""An HTTP server that records the calls of this service."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -19,16 +19,18 @@ class Received:
 
     method: str
     path: str
+    query: dict[str, str]
     headers: CIMultiDictProxy[str]
     body: bytes
     peer: object
 
 
 class Receiver:
-    """Records calls, and answers with each of the statuses in turn; the last status is repeated."""
+    """Records calls, and answers with `body` and each of the statuses in turn; the last status is repeated."""
 
     def __init__(self, statuses: Sequence[int]) -> None:
         self.url = ""
+        self.body = b"hunter2"
         self.received: list[Received] = []
         self.ends = asyncio.Event()
         self._statuses = list(statuses)
@@ -37,11 +39,11 @@ class Receiver:
         """Record the call, and answer with the next status."""
         peer = request.transport and request.transport.get_extra_info("peername")
         body = await request.read()
-        self.received.append(Received(request.method, request.path, request.headers, body, peer))
+        self.received.append(Received(request.method, request.path, dict(request.query), request.headers, body, peer))
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
         if status == SILENCE:
             await self.ends.wait()
-        return web.Response(status=status or 204, headers={"Location": "/elsewhere"}, text="hunter2")
+        return web.Response(status=status or 204, headers={"Location": "/elsewhere"}, body=self.body)
 
 
 @asynccontextmanager

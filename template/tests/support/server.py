@@ -15,6 +15,10 @@ import httpx2 as httpx
 
 PATIENCE = 60
 SECRET = "s" * 32
+# values of your own settings that have no default
+OWN: dict[str, str] = {
+    # add your own below: "SEARCH_API_KEY": "key",
+}
 API = ("app", "api")
 
 
@@ -26,7 +30,7 @@ def environment(database_url: str, **variables: str) -> dict[str, str]:
     cheap = {"AUTH_ARGON2_TIME_COST": "1", "AUTH_ARGON2_MEMORY_KIB": "64"}
     usual = {"DB_POOL_PROFILE": "small", "LOG_JSON": "true"}
     given = {"DATABASE_URL": database_url, "AUTH_SECRET_KEY": SECRET, "PYTHONPATH": str(source)}
-    return inherited | cheap | usual | given | variables
+    return inherited | cheap | usual | given | OWN | variables
 
 
 def run_command(working_directory: Path, database_url: str, *arguments: str, **variables: str) -> tuple[int, str, str]:

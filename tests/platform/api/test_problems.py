@@ -2,7 +2,9 @@
 
 import httpx2 as httpx
 import pytest
+import structlog
 from fastapi import FastAPI
+from fastapi import HTTPException as FastAPIHTTPException
 from sqlalchemy import text
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -10,6 +12,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
 from app.platform.db.session import Database
+from app.platform.http_client import (
+    CallFailed,
+    InvalidResponse,
+    NoFreeConnection,
+    NoResponse,
+    TimedOut,
+    UnexpectedStatus,
+)
 from tests.support.client import problem
 
 ORIGIN = "https://shop.example"
@@ -28,7 +38,7 @@ async def test_unknown_path(client: httpx.AsyncClient) -> None:
 async def test_wrong_method(client: httpx.AsyncClient) -> None:
     answer = await client.put("/api/v1/users")
     problem(answer, 405, "method_not_allowed")
-    assert set(answer.headers["allow"].split(", ")) == {"GET", "POST"}
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
     problem(await client.get("/api/v1/auth/token"), 405, "method_not_allowed")
     problem(await client.put("/docs"), 405, "method_not_allowed")
 
@@ -36,6 +46,12 @@ async def test_wrong_method(client: httpx.AsyncClient) -> None:
 async def test_status_without_a_name_of_its_own(app: FastAPI, client: httpx.AsyncClient) -> None:
     raising(app, HTTPException(418, "no coffee"))
     problem(await client.get("/raise"), 418, "http_418")
+
+
+async def test_detail_that_is_no_text_is_json(app: FastAPI, client: httpx.AsyncClient) -> None:
+    raising(app, FastAPIHTTPException(409, {"reason": "no coffee"}))
+    document = problem(await client.get("/raise"), 409, "http_409")
+    assert document["detail"] == '{"reason": "no coffee"}'
 
 
 async def test_bug_is_a_500_without_details(app: FastAPI, client: httpx.AsyncClient) -> None:
@@ -58,6 +74,30 @@ async def test_exhausted_pool_is_a_503_with_retry_after(app: FastAPI, client: ht
     answer = await client.get("/raise")
     problem(answer, 503, "pool_exhausted")
     assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (CallFailed("GET secret.example: it failed"), 502, "upstream_failed"),
+        (UnexpectedStatus(404), 502, "upstream_failed"),
+        (NoResponse("GET secret.example: refused"), 502, "upstream_failed"),
+        (InvalidResponse("GET secret.example: no JSON"), 502, "upstream_failed"),
+        (TimedOut("GET secret.example: late"), 504, "upstream_timeout"),
+        (NoFreeConnection("GET secret.example: full"), 503, "busy"),
+    ],
+)
+async def test_failed_call_of_another_service_is_logged_with_its_reason(
+    app: FastAPI, client: httpx.AsyncClient, error: CallFailed, status: int, code: str
+) -> None:
+    raising(app, error)
+    with structlog.testing.capture_logs() as logs:
+        answer = await client.get("/raise")
+    problem(answer, status, code)
+    assert "secret.example" not in answer.text
+    assert ("retry-after" in answer.headers) is (status == 503)
+    (logged,) = [log for log in logs if log["event"] == "call_failed"]
+    assert (logged["log_level"], logged["code"], logged["reason"]) == ("warning", code, str(error))
 
 
 async def test_half_a_response_is_broken_off(app: FastAPI, client: httpx.AsyncClient) -> None:

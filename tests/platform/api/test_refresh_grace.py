@@ -204,6 +204,15 @@ async def test_token_that_was_used_under_another_key_is_refused_and_revokes_noth
     assert (await auth.refresh(second)).refresh_token != second
 
 
+async def test_token_that_was_used_under_an_earlier_key_gets_its_successor_again(
+    client: httpx.AsyncClient, database: Database, services: Services, settings: Settings, first: str
+) -> None:
+    second = await successor_of(client, first)
+    update = {"secret_key": SecretStr("r" * 32), "old_secret_keys": (settings.auth.secret_key,)}
+    auth = AuthService(database, services.users, settings.auth.model_copy(update=update))
+    assert (await auth.refresh(first)).refresh_token == second
+
+
 async def test_refresh_is_three_statements(client: httpx.AsyncClient, first: str, sql_engine: Engine) -> None:
     with recorded_statements(sql_engine) as statements:
         await successor_of(client, first)

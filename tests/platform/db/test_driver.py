@@ -40,6 +40,15 @@ NONSENSE = [
     "postgresql://ada:p@ss/secret@db.example/shop",
     "postgresql://a/da:secret@db.example/shop",
     "postgresql://ada@db.example:secret/shop",
+    "postgresql://ada:p@secret?s@db.example/shop",
+    "postgresql://ada:p@ss?secret=s@db.example/shop",
+    "postgresql://ada:secret@[::1/shop",
+    "postgresql://ada:p/w:secret/shop",
+    "ada:secret@db.example/shop",
+    "//ada:secret@db.example/shop",
+    " postgresql://ada:secret@db.example/shop",
+    "secret://ada@db.example/shop",
+    "postgresql://ada:secret@one:5432,two:5432/shop",
 ]
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import make_url, text
 from app import __main__ as cli
 from app.platform import logging
 from app.platform.db.session import Database
-from app.platform.settings import Environment, LogSettings
+from app.platform.settings import Environment, LogSettings, PoolProfile
 from tests.platform.support.refusing import refusing
 from tests.support.databases import execute, heads, settings_for
 from tests.support.server import PATIENCE, SECRET, run_command
@@ -131,17 +131,25 @@ def test_other_commands_say_it_in_one_line_too(
     assert "cannot connect to PostgreSQL at " in failure(monkeypatch, capfd, *command)
 
 
-@pytest.mark.parametrize(("command", "table"), [("migrate", "alembic_version"), ("prune", "refresh_tokens")])
+@pytest.mark.parametrize(
+    ("command", "table", "profile"),
+    [
+        ("migrate", "alembic_version", PoolProfile.SMALL),
+        ("migrate", "alembic_version", PoolProfile.EXTERNAL_POOLER),
+        ("prune", "refresh_tokens", PoolProfile.SMALL),
+    ],
+)
 async def test_locked_table_is_one_line(
-    tmp_path: Path, migrated_url: str, looking: Database, command: str, table: str
+    tmp_path: Path, migrated_url: str, looking: Database, command: str, table: str, profile: str
 ) -> None:
+    limits = {"DB_LOCK_TIMEOUT": "0.2", "DB_POOL_PROFILE": profile}
     async with looking.transaction() as session:
         await session.execute(text(f"LOCK TABLE {table}"))
-        status, _, errors = await asyncio.to_thread(run_command, tmp_path, migrated_url, command, DB_LOCK_TIMEOUT="0.2")
+        status, _, errors = await asyncio.to_thread(run_command, tmp_path, migrated_url, command, **limits)
     assert status == 1
     (line,) = errors.splitlines()
     assert line.startswith("python -m app: ")
-    assert line.endswith("canceling statement due to lock timeout")
+    assert line.endswith("canceling statement due to lock timeout (sqlstate 55P03)")
 
 
 async def test_bug_in_a_migration_keeps_its_traceback(tmp_path: Path, migrated_url: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, insert, inspect, update
+from sqlalchemy import Engine, func, insert, inspect, update
 from sqlalchemy.exc import IntegrityError, InvalidRequestError, MultipleResultsFound, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer, joinedload, selectinload
@@ -14,12 +14,17 @@ from app.platform.context import Actor, actor
 from app.platform.db.pagination import Cursor, PageRequest
 from app.platform.db.repository import AsyncRepository
 from app.platform.db.session import Database
+from app.platform.idempotency import IdempotencyKey
 from tests.platform.support.scratch import ScratchParent, create_tables, parent
 from tests.support.sql import recorded_statements
 
 
 class Users(AsyncRepository[User]):
     model = User
+
+
+class Keys(AsyncRepository[IdempotencyKey]):
+    model = IdempotencyKey
 
 
 class Parents(AsyncRepository[ScratchParent]):
@@ -57,7 +62,10 @@ async def test_added_row_has_what_the_server_computed(users: Users) -> None:
 
 
 async def test_get_finds_by_key(users: Users, session: AsyncSession, sql_engine: Engine) -> None:
-    ada = await users.add(user("ada"))
+    added = await users.add(user("ada"))
+    session.expunge_all()
+    ada = await users.get(added.id)
+    assert ada is not None
     with recorded_statements(sql_engine) as statements:
         assert await users.get(ada.id) is ada
     assert statements == []
@@ -146,10 +154,14 @@ async def test_update_changes_and_refreshes(users: Users, sql_engine: Engine) ->
     assert await users.exists(User.full_name == "Ada", User.is_admin)
 
 
-async def test_delete_removes(users: Users) -> None:
+async def test_delete_removes_only_rows_without_soft_deletion(users: Users, session: AsyncSession) -> None:
     ada = await users.add(user("ada"))
+    keys = Keys(session)
+    key = await keys.add(IdempotencyKey(user_id=ada.id, key="k", request_digest=""))
     await users.delete(ada)
-    assert await users.count() == 0
+    await keys.delete(key)
+    assert (await users.count(), await keys.count()) == (0, 0)
+    assert [row.deleted_at for row in await users.with_deleted().list()] == [ada.updated_at]
 
 
 async def test_stream_gives_every_row_in_batches(users: Users, session: AsyncSession, sql_engine: Engine) -> None:
@@ -208,3 +220,26 @@ async def test_audit_columns_are_filled_by_objects_and_by_statements(database: D
     assert {row.created_by for row in rows.values()} == {one.user_id}
     assert [rows[email].updated_by for email in ("ada", "bob", "cyd")] == [other.user_id, other.user_id, one.user_id]
     assert [rows[email].updated_at > rows[email].created_at for email in ("ada", "bob", "cyd")] == [True, True, False]
+
+
+async def test_deleted_rows_are_skipped_unless_asked_for(users: Users) -> None:
+    live = await users.add(user("ada"))
+    deleted = await users.add(User(email="bob", password_hash="", deleted_at=func.now()))
+    both = [live.id, deleted.id]
+
+    async def found(repository: Users) -> list[object]:
+        return [
+            await repository.get(deleted.id) is not None,
+            len(await repository.get_many(both)),
+            len(await repository.list(User.id.in_(both))),
+            len((await repository.page(PageRequest(limit=10), User.id.in_(both))).items),
+            await repository.count(User.id.in_(both)),
+            await repository.exists(User.id == deleted.id),
+            len([row async for row in repository.stream(User.id.in_(both))]),
+        ]
+
+    assert await found(users) == [False, 1, 1, 1, 1, False, 1]
+    assert await found(users.with_deleted()) == [True, 2, 2, 2, 2, True, 2]
+    with pytest.raises(NoResultFound):
+        await users.get_one(User.id == deleted.id)
+    assert await users.with_deleted().get_one(User.id == deleted.id) is deleted

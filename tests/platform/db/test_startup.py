@@ -94,3 +94,12 @@ async def test_open_resources_are_closed_when_opening_fails(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         assert await session.scalar(others) == 0
+
+
+async def test_schema_of_another_service(migrated_url: str) -> None:
+    await execute(
+        migrated_url,
+        f"UPDATE alembic_version SET version_num = 'foreign' WHERE version_num = '{heads()['service']}'",
+        "ALTER TABLE users RENAME TO accounts",
+    )
+    assert "unknown revision foreign, missing table users" in await refusal(migrated_url)

@@ -77,19 +77,6 @@ def test_an_unknown_command_and_a_wrong_command_line(project: Project) -> None:
     assert errors.startswith("dev.services: usage: ")
 
 
-def test_a_second_run_names_the_first_ones_server(used_project: Project) -> None:
-    lock = used_project.data.with_name("postgres.lock")
-    with used_project.start("-m", "dev.services", "run", "sleep", "60") as first:
-        pid = used_project.server_pid()
-        assert f"is in use by a running server (pid {pid})" in used_project.complaint()
-        # As if the server had been started by hand: nobody holds the lock.
-        lock.unlink()
-        assert f"is in use by a running server (pid {pid})" in used_project.complaint()
-        first.terminate()
-        first.communicate(timeout=60)
-    assert first.returncode == 128 + signal.SIGTERM
-
-
 def test_a_crash_of_the_server_is_no_obstacle(used_project: Project) -> None:
     assert used_project.run("run", "sh", "-c", CRASH)[0] == 0
     assert (used_project.data / "postmaster.pid").exists()

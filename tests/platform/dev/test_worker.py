@@ -15,7 +15,8 @@ def note(what):
 def stop(*_):
     note("stopped")
     sys.exit(0)
-signal.signal(signal.SIGTERM, stop)
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, stop)
 note(f"{sys.argv[1]} {os.getpid()} {os.environ['DATABASE_URL']} {os.environ['REDIS_URL']}")
 while sys.argv[1] == "worker":
     time.sleep(0.02)
@@ -78,3 +79,23 @@ def test_kill_9_does_not_leave_the_worker_behind(with_app: Project) -> None:
         pid = int(calls(with_app)[1][1])
         launcher.kill()
     wait_until(lambda: not alive(pid))
+
+
+def test_worker_starts_again_when_the_source_changes(with_app: Project) -> None:
+    source = with_app.root / "src/app/service.py"
+    source.parent.mkdir(parents=True)
+    command = ("-m", "dev.services", "run", "sleep", "600")
+    with with_app.start(*command, DEV_WORKER="1", DEV_RELOAD="1", DATABASE_URL=GIVEN) as launcher:
+        wait_until(lambda: len(calls(with_app)) == 2)
+
+        def starts_again() -> bool:
+            # until watchfiles watches
+            source.write_text("")
+            return len(calls(with_app)) >= 4
+
+        wait_until(starts_again)
+        names = [call[0] for call in calls(with_app)]
+        assert names[:4] == ["migrate", "worker", "stopped", "worker"]
+        launcher.terminate()
+        launcher.communicate(timeout=60)
+    assert not any(alive(int(call[1])) for call in calls(with_app) if call[0] == "worker")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, func, insert, select
 
 from app.config import Settings
 from app.platform.db.listen import listening
@@ -163,3 +163,21 @@ async def test_schedules_fire_when_the_database_is_back(
             await wait(PATIENCE)
     assert sorted(await enqueued(database)) == ["other", schedule.job.name]
     await lost.close()
+
+
+async def test_times_are_those_of_the_database(
+    database: Database, schedule: Schedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", NOON.timestamp)
+    subject = Scheduler(database, [schedule])
+    async with database.read() as session:
+        before = (await session.scalars(select(func.clock_timestamp()))).one()
+        now = await subject.now()
+        after = (await session.scalars(select(func.clock_timestamp()))).one()
+    assert before <= now <= after
+    assert now <= await subject.now() < after + MINUTE
+
+
+async def test_slot_of_a_wrong_clock_does_not_silence_a_schedule(database: Database, schedule: Schedule) -> None:
+    await insert_slots(database, [schedule], NOON + 30 * 24 * 60 * MINUTE)
+    assert await fire_at(database, schedule, NOON, NOON + MINUTE, NOON + 5 * MINUTE) == [True, False, True]

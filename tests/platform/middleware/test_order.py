@@ -21,11 +21,12 @@ AROUND = {"x-request-id", "x-response-time", "access-control-allow-origin", "x-c
 # Services and their proxies rely on this order, also where the tests below do not depend on it.
 STACK = (
     "StartupMessageMiddleware",
-    "CORSMiddleware",
     "CorrelationIdMiddleware",
+    "CorsMiddleware",
     "TimingMiddleware",
     "AccessLogMiddleware",
     "SecurityHeadersMiddleware",
+    "HeadMiddleware",
     "UnexpectedErrorMiddleware",
     "BodyLimitMiddleware",
     "AuthenticationMiddleware",
@@ -61,7 +62,11 @@ async def test_refused_request_has_everything_around_it_and_is_logged_with_its_u
         answer = await client.get("/api/v1/users/me", headers=headers | {"X-Request-ID": "refused-1"})
     document = problem(answer, 429, "rate_limited")
     assert document["request_id"] == "refused-1"
-    assert set(answer.headers) >= AROUND | {"retry-after", "x-ratelimit-limit"}
+    assert set(answer.headers) >= AROUND | {"retry-after", "x-ratelimit-limit", "x-ratelimit-reset"}
+    exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
+    about_the_request = {name for name in answer.headers if name.startswith(("x-re", "x-ratelimit"))}
+    assert len(about_the_request) == 5
+    assert set(exposed) >= about_the_request | {"retry-after", "location", "idempotency-replayed"}
     (event,) = [log for log in logs if log["event"] == "request"]
     assert event["status"] == 429
     assert event["user_id"] == me["id"]
@@ -84,12 +89,24 @@ async def test_bug_has_everything_around_it(client: httpx.AsyncClient) -> None:
     assert set(answer.headers) >= AROUND
 
 
-async def test_preflight_is_answered_by_the_cors_middleware(client: httpx.AsyncClient) -> None:
-    preflight = ORIGIN | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "idempotency-key"}
+@pytest.mark.parametrize("method", ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"])
+async def test_preflight_is_answered_by_the_cors_middleware(client: httpx.AsyncClient, method: str) -> None:
+    preflight = ORIGIN | {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "idempotency-key"}
     for _ in range(6):
         answer = await client.options("/api/v1/users", headers=preflight)
         assert answer.status_code == 200
-    assert "x-request-id" not in answer.headers
+    assert "x-ratelimit-limit" not in answer.headers
+
+
+async def test_refused_preflight_is_a_problem_with_the_headers_of_cors(client: httpx.AsyncClient) -> None:
+    preflight = ORIGIN | {"Access-Control-Request-Method": "BREW"}
+    with structlog.testing.capture_logs() as logs:
+        answer = await client.options("/api/v1/users", headers=preflight)
+    document = problem(answer, 400, "preflight_refused")
+    assert document["detail"] == "Disallowed CORS method."
+    assert answer.headers["access-control-allow-origin"] == ORIGIN["Origin"]
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert [log["event"] for log in logs] == ["preflight_refused"]
 
 
 async def test_unknown_origin_is_told_nothing(client: httpx.AsyncClient) -> None:

@@ -6,14 +6,16 @@ from dataclasses import replace
 import httpx2 as httpx
 import pytest
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from app.config import Settings
 from app.main import create_app
 from app.platform.http.errors import TooLarge
 from app.platform.http.lifespan import State
+from app.platform.http.limits import MarkedRoutes, large_body
 from app.platform.http.middleware.body_limit import BodyLimitMiddleware
+from app.platform.settings import HttpSettings
 from tests.support.client import client_of, problem, sign_up
 
 
@@ -58,14 +60,11 @@ async def test_operations_are_not_logged(client: httpx.AsyncClient) -> None:
     assert logs == []
 
 
-async def test_api_answers_forbid_everything_and_docs_may_load_scripts(client: httpx.AsyncClient) -> None:
+async def test_api_answers_forbid_everything(client: httpx.AsyncClient) -> None:
     answer = await client.get("/livez")
     assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert "no-store" in answer.headers["cache-control"]
     assert "max-age=31536000" in answer.headers["strict-transport-security"]
-    docs = await client.get("/docs")
-    assert docs.status_code == 200
-    assert "content-security-policy" not in docs.headers
 
 
 async def test_body_of_unknown_length_is_cut_off(settings: Settings, state: State) -> None:
@@ -82,42 +81,38 @@ async def test_body_of_unknown_length_is_cut_off(settings: Settings, state: Stat
     problem(answer, 413, "content_too_large")
 
 
-async def test_path_may_have_a_body_limit_of_its_own() -> None:
+async def test_marked_route_has_a_body_limit_of_its_own() -> None:
     async def count(scope: Scope, receive: Receive, send: Send) -> None:
         body = await Request(scope, receive).body()
         await Response(str(len(body)))(scope, receive, send)
 
-    limited = BodyLimitMiddleware(count, max_bytes=10, per_path={"/upload": 20})
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(limited), base_url="http://service") as client:
-        assert (await client.post("/upload", content=b"x" * 20)).text == "20"
-        for path, size in (("/upload", 21), ("/elsewhere", 11)):
+    router = APIRouter()
+
+    @router.post("/upload/{name}")
+    @large_body
+    async def upload(name: str) -> None: ...
+
+    large = MarkedRoutes.with_large_body([router])
+    limits = HttpSettings.model_construct(max_body_bytes=10, max_import_bytes=20)
+    limited = BodyLimitMiddleware(count, settings=limits, large=large)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(limited), base_url="http://service/api/v1") as client:
+        assert (await client.post("/upload/it", content=b"x" * 20)).text == "20"
+        for path, size in (("/upload/it", 21), ("/elsewhere", 11)):
             with pytest.raises(TooLarge):
                 await client.post(path, content=b"x" * size)
 
 
-async def test_sign_in_has_a_stricter_limit(settings: Settings, state: State) -> None:
+REGISTRATION = {"email": "ada@example.com", "password": "correct horse"}
+
+
+async def test_routes_with_passwords_have_a_stricter_limit(settings: Settings, state: State) -> None:
     strict = replace(settings, http=settings.http.model_copy(update={"login_rate_limit": "3/minute"}))
     async with client_of(create_app(strict), state) as client:
         form = {"username": "nobody@example.com", "password": "wrong password"}
         codes = [(await client.post("/api/v1/auth/token", data=form)).status_code for _ in range(4)]
         assert codes == [401, 401, 401, 429]
+        codes = [(await client.post("/api/v1/users", json=REGISTRATION)).status_code for _ in range(4)]
+        assert codes == [201, 409, 409, 429]
         assert (await client.get("/api/v1/users/me")).status_code == 401
-
-
-async def test_websockets_pass_through(app: FastAPI, state: State) -> None:
-    @app.websocket("/ws")
-    async def echo(socket: object) -> None:
-        raise AssertionError(socket)
-
-    sent: list[dict[str, object]] = []
-
-    async def receive() -> dict[str, object]:
-        return {"type": "websocket.connect"}
-
-    async def send(message: object) -> None:
-        assert isinstance(message, dict)
-        sent.append(message)
-
-    scope = {"type": "websocket", "path": "/nowhere", "headers": [], "state": dict(state), "subprotocols": []}
-    await app(scope, receive, send)
-    assert sent[0]["type"] == "websocket.close"
+        # another method of the same path
+        assert (await client.get("/api/v1/users")).status_code == 401

@@ -65,19 +65,6 @@ def test_traceback_shows_no_local_variables(
     assert output.count("a secret") == 0 or output.count("password = ") == output.count("a secret")
 
 
-def test_traceback_does_not_show_the_row_that_postgresql_shows(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    logging.configure(LogSettings.model_construct(), Environment.PRODUCTION)
-    try:
-        message = 'violates "uq_users_email"\nDETAIL:  Key (email)=(ada@example.com) already exists.\nafter'
-        raise ValueError(message)
-    except ValueError:
-        structlog.get_logger().exception("refused")
-    shown = json.loads(capfdbinary.readouterr().out)["exception"]
-    assert 'violates "uq_users_email"' in shown
-    assert "after" in shown
-    assert "ada@example.com) already" not in shown
-
-
 def test_development_logs_text(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     logging.configure(LogSettings.model_construct(), Environment.DEVELOPMENT)
     structlog.get_logger().info("invoice_sent", invoice=7)

@@ -60,7 +60,7 @@ def test_group_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SEARCH_TOKEN", None, "SEARCH_TOKEN: Field required"),
         ("SEARCH_RETRIES", "hunter2", "SEARCH_RETRIES: Input should be a valid integer"),
         ("SEARCH_HOST", "none", "SearchSettings: Value error, nothing to retry"),
-        ("SEARCH_PORTS", "hunter2", "SearchSettings: error parsing value for field"),
+        ("SEARCH_PORTS", "hunter2", "SEARCH_PORTS: Input should be JSON"),
         ("SEARCH_PORTS", '["hunter2"]', "SEARCH_PORTS: Input should be a valid integer"),
     ],
 )

@@ -7,6 +7,8 @@ from uuid import uuid4
 import pytest
 import structlog
 from limits import parse
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from app.platform.rate_limits import MAX_KEYS, MemoryCounters, RateLimiter
 
@@ -31,9 +33,35 @@ async def test_refused_request_is_told_when_the_window_ends(limiter: RateLimiter
     key = uuid4().hex
     results = [await limiter.hit(LIMIT, key) for _ in range(5)]
     assert [result.remaining for result in results] == [2, 1, 0, 0, 0]
-    assert [result.reset_after > 0 for result in results] == [False, False, False, True, True]
-    assert results[-1].reset_after <= 60
+    assert [result.allowed for result in results] == [True, True, True, False, False]
+    assert all(0 < result.reset_after <= 60 for result in results)
+    assert await limiter.count(LIMIT, key) == 5
     assert (await limiter.hit(LIMIT, uuid4().hex)).remaining == 2
+
+
+async def test_counters_end_with_their_window(redis_url: str) -> None:
+    limiter = RateLimiter(redis_url)
+    key = uuid4().hex
+    await limiter.hit(LIMIT, key)
+    async with Redis.from_url(redis_url) as redis:
+        counter = LIMIT.key_for(key)
+        assert 0 < await redis.ttl(counter) <= 60
+        await redis.expire(counter, 7)
+    assert (await limiter.hit(LIMIT, key)).reset_after <= 7
+    await limiter.close()
+
+
+async def test_window_is_renewed(redis_url: str) -> None:
+    limiter = RateLimiter(redis_url)
+    key = uuid4().hex
+    for _ in range(3):
+        await limiter.hit(LIMIT, key)
+    async with Redis.from_url(redis_url) as redis:
+        await redis.expire(LIMIT.key_for(key), 7)
+    await limiter.renew(LIMIT, key)
+    result = await limiter.hit(LIMIT, key)
+    assert (result.remaining, result.reset_after > 7) == (1, True)
+    await limiter.close()
 
 
 async def test_ping(limiter: RateLimiter) -> None:
@@ -53,10 +81,26 @@ async def test_without_redis_each_process_counts_by_itself(unreachable_redis: st
     limiter = RateLimiter(unreachable_redis)
     with structlog.testing.capture_logs() as logs:
         results = [await limiter.hit(LIMIT, "ada") for _ in range(4)]
-    assert [result.reset_after > 0 for result in results] == [False, False, False, True]
-    assert {log["event"] for log in logs} == {"rate_limit_fallback"}
+    assert [result.allowed for result in results] == [True, True, True, False]
+    assert await limiter.count(LIMIT, "ada") == 4
+    # once: the other requests do not wait for Redis again
+    assert [log["event"] for log in logs] == ["rate_limit_fallback"]
     with pytest.raises(ConnectionError):
         await limiter.ping()
+    await limiter.close()
+
+
+async def test_requests_ask_redis_again_after_a_pause(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    limiter = RateLimiter(redis_url)
+    key = uuid4().hex
+    limiter._pause(RedisError("away"))  # noqa: SLF001
+    await limiter.hit(LIMIT, key)
+    await limiter.renew(LIMIT, key)
+    async with Redis.from_url(redis_url) as redis:
+        assert await redis.get(LIMIT.key_for(key)) is None
+        monkeypatch.setattr(limiter, "_paused_until", 0.0)
+        await limiter.hit(LIMIT, key)
+        assert await redis.get(LIMIT.key_for(key)) == b"1"
     await limiter.close()
 
 
@@ -73,6 +117,10 @@ def test_memory_forgets_when_the_window_ends(monkeypatch: pytest.MonkeyPatch) ->
     assert counters.increment("a", 10) == 1
     for number in range(100):
         counters.increment(f"key-{number}", 10)
+    now = 1019.0
+    counters.renew("a", 10)
+    now = 1028.0
+    assert counters.count("a") == 1
     now = 1100.0
     counters.increment("b", 10)
     assert counters.seconds_left("key-1") == 0

@@ -3,9 +3,12 @@
 import argparse
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.platform import logging
@@ -17,15 +20,29 @@ PROGRAM = "python -m app"
 
 
 def _positional(parser: argparse.ArgumentParser, function: Callable[..., None]) -> None:
-    for name in inspect.signature(function).parameters:
-        parser.add_argument(name)
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        optional: dict[str, Any] = {}
+        if parameter.default is not parameter.empty:
+            optional = {"nargs": "?", "default": parameter.default}
+        parser.add_argument(name, type=_reader(parameter.annotation), **optional)
+
+
+def _reader(annotation: Any) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return TypeAdapter(annotation).validate_strings(text)
+        except ValidationError as error:
+            raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
+
+    return read
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """A command with the name of its function; the function's docstring is the help text.
 
-    Without `add_arguments` each parameter of the function is a positional argument of type `str`.
+    Without `add_arguments` each parameter of the function is a positional argument of the parameter's type; one with a
+    default may be left out.
     """
 
     function: Callable[..., None]
@@ -43,18 +60,22 @@ class Command:
 
 
 def run(description: str | None, commands: Iterable[Command]) -> None:
-    """Run the command given on the command line.
-
-    An error that the user or operator can fix is printed in one line, with exit status 1; a bug keeps its traceback.
-    """
+    """Run the command given on the command line."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description=description)
     known = parser.add_subparsers(required=True)
     for each in commands:
         each.add_to(known)
     arguments = vars(parser.parse_args())
-    try:
+    with errors_in_one_line():
         logging.configure(load(LogSettings), load(ProcessSettings).environment)
         arguments.pop("function")(**arguments)
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Print an error that the user or operator can fix in one line, with exit status 1; a bug keeps its traceback."""
+    try:
+        yield
     except (AppError, ConfigError, StartupError) as error:
         sys.exit(f"{PROGRAM}: {error}")
     except SQLAlchemyError as error:

@@ -1,8 +1,9 @@
 """Helpers for asyncio tasks: bounded concurrency, and cancellation that is waited for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Sized
+from itertools import chain
+from typing import Any, Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -15,29 +16,86 @@ async def cancel_and_wait(task: asyncio.Future[Any]) -> None:
         await asyncio.wait([task], timeout=1.0)
 
 
-async def fan_out(work: Callable[[ItemT], Awaitable[ResultT]], items: Iterable[ItemT], *, limit: int) -> list[ResultT]:
-    """Call `work` for every item, `limit` at a time, and return the results in the order of the items.
+async def fan_out(
+    work: Callable[[ItemT], Awaitable[ResultT]],
+    items: Iterable[ItemT],
+    *,
+    concurrency: int,
+    seconds: float | None = None,
+) -> tuple[list[tuple[ItemT, ResultT]], list[tuple[ItemT, Exception]]]:
+    """Call `work` for every item. Return `(successes, failures)`: pairs of item and result, and of item and error.
 
-    When one call fails, the others still run; a cancellation cancels them all.
+    Both lists follow the sequence of the items. At most `concurrency` calls run at a time, in as many tasks, and an
+    item is taken when its call begins. A call that fails does not disturb the others. After `seconds`, or when the
+    caller is cancelled, the running calls are cancelled and no more begin; a call that swallows its cancellation is
+    waited for. After `seconds`, the cancelled calls are failures with a `TimeoutError`. So are the items that are left
+    of a collection. An iterator, which may be endless, is not read on: the items that are left can be taken from it.
 
     Raises:
-        ExceptionGroup: some calls failed.
+        ValueError: `concurrency` is less than 1.
+        ExceptionGroup: taking the next item failed.
     """
-    slots = asyncio.Semaphore(limit)
-    failures: list[Exception] = []
+    if concurrency < 1:
+        message = "concurrency must be at least 1"
+        raise ValueError(message)
+    calls = _Calls(work, items)
+    try:
+        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(calls.make())
+    except TimeoutError:
+        calls.give_up(TimeoutError(f"not done within {seconds} s"))
+    return _sorted(calls.successes), _sorted(calls.failures)
 
-    async def one(item: ItemT) -> ResultT | None:
-        async with slots:
+
+class _Calls(Generic[ItemT, ResultT]):
+    """The calls for all items, which several tasks make in turn; the keys are the items' numbers."""
+
+    def __init__(self, work: Callable[[ItemT], Awaitable[ResultT]], items: Iterable[ItemT]) -> None:
+        self.successes: dict[int, tuple[ItemT, ResultT]] = {}
+        self.failures: dict[int, tuple[ItemT, Exception]] = {}
+        self._work = work
+        self._left = enumerate(items)
+        self._countable = isinstance(items, Sized)
+        self._running: dict[int, ItemT] = {}
+
+    async def make(self) -> None:
+        """Make one call after the other, until no items are left or the task is cancelled."""
+        for number, item in self._left:
+            self._running[number] = item
             try:
-                return await work(item)
-            except Exception as error:  # noqa: BLE001 (raised below, after the other calls)
-                failures.append(error)
-                return None
+                self.successes[number] = item, await _not_cancelled_from_within(self._work(item))
+            except Exception as error:  # noqa: BLE001 (returned, with its item)
+                self.failures[number] = item, error
+            del self._running[number]
+            if _is_cancelled():
+                # the call has swallowed it
+                return
+            # work that never waits would keep the event loop, and neither a cancellation nor a time limit could end it
+            await asyncio.sleep(0)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(item)) for item in items]
-    if failures:
-        message = f"{len(failures)} of {len(tasks)} failed"
-        raise ExceptionGroup(message, failures)
-    # no call failed, so a None is the result of its call
-    return [task.result() for task in tasks]  # type: ignore[misc]
+    def give_up(self, error: Exception) -> None:
+        """Count the calls that did not end, and the items that are left of a collection, as failures."""
+        left = self._left if self._countable else ()
+        for number, item in chain(self._running.items(), left):
+            self.failures[number] = item, error
+
+
+async def _not_cancelled_from_within(call: Awaitable[ResultT]) -> ResultT:
+    """Await a call; one that ends as cancelled, although nobody cancelled this task, has failed."""
+    try:
+        return await call
+    except asyncio.CancelledError as error:
+        if _is_cancelled():
+            raise
+        message = "the call was cancelled from within"
+        raise RuntimeError(message) from error
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _sorted(pairs: dict[int, ResultT]) -> list[ResultT]:
+    return [pairs[number] for number in sorted(pairs)]

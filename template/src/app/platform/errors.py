@@ -63,6 +63,14 @@ class IntegrityConflict(AppError):
     title = "The change conflicts with existing data"
 
 
+class ValueRefused(AppError):
+    """PostgreSQL cannot store a value: too large a number, too long a text, or a text with NUL."""
+
+    status = 422
+    code = "value_refused"
+    title = "A value cannot be stored"
+
+
 class WriteConflict(AppError):
     """Concurrent changes conflict: deadlock, serialization failure, lock timeout."""
 
@@ -88,6 +96,31 @@ class PoolExhausted(AppError):
     code = "pool_exhausted"
     title = "The service is at its limit of database connections"
     retry_after = 5
+
+
+class Busy(AppError):
+    """Too many requests wait for the same scarce resource, such as the threads that hash passwords."""
+
+    status = 503
+    code = "busy"
+    title = "The service is busy"
+    retry_after = 2
+
+
+class UpstreamFailed(AppError):
+    """A call of another service failed, and nobody handled it."""
+
+    status = 502
+    code = "upstream_failed"
+    title = "Another service failed"
+
+
+class UpstreamTimeout(AppError):
+    """Another service did not answer a call in time, and nobody handled it."""
+
+    status = 504
+    code = "upstream_timeout"
+    title = "Another service took too long"
 
 
 class QueryTimeout(AppError):

@@ -44,17 +44,25 @@ class IdempotencyKey(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now(), index=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
-    """A user's idempotency key, and a digest of the request it is for."""
+    """A user's idempotency key, and a digest of the request it is for.
+
+    Attributes:
+        replayed: whether `claim_key` found the answer to an earlier request.
+    """
 
     user_id: UUID
     key: str
     request_digest: str
+    replayed: bool = False
 
     @classmethod
     def of(cls, user_id: UUID, key: str, operation: str, body: BaseModel) -> "Claim":
-        """Return the claim of `key` for an operation with this body."""
+        """Return the claim of `key` for an operation with this body.
+
+        `operation` tells apart the requests of one user: the name of the route, and the parameters of its path.
+        """
         request = operation.encode() + b"\n" + to_json(_sort_sets(body.model_dump(mode="json"), body.model_dump()))
         return cls(user_id, key, hashlib.sha256(request).hexdigest())
 
@@ -99,6 +107,7 @@ async def claim_key(session: AsyncSession, claim: Claim | None, answer: type[Res
     earlier = (await session.scalars(select(IdempotencyKey).where(*claim.conditions()))).one()
     if earlier.request_digest != claim.request_digest:
         raise IdempotencyKeyReused
+    claim.replayed = True
     return answer.model_validate(earlier.response)
 
 

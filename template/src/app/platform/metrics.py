@@ -26,6 +26,11 @@ DB_POOL_CONNECTIONS = Gauge(
     ["state"],
     multiprocess_mode="livesum",
 )
+HTTP_CLIENT_SECONDS = Histogram(
+    "http_client_duration_seconds",
+    "Time of a call of another service with all its tries, by outcome.",
+    ["outcome"],
+)
 DB_SLOW_STATEMENTS = Counter("db_slow_statements_total", "SQL statements that took longer than DB_SLOW_SQL_THRESHOLD.")
 
 

@@ -1,7 +1,7 @@
 """Fixed-window counters for rate limits: in this process's memory, or in Redis for all processes.
 
-The library `limits` parses the limits and counts in Redis. Its memory storage is not used, because at every request it
-iterates over all counters and starts a task.
+The library `limits` parses the limits. Its storages are not used: at every request, the one in memory iterates over all
+counters and starts a task, and the one in Redis needs a second round trip for the end of the window.
 """
 
 import hashlib
@@ -11,17 +11,20 @@ from dataclasses import dataclass
 
 import structlog
 from limits import RateLimitItem
-from limits.aio.storage import RedisStorage
-from limits.errors import StorageError
-from redis.asyncio import ConnectionPool
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from app.platform import metrics
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
 MAX_KEYS = 100_000
 """The most counters in memory: about 20 MiB, and more clients than one process can serve in a minute."""
 _MAX_KEY_LENGTH = 200
+_REDIS_TIMEOUT = 0.5
+# After Redis did not answer, its counters are left alone for so long: otherwise each request would wait for it again.
+_REDIS_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,20 @@ class RateLimitResult:
     Attributes:
         limit: requests allowed in the window.
         remaining: requests left in the window.
-        reset_after: whole seconds until the window ends; 0 when the request is allowed.
+        reset_after: whole seconds until the window ends.
+        allowed: whether the request is within the limit.
     """
 
     limit: int
     remaining: int
-    reset_after: int = 0
+    reset_after: int
+    allowed: bool = True
+
+    @classmethod
+    def of(cls, limit: RateLimitItem, count: int, seconds_left: float) -> "RateLimitResult":
+        """Return the result for the request that is number `count` in its window."""
+        remaining = max(0, limit.amount - count)
+        return cls(limit.amount, remaining, max(1, math.ceil(seconds_left)), allowed=count <= limit.amount)
 
 
 class MemoryCounters:
@@ -60,6 +71,16 @@ class MemoryCounters:
         self._counts[key] = (count + 1, ends)
         return count + 1
 
+    def renew(self, key: str, window: int) -> None:
+        """Begin a new window of `window` seconds that has one hit."""
+        self._counts.pop(key, None)
+        self.increment(key, window)
+
+    def count(self, key: str) -> int:
+        """Return the number of hits in the current window."""
+        count, ends = self._counts.get(key, (0, 0.0))
+        return count if ends > time.monotonic() else 0
+
     def seconds_left(self, key: str) -> float:
         """Return the seconds until the window of `key` ends; 0 when it has no window."""
         _, ends = self._counts.get(key, (0, 0.0))
@@ -79,34 +100,52 @@ class MemoryCounters:
 
 
 class RateLimiter:
-    """Counts hits per key. While Redis does not answer, each process counts in its own memory."""
+    """Counts hits per key. While Redis does not answer, each process counts in its own memory.
+
+    A request waits for at most two calls of Redis that do not answer; those of the next second do not ask.
+    """
 
     def __init__(self, redis_url: str | None = None) -> None:
         self._memory = MemoryCounters()
-        self._redis: RedisStorage | None = None
-        self._connections: ConnectionPool | None = None
+        self._redis: Redis | None = None
+        self._paused_until = 0.0
         if redis_url:
-            # the limiter must not delay a request for longer than this
-            timeouts = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
-            self._connections = ConnectionPool.from_url(redis_url, **timeouts)
-            self._redis = RedisStorage(
-                f"async+{redis_url}",
-                wrap_exceptions=True,
-                implementation="redispy",
-                connection_pool=self._connections,  # type: ignore[arg-type] # documented, not annotated
+            self._redis = Redis.from_url(
+                redis_url, socket_timeout=_REDIS_TIMEOUT, socket_connect_timeout=_REDIS_TIMEOUT
             )
 
     async def hit(self, limit: RateLimitItem, key: str) -> RateLimitResult:
-        """Count one request of `key`. Redis needs one round trip, and a second one when the limit is exceeded."""
-        if len(key) > _MAX_KEY_LENGTH:
-            key = hashlib.sha256(key.encode()).hexdigest()
-        counter = limit.key_for(key)
-        try:
-            return await self._count(limit, counter)
-        except StorageError as error:
-            metrics.RATE_LIMIT_FALLBACKS.inc()
-            log.warning("rate_limit_fallback", reason=str(error))
-            return self._count_here(limit, counter)
+        """Count one request of `key`. Redis needs one round trip."""
+        counter, window = _counter(limit, key), limit.get_expiry()
+        if redis := self._answering():
+            try:
+                return RateLimitResult.of(limit, *await self._count_in(redis, counter, window))
+            except RedisError as error:
+                self._pause(error)
+        count = self._memory.increment(counter, window)
+        return RateLimitResult.of(limit, count, self._memory.seconds_left(counter))
+
+    async def count(self, limit: RateLimitItem, key: str) -> int:
+        """Return the number of requests of `key` in the current window, without counting one."""
+        counter = _counter(limit, key)
+        if redis := self._answering():
+            try:
+                return int(await redis.get(counter) or 0)
+            except RedisError as error:
+                self._pause(error)
+        return self._memory.count(counter)
+
+    async def renew(self, limit: RateLimitItem, key: str) -> None:
+        """Begin a new window of `key` that has one request."""
+        counter, window = _counter(limit, key), limit.get_expiry()
+        if redis := self._answering():
+            try:
+                await redis.set(counter, 1, ex=window)
+            except RedisError as error:
+                self._pause(error)
+            else:
+                return
+        self._memory.renew(counter, window)
 
     async def ping(self) -> None:
         """Ping Redis, if it is configured.
@@ -114,26 +153,38 @@ class RateLimiter:
         Raises:
             ConnectionError: Redis does not answer.
         """
-        if self._redis and not await self._redis.check():
-            message = "Redis does not answer"
-            raise ConnectionError(message)
+        if self._redis:
+            try:
+                await self._redis.ping()
+            except RedisError as error:
+                message = "Redis does not answer"
+                raise ConnectionError(message) from error
 
     async def close(self) -> None:
         """Close the connections to Redis."""
-        if self._connections:
-            await self._connections.aclose()
+        if self._redis:
+            await self._redis.aclose()
 
-    async def _count(self, limit: RateLimitItem, counter: str) -> RateLimitResult:
-        if self._redis is None:
-            return self._count_here(limit, counter)
-        count = await self._redis.incr(counter, limit.get_expiry())
-        if count <= limit.amount:
-            return RateLimitResult(limit.amount, limit.amount - count)
-        ends = await self._redis.get_expiry(counter)
-        return RateLimitResult(limit.amount, 0, max(1, math.ceil(ends - time.time())))
+    def _answering(self) -> Redis | None:
+        return self._redis if time.monotonic() >= self._paused_until else None
 
-    def _count_here(self, limit: RateLimitItem, counter: str) -> RateLimitResult:
-        count = self._memory.increment(counter, limit.get_expiry())
-        if count <= limit.amount:
-            return RateLimitResult(limit.amount, limit.amount - count)
-        return RateLimitResult(limit.amount, 0, max(1, math.ceil(self._memory.seconds_left(counter))))
+    def _pause(self, error: RedisError) -> None:
+        self._paused_until = time.monotonic() + _REDIS_PAUSE
+        metrics.RATE_LIMIT_FALLBACKS.inc()
+        log.warning("rate_limit_fallback", reason=summary(error), seconds=_REDIS_PAUSE)
+
+    @staticmethod
+    async def _count_in(redis: Redis, counter: str, window: int) -> tuple[int, float]:
+        """Return the number of hits in the window, and the seconds until it ends."""
+        async with redis.pipeline(transaction=True) as pipeline:
+            pipeline.set(counter, 0, ex=window, nx=True)
+            pipeline.incr(counter)
+            pipeline.pttl(counter)
+            _, count, milliseconds = await pipeline.execute()
+        return int(count), milliseconds / 1000
+
+
+def _counter(limit: RateLimitItem, key: str) -> str:
+    if len(key) > _MAX_KEY_LENGTH:
+        key = hashlib.sha256(key.encode()).hexdigest()
+    return limit.key_for(key)

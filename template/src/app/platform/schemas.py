@@ -28,7 +28,8 @@ class RequestModel(BaseModel):
 
     Values of another JSON type are refused, not converted: "7" is not an integer, 1 is not a boolean. Dates, UUIDs,
     decimals, enums and sets are read from their JSON forms. A datetime needs an offset, unless its type is
-    `NaiveDatetime`. A model, TypedDict or dataclass inside a body follows these rules only if it is a RequestModel.
+    `NaiveDatetime`, and becomes one in UTC; a time has no offset. A model, TypedDict or dataclass inside a body follows
+    these rules only if it is a RequestModel.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -56,6 +57,6 @@ class FormModel(BaseModel):
 
 
 class ResponseModel(BaseModel):
-    """A response body, made from the attributes of a model instance."""
+    """A response body, made from the attributes of a model instance. OpenAPI requires all fields: all are sent."""
 
-    model_config = ConfigDict(from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True, json_schema_serialization_defaults_required=True)

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError, Validatio
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import (
     json_or_python_schema,
+    no_info_after_validator_function,
     no_info_before_validator_function,
     with_info_wrap_validator_function,
 )
@@ -28,6 +29,8 @@ _SEQUENCES = frozenset({"frozenset", "list", "set", "tuple"})
 # entries of a schema that are not schemas of values; the keys of mappings are always text in JSON
 _NOT_VALUES = frozenset({"cls", "config", "default", "expected", "keys_schema", "members", "metadata", "serialization"})
 _READS_JSON = "reads_json"
+# asyncpg takes the microsecond before the year 10000 for "infinity", and drivers cannot read later moments
+_LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
@@ -63,6 +66,9 @@ def _adapt_node(node: dict[str, Any], kind: str) -> None:
     elif kind == "datetime":
         # "date-time" requires an offset (RFC 3339, section 5.6), except in fields of type NaiveDatetime
         node.setdefault("tz_constraint", "aware")
+    elif kind == "time":
+        # without a day, an offset has no meaning: PostgreSQL's type drops it
+        node.setdefault("tz_constraint", "naive")
     elif kind in _SEQUENCES:
         # stop at the first wrong item: half a million wrong items would make half a million errors
         node["fail_fast"] = True
@@ -74,6 +80,8 @@ def _adapt_node(node: dict[str, Any], kind: str) -> None:
         return
     if check := None if asked_to_convert else _CHECKS.get(kind):
         _replace(node, _with_check(dict(node), check))
+    if kind == "datetime":
+        _replace(node, no_info_after_validator_function(_to_utc, dict(node)))
 
 
 def _adapt_union(node: dict[str, Any]) -> None:
@@ -147,6 +155,17 @@ def _text(regex: str, example: str, *others: type) -> Callable[[Any], Any]:
         raise PydanticCustomError("text_format", "Input should be written like {example}", {"example": example})
 
     return check
+
+
+def _to_utc(moment: datetime) -> datetime:
+    """Return the moment as PostgreSQL will return it, so that the answer to a POST is that of a later GET."""
+    if moment.tzinfo is None:
+        return moment
+    with suppress(OverflowError):
+        moment = moment.astimezone(UTC)
+        if moment <= _LAST:
+            return moment
+    raise PydanticCustomError("datetime_range", "Input should be in the years 1 to 9999 in UTC")
 
 
 def _unique(value: Any) -> Any:

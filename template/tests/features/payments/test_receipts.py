@@ -128,7 +128,7 @@ async def test_failing_receiver_does_not_keep_receipts_from_others(
         placed = await services.orders.create(owner, BASKET)
         with pytest.raises(ExceptionGroup, match="1 of 3 failed") as failed:
             await services.payments.deliver_receipt(owner, placed.id)
-    assert [str(each) for each in failed.value.exceptions] == [f"answered with {status}"]
+    assert [str(each).partition(" answered ")[2] for each in failed.value.exceptions] == [f"with {status}"]
     assert [len(receiver.received) for receiver in receivers] == [1, 1]
 
 

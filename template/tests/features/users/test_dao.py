@@ -37,10 +37,11 @@ async def test_deleted_user_is_not_found(users: UserDAO) -> None:
     user = await insert(users, deleted=True)
     assert await users.find(user.id) is None
     assert await users.find_by_email(user.email) is None
-    assert await users.live.all() == []
+    assert await users.querier.all() == []
     assert (await users.page(PageRequest())).items == []
     assert await users.update(User.id == user.id, full_name="Ada") is None
-    assert await users.counter.count() == 1
+    assert await users.counter.count() == 0
+    assert await users.counter.with_deleted().count() == 1
 
 
 async def test_page_has_no_deleted_users(users: UserDAO) -> None:

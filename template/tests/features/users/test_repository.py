@@ -29,5 +29,5 @@ async def test_deleted_user_is_not_found(users: UserRepository) -> None:
     user = await users.add(User(email="ada@example.com", password_hash="", deleted_at=func.now()))
     assert await users.find(user.id) is None
     assert await users.find_by_email(user.email) is None
-    assert await users.count() == 1
-    assert await users.count(User.is_live()) == 0
+    assert await users.count() == 0
+    assert await users.with_deleted().count() == 1

@@ -126,7 +126,9 @@ async def test_other_violated_constraint_is_no_taken_address(users: UserService,
 
 async def test_sign_in_takes_the_right_password_of_an_active_user(users: UserService, database: Database) -> None:
     created = await users.create(registration())
-    assert await users.authenticate("ADA@example.com", PASSWORD) == Actor(created.id, is_admin=False)
+    verified = await users.authenticate("ADA@example.com", PASSWORD)
+    assert verified
+    assert verified.actor == Actor(created.id, is_admin=False)
     assert await users.authenticate(EMAIL, "wrong") is None
     assert await users.authenticate("eve@example.com", PASSWORD) is None
     await execute(database, "UPDATE users SET is_active = false")

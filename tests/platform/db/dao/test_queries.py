@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 from functools import partial
 
 import pytest
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, func, inspect
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.orm import defer
 
@@ -198,3 +198,21 @@ async def test_reads_are_one_round_trip_and_writes_are_three(migrated_url: str) 
             await call()
             assert proxy.count - before == expected, call
         await database.close()
+
+
+async def test_deleted_rows_are_skipped_unless_asked_for(users: BaseDAO[User]) -> None:
+    await insert(users, "ada", "bob")
+    bob = await users.querier.filter(email="bob").one()
+    assert await users.updater.filter(email="bob").values(deleted_at=func.now()).execute() == 1
+    assert await users.get(bob.id) is None
+    assert await emails(users.querier) == ["ada"]
+    assert await users.counter.count() == 1
+    assert not await users.counter.filter(email="bob").exists()
+    assert await users.updater.filter(email="bob").values(full_name="Bob").execute() == 0
+    assert [user.email for user in (await users.querier.page(PageRequest(limit=10))).items] == ["ada"]
+    async with users.querier.stream() as rows:
+        assert [user.email async for user in rows] == ["ada"]
+    assert await emails(users.querier.with_deleted().order_by(User.email)) == ["ada", "bob"]
+    assert await users.counter.with_deleted().count() == 2
+    restored = await users.updater.with_deleted().filter(email="bob").values(deleted_at=None).returning().execute()
+    assert [user.email for user in restored] == ["bob"]

@@ -12,6 +12,7 @@ from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, Or
 from app.platform.auth.dependencies import AUTHENTICATED, CallerId, CurrentActor
 from app.platform.db.pagination import Page
 from app.platform.http import ndjson
+from app.platform.http.created import CREATED_ONCE, Created
 from app.platform.http.dependencies import IdempotencyKey, Paging
 from app.platform.http.errors import UnsupportedType
 from app.platform.http.limits import large_body
@@ -20,23 +21,18 @@ from app.platform.idempotency import Claim, IdempotencyKeyReused
 
 router = APIRouter(prefix="/orders", tags=["orders"], responses=AUTHENTICATED)
 
-_NDJSON = "application/x-ndjson"
-_IMPORT_BODY = {
-    "requestBody": {
-        "required": True,
-        "description": "JSON lines: one item in each line, without brackets or commas between the lines.",
-        "content": {_NDJSON: {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/OrderCreate"}}}},
-    }
-}
+_LINE = '{"lines": [{"sku": "TEA-250", "quantity": 2, "unit_price_cents": 499}]}'
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, responses=responses(IdempotencyKeyReused))
+@router.post("", status_code=status.HTTP_201_CREATED, responses=CREATED_ONCE | responses(IdempotencyKeyReused))
 async def create_order(
-    body: OrderCreate, caller: CurrentActor, services: ServicesDep, key: IdempotencyKey = None
+    body: OrderCreate, caller: CurrentActor, services: ServicesDep, created: Created, key: IdempotencyKey = None
 ) -> OrderRead:
     """Place an order."""
     claim = Claim.of(caller.user_id, key, "create_order", body) if key else None
-    return await services.orders.create(caller.user_id, body, claim)
+    order = await services.orders.create(caller.user_id, body, claim)
+    created.at("get_order", claim, order_id=order.id)
+    return order
 
 
 @router.get("")
@@ -56,12 +52,12 @@ async def summarize_orders(caller: CallerId, services: ServicesDep) -> OrderSumm
     return await services.orders.summary(caller)
 
 
-@router.post("/import", responses=responses(InvalidImport, UnsupportedType), openapi_extra=_IMPORT_BODY)
+@router.post("/import", responses=responses(InvalidImport), openapi_extra=ndjson.request_body(OrderCreate, _LINE))
 @large_body
 async def import_orders(request: Request, caller: CurrentActor, services: ServicesDep) -> ImportResult:
     """Store many orders, all or none."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != _NDJSON:
-        raise UnsupportedType(f"Send {_NDJSON}.")
+    if request.headers.get("content-type", "").partition(";")[0].strip() != ndjson.MEDIA_TYPE:
+        raise UnsupportedType(accept=ndjson.MEDIA_TYPE)
     orders = ndjson.batches(request.stream(), OrderCreate, InvalidImport)
     return ImportResult(imported=await services.orders.import_all(caller.user_id, orders))
 

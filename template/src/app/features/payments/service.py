@@ -52,13 +52,17 @@ class PaymentService:
             order = await OrderService(self._database).get(owner, order_id)
         except OrderNotFound as error:
             raise PermanentFailure(str(error)) from None
-        body = Receipt.of(owner, order).model_dump_json().encode()
+        body = Receipt.of(owner, order).model_dump(mode="json")
         headers = {"Idempotency-Key": f"receipt-{order_id}"}
+        limit = self._settings.webhook_timeout
 
         async def deliver(url: str) -> None:
-            await self._http.post(url, body, headers, seconds=self._settings.webhook_timeout)
+            await self._http.post(url, json=body, headers=headers, try_timeout=limit, timeout=3 * limit)
 
-        await fan_out(deliver, self._settings.webhook_urls, limit=RECEIVERS)
+        _, failures = await fan_out(deliver, self._settings.webhook_urls, concurrency=RECEIVERS)
+        if failures:
+            message = f"{len(failures)} of {len(self._settings.webhook_urls)} failed"
+            raise ExceptionGroup(message, [error for _, error in failures])
 
     async def cancel_unpaid(self) -> int:
         """Cancel orders that are unpaid for longer than `PAYMENTS_UNPAID_AFTER`, and return their number.

@@ -18,7 +18,7 @@ class PaymentSettings(BaseSettings):
     webhook_urls: Annotated[tuple[WebUrl, ...], NoDecode, BeforeValidator(split_list)] = Field(
         default=(), description="receivers of receipts, such as https://accounting.example/receipts"
     )
-    webhook_timeout: Seconds = 10.0
+    webhook_timeout: Seconds = Field(default=10.0, description="for each try to deliver a receipt")
     unpaid_after: Annotated[float, Field(gt=0, le=3_153_600_000)] = Field(
         default=7 * 86_400.0, description="seconds until an unpaid order is cancelled"
     )

@@ -7,7 +7,6 @@ from sqlalchemy import bindparam, select
 
 from app.features.users.models import User
 from app.platform.db.dao.base import BaseDAO
-from app.platform.db.dao.builders import QueryBuilder
 from app.platform.db.dao.filters import Condition
 from app.platform.db.pagination import Page, PageRequest
 
@@ -20,14 +19,9 @@ class UserDAO(BaseDAO[User]):
 
     model = User
 
-    @property
-    def live(self) -> QueryBuilder[User]:
-        """Return a query builder for users that are not deleted."""
-        return self.querier.where(User.is_live())
-
     async def find(self, user_id: UUID) -> User | None:
         """Return the user with this id."""
-        return await self.live.filter(id=user_id).one_or_none()
+        return await self.querier.filter(id=user_id).one_or_none()
 
     async def is_admin(self, user_id: UUID) -> bool | None:
         """Return whether an active user is an administrator; `None` when there is no active user with this id."""
@@ -36,13 +30,13 @@ class UserDAO(BaseDAO[User]):
 
     async def find_by_email(self, email: str) -> User | None:
         """Return the user with this email address, in upper or lower case."""
-        return await self.live.filter(email=email.lower()).one_or_none()
+        return await self.querier.filter(email=email.lower()).one_or_none()
 
     async def page(self, request: PageRequest) -> Page[User]:
         """Return one page of all users, newest first."""
-        return await self.live.page(request)
+        return await self.querier.page(request)
 
     async def update(self, who: Condition, **values: Any) -> User | None:
         """Change the user who meets the condition, in one statement; return the user, or `None` if none meets it."""
-        changed = await self.updater.where(User.is_live(), who).values(**values).returning().execute()
+        changed = await self.updater.where(who).values(**values).returning().execute()
         return next(iter(changed), None)

@@ -17,3 +17,19 @@ class UserNotFound(AppError):
     status = 404
     code = "user_not_found"
     title = "User not found"
+
+
+class WrongPassword(AppError):
+    """The current password is wrong. Not a 401, after which clients would ask for a new access token."""
+
+    status = 400
+    code = "wrong_password"
+    title = "Wrong current password"
+
+
+class OwnAccount(AppError):
+    """Administrators cannot take rights from themselves, so that the last one cannot do it by mistake."""
+
+    status = 409
+    code = "own_account"
+    title = "Administrators cannot deactivate or demote themselves"

@@ -27,5 +27,4 @@ class UserRepository(AsyncRepository[User]):
 
     async def find_by_email(self, email: str) -> User | None:
         """Return the user with this email address, in upper or lower case."""
-        query = select(User).where(User.email == email.lower(), User.is_live())
-        return await self._session.scalar(query)
+        return await self._session.scalar(self._select(User.email == email.lower()))

@@ -37,6 +37,20 @@ class UserUpdate(RequestModel):
     full_name: FullName | None = None
 
 
+class PasswordChange(RequestModel):
+    """The password as it is and as it is to be."""
+
+    current_password: SecretStr = Field(max_length=128)
+    new_password: Password
+
+
+class AccountUpdate(RequestModel):
+    """What administrators change of an account; omitted fields and `null` leave it as it is."""
+
+    is_active: bool | None = None
+    is_admin: bool | None = None
+
+
 class UserRead(ResponseModel):
     """A user's public data."""
 

@@ -1,33 +1,61 @@
 """Dependencies that give routes their caller."""
 
-from typing import Annotated
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, WebSocket
+from fastapi.requests import HTTPConnection
 from fastapi.security import OAuth2PasswordBearer
+from limits import parse
 
+from app.platform.auth.attempts import SignInAttempts
 from app.platform.auth.service import AuthService
 from app.platform.context import Actor, actor
 from app.platform.errors import Forbidden, NotAuthenticated
+from app.platform.http.limits import SIGN_IN
+from app.platform.http.middleware.client import client_of
+from app.platform.http.middleware.rate_limit import user_key
 from app.platform.http.openapi import responses
+from app.platform.http.sockets import Socket
+from app.platform.resources import PlatformResources
+from app.platform.streams import Stream
 
-# This only describes the token in OpenAPI: the middleware reads it before the route runs.
-_bearer = OAuth2PasswordBearer("/api/v1/auth/token", auto_error=False)
+
+class _Bearer(OAuth2PasswordBearer):
+    """Describes the token in OpenAPI, also for WebSockets. The middleware reads the token before the route runs."""
+
+    async def __call__(self, _: HTTPConnection) -> None:
+        return
+
+
+_bearer = _Bearer(SIGN_IN, scheme_name="OAuth2PasswordBearer", auto_error=False)
 
 AUTHENTICATED = responses(NotAuthenticated)
 ADMIN_ONLY = responses(NotAuthenticated, Forbidden)
 
 
-async def auth_service(request: Request) -> AuthService:
+async def auth_service(connection: HTTPConnection) -> AuthService:
     """Return this process's `AuthService`."""
-    service: AuthService = request.state.services.auth
+    service: AuthService = connection.state.services.auth
     return service
 
 
 AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 
 
-async def caller_id(_token: Annotated[str | None, Depends(_bearer)]) -> UUID:
+async def sign_in_attempts(request: Request) -> SignInAttempts:
+    """Return the counter of this client's sign-ins."""
+    resources: PlatformResources[Any] = request.state.resources
+    limit = parse(resources.settings.http.account_rate_limit)
+    return SignInAttempts(resources.limiter, limit, client_of(request.scope))
+
+
+SignInAttemptsDep = Annotated[SignInAttempts, Depends(sign_in_attempts)]
+
+
+async def caller_id(_token: Annotated[None, Depends(_bearer)]) -> UUID:
     """Return the caller's user id from the access token, without a query.
 
     Use it only to read the caller's own rows: the account may have been closed since the token was issued.
@@ -61,3 +89,27 @@ async def admin_actor(caller: CurrentActor) -> Actor:
 
 
 AdminActor = Annotated[Actor, Depends(admin_actor)]
+
+
+async def user_stream(connection: HTTPConnection, user_id: CallerId) -> AsyncIterator[Stream]:
+    """Yield a stream of the caller, which is open until the response or the WebSocket ends."""
+    resources: PlatformResources[Any] = connection.state.resources
+    # tests call the application without a server
+    disconnect = getattr(connection.state, "disconnect", None)
+    with resources.streams.open(user_id, disconnect) as stream:
+        yield stream
+
+
+UserStream = Annotated[Stream, Depends(user_stream)]
+
+
+async def user_socket(websocket: WebSocket, user_id: CallerId, stream: UserStream) -> AsyncIterator[Socket]:
+    """Yield a WebSocket of the caller, and close it at the end of the route."""
+    resources: PlatformResources[Any] = websocket.state.resources
+    limit = parse(resources.settings.http.rate_limit)
+    socket = Socket(websocket, stream, partial(resources.limiter.hit, limit, user_key(user_id)))
+    yield socket
+    await socket.close()
+
+
+UserSocket = Annotated[Socket, Depends(user_socket)]

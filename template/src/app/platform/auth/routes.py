@@ -4,18 +4,25 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, status
 
-from app.platform.auth.dependencies import AuthServiceDep
+from app.platform.auth.dependencies import AUTHENTICATED, AuthServiceDep, CurrentActor, SignInAttemptsDep
 from app.platform.auth.errors import InvalidCredentials, InvalidRefreshToken
 from app.platform.auth.schemas import RefreshRequest, SignInForm, TokenPair
+from app.platform.http.limits import strict_rate_limit
 from app.platform.http.openapi import responses
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
 
 @router.post("/token", responses=responses(InvalidCredentials))
-async def sign_in(form: Annotated[SignInForm, Form()], service: AuthServiceDep) -> TokenPair:
+@strict_rate_limit
+async def sign_in(
+    form: Annotated[SignInForm, Form()], service: AuthServiceDep, attempts: SignInAttemptsDep
+) -> TokenPair:
     """Exchange an email address and a password for a pair of tokens."""
-    return await service.sign_in(form.username, form.password.get_secret_value())
+    await attempts.admit(form.username)
+    pair = await service.sign_in(form.username, form.password.get_secret_value())
+    await attempts.remember(form.username)
+    return pair
 
 
 @router.post("/refresh", responses=responses(InvalidRefreshToken))
@@ -32,3 +39,9 @@ async def refresh(body: RefreshRequest, service: AuthServiceDep) -> TokenPair:
 async def sign_out(body: RefreshRequest, service: AuthServiceDep) -> None:
     """Revoke a refresh token, and all other tokens of the same sign-in."""
     await service.sign_out(body.refresh_token.get_secret_value())
+
+
+@router.post("/logout-everywhere", status_code=status.HTTP_204_NO_CONTENT, responses=AUTHENTICATED)
+async def sign_out_everywhere(caller: CurrentActor, service: AuthServiceDep) -> None:
+    """Revoke all refresh tokens of the caller; access tokens expire by themselves within minutes."""
+    await service.sign_out_everywhere(caller.user_id)

@@ -3,16 +3,18 @@
 This code is the same in both styles of data access, so that switching the style does not touch security.
 """
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform import security
 from app.platform.auth.errors import InvalidCredentials, InvalidRefreshToken
 from app.platform.auth.models import RefreshToken
+from app.platform.auth.revocation import revoke, revoke_all
 from app.platform.auth.schemas import TokenPair
 from app.platform.context import Actor
 from app.platform.db.session import SessionProvider
@@ -29,11 +31,22 @@ class _Successor(NamedTuple):
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class VerifiedPassword:
+    """A user who has given the right password, and the hash that it was compared with."""
+
+    actor: Actor
+    password_hash: str = field(repr=False)
+
+
 class Accounts(Protocol):
     """The accounts as sign-in needs them; `app/features/users/` implements this."""
 
-    async def authenticate(self, email: str, password: str) -> Actor | None:
+    async def authenticate(self, email: str, password: str) -> VerifiedPassword | None:
         """Return the active user with this email address and password."""
+
+    async def lock_if_unchanged(self, session: AsyncSession, verified: VerifiedPassword) -> bool:
+        """Lock the account until the transaction ends; return whether it is still active and has this password."""
 
     async def active_actor(self, user_id: UUID) -> Actor | None:
         """Return the user with current rights; `None` when there is no active user with this id."""
@@ -57,13 +70,24 @@ class AuthService:
         Raises:
             InvalidCredentials: no active user has this email address and password.
         """
-        actor = await self._accounts.authenticate(email, password)
-        if actor is None:
+        verified = await self._accounts.authenticate(email, password)
+        if verified is None:
             raise InvalidCredentials
+        return await self.issue(verified)
+
+    async def issue(self, verified: VerifiedPassword) -> TokenPair:
+        """Return a pair of tokens for a user who has just given the password; the refresh token starts a new family.
+
+        Raises:
+            InvalidCredentials: the password was changed or the account closed since; this would not sign out the new
+                family.
+        """
+        refresh_token = security.new_opaque_token()
         async with self._database.transaction() as session:
-            refresh_token = security.new_opaque_token()
-            await self._add(session, refresh_token, actor.user_id, family_id=uuid4())
-        return self._pair(actor, refresh_token)
+            if not await self._accounts.lock_if_unchanged(session, verified):
+                raise InvalidCredentials
+            await self._add(session, refresh_token, verified.actor.user_id, family_id=uuid4())
+        return self._pair(verified.actor, refresh_token)
 
     async def refresh(self, token: str) -> TokenPair:
         """Exchange a refresh token for a new pair.
@@ -86,7 +110,12 @@ class AuthService:
         """Revoke the family of a refresh token; ignore an unknown token."""
         family = select(RefreshToken.family_id).where(RefreshToken.token_digest == security.digest(token))
         async with self._database.transaction() as session:
-            await self._revoke(session, RefreshToken.family_id.in_(family))
+            await revoke(session, RefreshToken.family_id.in_(family))
+
+    async def sign_out_everywhere(self, user_id: UUID) -> None:
+        """Revoke all refresh tokens of a user; access tokens end by themselves, after `AUTH_ACCESS_TOKEN_TTL`."""
+        async with self._database.transaction() as session:
+            await revoke_all(session, user_id)
 
     async def forget_expired(self) -> int:
         """Delete the expired refresh tokens, and return their number."""
@@ -106,7 +135,7 @@ class AuthService:
         used = (await session.execute(use)).one_or_none()
         if used is None:
             return None
-        successor = security.successor_of(token, self._settings)
+        successor = security.successor_of(token, self._settings.secret_key.get_secret_value())
         await self._add(session, successor, used.user_id, used.family_id)
         return _Successor(used.user_id, successor)
 
@@ -124,37 +153,24 @@ class AuthService:
             return None
         # without a grace period the comparison is not enough: a transaction that began later may have used the token
         if not self._settings.refresh_grace or not used.just_used:
-            await self._revoke(session, RefreshToken.family_id == used.family_id)
+            await revoke(session, RefreshToken.family_id == used.family_id)
             return None
         newest = await self._newest_successor(session, token)
         return _Successor(used.user_id, newest) if newest else None
 
     async def _newest_successor(self, session: AsyncSession, token: str) -> str | None:
-        """Return the unused one of a token's successors; `None` when they were made with another secret key."""
+        """Return the unused one of a token's successors; `None` when they were made with an unknown secret key."""
         by_digest: dict[str, str] = {}
-        for _ in range(_MAX_SUCCESSORS):
-            token = security.successor_of(token, self._settings)
-            by_digest[security.digest(token)] = token
+        for key in security.keys(self._settings):
+            successor = token
+            for _ in range(_MAX_SUCCESSORS):
+                successor = security.successor_of(successor, key)
+                by_digest[security.digest(successor)] = successor
         unused = select(RefreshToken.token_digest).where(
             RefreshToken.token_digest.in_(by_digest), RefreshToken.used_at.is_(None)
         )
         found = await session.scalar(unused)
         return by_digest[found] if found else None
-
-    @staticmethod
-    async def _revoke(session: AsyncSession, family: ColumnElement[bool]) -> None:
-        """Revoke all tokens of a family.
-
-        Repeat until none is left: a statement that waits for a concurrent refresh does not see the refresh's new token.
-        """
-        revoke = (
-            update(RefreshToken)
-            .where(family, RefreshToken.revoked_at.is_(None))
-            .values(revoked_at=func.now())
-            .returning(RefreshToken.id)
-        )
-        while (await session.execute(revoke)).all():
-            pass
 
     async def _add(self, session: AsyncSession, token: str, user_id: UUID, family_id: UUID) -> None:
         expires_at = func.now() + timedelta(seconds=self._settings.refresh_token_ttl)

@@ -10,19 +10,20 @@ def read(settings: DatabaseSettings, drivername: str) -> URL:
     """Return `DATABASE_URL` with this driver.
 
     Raises:
-        ConfigError: it is not a PostgreSQL URL, or names another driver. The message shows only the URL's scheme.
+        ConfigError: it is not a PostgreSQL URL, or names another driver. The message shows no part of it.
     """
     try:
-        given = make_url(settings.url.get_secret_value())
+        text = settings.url.get_secret_value()
+        given = make_url(text)
     except (ArgumentError, ValueError):
         # ValueError: the port is not a number, and may be a part of the password
         message = "DATABASE_URL: not a URL (such as postgresql://user:password@host:5432/name)"
         raise ConfigError(message) from None
     if given.drivername not in {"postgres", "postgresql", drivername}:
-        message = f"DATABASE_URL: expected postgresql:// or {drivername}://, not {given.drivername}://"
+        message = f"DATABASE_URL: expected postgresql:// or {drivername}://"
         raise ConfigError(message)
-    if "@" in f"{given.host}{given.database}":
-        # a part of the password was parsed as host or database, which drivers show in their errors
+    if text.count("@") > 1 or "@" in f"{given.host}{given.database}":
+        # a part of the password was parsed as host, database or query, which drivers show in their errors
         message = "DATABASE_URL: percent-encode special characters of user and password, such as @ as %40"
         raise ConfigError(message)
     return given.set(drivername=drivername)

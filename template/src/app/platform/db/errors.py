@@ -14,10 +14,16 @@ from app.platform.errors import (
     IntegrityConflict,
     PoolExhausted,
     QueryTimeout,
+    ValueRefused,
     WriteConflict,
 )
 
 _BY_SQLSTATE: dict[str, type[AppError]] = {
+    "22001": ValueRefused,  # string_data_right_truncation: longer than the column
+    "22003": ValueRefused,  # numeric_value_out_of_range
+    "22008": ValueRefused,  # datetime_field_overflow
+    "22021": ValueRefused,  # character_not_in_repertoire: NUL in text
+    "22P05": ValueRefused,  # untranslatable_character: NUL in jsonb
     "25P03": QueryTimeout,  # idle_in_transaction_session_timeout
     "40001": WriteConflict,  # serialization_failure
     "40P01": WriteConflict,  # deadlock_detected
@@ -46,6 +52,8 @@ def translate(error: SQLAlchemyError) -> AppError | None:
         return None
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
     kind = _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2])
+    if kind is None and driver.refuses_value(error):
+        kind = ValueRefused
     if kind is None and error.connection_invalidated:
         kind = DatabaseUnavailable
     return kind() if kind else None

@@ -1,9 +1,11 @@
 """Mixins for models: columns that several models share."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, DateTime, func
+from sqlalchemy import ColumnElement, DateTime, func, inspect
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.platform.context import actor_id
@@ -25,7 +27,10 @@ class Timestamps:
 
 
 class SoftDelete:
-    """Rows are marked as deleted, not removed. Add `Model.is_live()` to each query that must skip deleted rows."""
+    """Rows are marked as deleted, not removed. Repositories, DAOs and their builders skip them, unless asked not to.
+
+    Statements of your own say `Model.is_live()`. Relationships load deleted rows as well.
+    """
 
     deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
@@ -44,3 +49,17 @@ class Audit:
 
     created_by: Mapped[UUID | None] = mapped_column(default=actor_id)
     updated_by: Mapped[UUID | None] = mapped_column(default=actor_id, onupdate=actor_id)
+
+
+def live_rows(model: type[Any]) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of every query for a model: with `SoftDelete`, that the row is not deleted."""
+    return (model.is_live(),) if issubclass(model, SoftDelete) else ()
+
+
+async def is_deleted(session: AsyncSession, row: object) -> bool:
+    """Return whether a row of this session is marked as deleted; read the mark if the session has not loaded it."""
+    if not isinstance(row, SoftDelete):
+        return False
+    if "deleted_at" in inspect(row).unloaded:
+        await session.refresh(row, ["deleted_at"])
+    return row.deleted_at is not None

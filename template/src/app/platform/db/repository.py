@@ -1,14 +1,25 @@
 """The base class of all repositories: the queries that every model needs. The service commits, not the repository."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from copy import copy
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from sqlalchemy import ColumnExpressionArgument, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.platform.db.base import Base
-from app.platform.db.pagination import Page, PageRequest, after_cursor, newest_first, to_page
+from app.platform.db.mixins import SoftDelete, is_deleted, live_rows
+from app.platform.db.pagination import (
+    OffsetPage,
+    OffsetRequest,
+    Page,
+    PageRequest,
+    after_cursor,
+    key_of,
+    sorted_by,
+    to_page,
+)
 
 ModelT = TypeVar("ModelT", bound=Base)
 Condition = ColumnExpressionArgument[bool]
@@ -25,11 +36,18 @@ class AsyncRepository(Generic[ModelT]):
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
+        self._deleted = False
+
+    def with_deleted(self) -> Self:
+        """Return a repository that also finds the rows that are marked as deleted (`SoftDelete`)."""
+        other = copy(self)
+        other._deleted = True  # noqa: SLF001 - of the same class
+        return other
 
     async def get(self, key: Any, *options: ORMOption) -> ModelT | None:
         """Return the row with this primary key, without a query if the session has loaded it."""
         row: ModelT | None = await self._session.get(self.model, key, options=options)
-        return row
+        return None if not self._deleted and await is_deleted(self._session, row) else row
 
     async def get_one(self, *where: Condition) -> ModelT:
         """Return the only row that meets the conditions.
@@ -50,31 +68,44 @@ class AsyncRepository(Generic[ModelT]):
         *where: Condition,
         order_by: Sequence[ColumnExpressionArgument[Any]] = (),
         limit: int | None = None,
+        offset: int | None = None,
         options: Sequence[ORMOption] = (),
     ) -> Sequence[ModelT]:
         """Return the rows that meet the conditions."""
-        query = self._select(*where).order_by(*order_by).limit(limit).options(*options)
+        query = self._select(*where).order_by(*order_by).limit(limit).offset(offset).options(*options)
         return (await self._session.scalars(query)).unique().all()
 
     async def page(self, request: PageRequest, *where: Condition, options: Sequence[ORMOption] = ()) -> Page[ModelT]:
-        """Return one page of the rows that meet the conditions, newest first."""
+        """Return one page of the rows that meet the conditions: newest first, or as the request's sorting says."""
         rows = await self.list(
-            after_cursor(self.model, request.after),
+            after_cursor(self.model, request),
             *where,
-            order_by=newest_first(self.model),
+            order_by=sorted_by(self.model, request),
             limit=request.limit + 1,
             options=options,
         )
-        return to_page(rows, request.limit)
+        return to_page(rows, request)
+
+    async def offset_page(
+        self,
+        request: OffsetRequest,
+        *where: Condition,
+        order_by: Sequence[ColumnExpressionArgument[Any]] = (),
+        options: Sequence[ORMOption] = (),
+    ) -> OffsetPage[ModelT]:
+        """Return one page of the rows that meet the conditions, and the number of all of them; two statements."""
+        columns = [*order_by, *key_of(self.model)]
+        rows = await self.list(*where, order_by=columns, limit=request.limit, offset=request.offset, options=options)
+        return OffsetPage(list(rows), await self.count(*where))
 
     async def count(self, *where: Condition) -> int:
         """Return how many rows meet the conditions."""
-        query = select(func.count()).select_from(self.model).where(*where)
+        query = select(func.count()).select_from(self.model).where(*self._where(*where))
         return (await self._session.scalars(query)).one()
 
     async def exists(self, *where: Condition) -> bool:
         """Return whether any row meets the conditions."""
-        query = select(exists(select(self.model).where(*where)))
+        query = select(exists(self._select(*where)))
         return (await self._session.scalars(query)).one()
 
     async def add(self, row: ModelT) -> ModelT:
@@ -96,7 +127,10 @@ class AsyncRepository(Generic[ModelT]):
         return row
 
     async def delete(self, row: ModelT) -> None:
-        """Delete the row."""
+        """Delete the row; if its model has `SoftDelete`, mark it as deleted, and leave the rows that refer to it."""
+        if isinstance(row, SoftDelete):
+            await self.update(row, deleted_at=func.now())
+            return
         await self._session.delete(row)
         await self._session.flush()
 
@@ -107,4 +141,7 @@ class AsyncRepository(Generic[ModelT]):
             yield row
 
     def _select(self, *where: Condition) -> Select[ModelT]:
-        return select(self.model).where(*where)
+        return select(self.model).where(*self._where(*where))
+
+    def _where(self, *where: Condition) -> tuple[Condition, ...]:
+        return where if self._deleted else (*live_rows(self.model), *where)

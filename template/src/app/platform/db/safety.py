@@ -8,16 +8,35 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.platform.db import driver
 from app.platform.errors import DatabaseUnavailable
 from app.platform.settings import DatabaseSettings
 
 
 def attach(engine: Engine, settings: DatabaseSettings) -> None:
     """Attach all listeners of this module to the engine."""
-    name_connection_failures(engine)
+    prepare_connections(engine, settings)
     _refuse_lost_commits(engine)
     if settings.pool_pre_ping:
         _ping_idle_connections(engine, settings.pool_ping_idle)
+
+
+def prepare_connections(engine: Engine, settings: DatabaseSettings) -> None:
+    """Name failed connection attempts, and run the driver's first statements on each new connection."""
+    name_connection_failures(engine)
+    statements = driver.first_statements(settings)
+
+    def run(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        # outside of a transaction, which would have to be committed
+        connection.autocommit = True
+        cursor = connection.cursor()
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.close()
+        connection.autocommit = False
+
+    if statements:
+        event.listen(engine, "connect", run)
 
 
 def name_connection_failures(engine: Engine) -> None:

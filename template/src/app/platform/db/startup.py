@@ -9,7 +9,9 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError, SQLAlchemyError
 
+from app.platform import tracebacks
 from app.platform.db import address, driver, migrations
+from app.platform.db.base import Base
 from app.platform.db.errors import translate
 from app.platform.db.session import Database
 from app.platform.errors import DatabaseUnavailable, StartupError
@@ -35,17 +37,21 @@ async def verify(database: Database) -> None:
     """Connect, and compare the applied revisions with those of this release.
 
     Raises:
-        StartupError: PostgreSQL cannot be reached, refuses the connection, or its schema lacks a migration.
+        StartupError: PostgreSQL cannot be reached, refuses the connection, its schema lacks a migration, or belongs to
+            another service.
     """
     where = address.redacted(database.engine.url)
     try:
         schema = await _compare(database)
+        absent = await _absent_tables(database, Base.metadata) if schema.unknown else []
     except DatabaseUnavailable as error:
         raise _unreachable(where, error) from error
     except DBAPIError as error:
         message = f"cannot use PostgreSQL at {where}: {_reason(error.orig)}"
         raise StartupError(message) from error
-    # unknown revisions are no error: in a rolling update this release runs beside a newer one
+    if absent:
+        raise _foreign(where, schema, absent)
+    # unknown revisions are no error by themselves: in a rolling update this release runs beside a newer one
     if schema.missing and not schema.unknown:
         message = (
             f"the schema of {where} is behind: {', '.join(sorted(schema.missing))} not applied; "
@@ -67,16 +73,12 @@ def migrate(settings: DatabaseSettings, models: MetaData) -> None:
         raise _unreachable(where, error) from error
     except CommandError:
         # compare only now, because a newer release may have migrated while this one waited for the lock
-        unknown, absent = asyncio.run(_ahead(settings, models))
-        if not unknown:
+        schema, absent = asyncio.run(_ahead(settings, models))
+        if not schema.unknown:
             raise
         if absent:
-            message = (
-                f"the schema of {where} is not that of this service: "
-                f"unknown revision {', '.join(unknown)}, missing table {', '.join(absent)}"
-            )
-            raise StartupError(message) from None
-        log.warning("schema_is_newer", unknown=unknown)
+            raise _foreign(where, schema, absent) from None
+        log.warning("schema_is_newer", unknown=sorted(schema.unknown))
 
 
 def temporary_reason(error: SQLAlchemyError) -> str | None:
@@ -87,21 +89,32 @@ def temporary_reason(error: SQLAlchemyError) -> str | None:
     return _reason(error.orig) if isinstance(error, DBAPIError) else str(failure)
 
 
-async def _ahead(settings: DatabaseSettings, models: MetaData) -> tuple[list[str], list[str]]:
-    """Return the unknown revisions, and this release's tables that are absent; a newer release drops none of them."""
-
-    def find_absent(connection: Connection) -> list[str]:
-        schema = inspect(connection)
-        return sorted(name for name, table in models.tables.items() if not schema.has_table(table.name, table.schema))
-
+async def _ahead(settings: DatabaseSettings, models: MetaData) -> tuple[Schema, list[str]]:
+    """Return how the revisions differ, and this release's tables that are absent."""
     database = Database(settings)
     await database.init()
     try:
-        unknown = (await _compare(database)).unknown
-        async with database.read() as session:
-            return sorted(unknown), await (await session.connection()).run_sync(find_absent)
+        return await _compare(database), await _absent_tables(database, models)
     finally:
         await database.close()
+
+
+async def _absent_tables(database: Database, models: MetaData) -> list[str]:
+    """Return this release's tables that the database lacks; a newer release drops none of them."""
+
+    def find(connection: Connection) -> list[str]:
+        schema = inspect(connection)
+        return sorted(name for name, table in models.tables.items() if not schema.has_table(table.name, table.schema))
+
+    async with database.read() as session:
+        return await (await session.connection()).run_sync(find)
+
+
+def _foreign(where: str, schema: Schema, absent: list[str]) -> StartupError:
+    return StartupError(
+        f"the schema of {where} is not that of this service: "
+        f"unknown revision {', '.join(sorted(schema.unknown))}, missing table {', '.join(absent)}"
+    )
 
 
 async def _compare(database: Database) -> Schema:
@@ -126,4 +139,4 @@ def _unreachable(where: str, error: DatabaseUnavailable) -> StartupError:
 
 def _reason(error: BaseException | None) -> str:
     """Return the first line of the driver's message; libpq writes one line for each address it tried."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    return (tracebacks.message(error) if error else "") or type(error).__name__

@@ -5,33 +5,46 @@ from collections.abc import Iterable
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
-from app.platform.errors import AppError, DatabaseUnavailable, PoolExhausted, QueryTimeout, RateLimited, WriteConflict
-from app.platform.http import handlers, health, openapi
+from app.platform.errors import (
+    AppError,
+    Busy,
+    DatabaseUnavailable,
+    PoolExhausted,
+    QueryTimeout,
+    RateLimited,
+    ValueRefused,
+    WriteConflict,
+)
+from app.platform.http import docs, handlers, health, openapi
 from app.platform.http.errors import Malformed, TooLarge, ValidationFailed
 from app.platform.http.limits import PREFIX
+from app.platform.settings import PlatformSettings
 
 # Any route can answer with these errors, in addition to the ones it declares.
 FAILURES = openapi.responses(
     Malformed,
     TooLarge,
     ValidationFailed,
+    ValueRefused,
     RateLimited,
     AppError,
     DatabaseUnavailable,
     PoolExhausted,
     WriteConflict,
+    Busy,
     QueryTimeout,
 )
 
 
-def set_up(app: FastAPI, routers: Iterable[APIRouter]) -> None:
+def set_up(app: FastAPI, routers: Iterable[APIRouter], settings: PlatformSettings) -> None:
     """Serve the routers below `/api/v1`, and answer every failure with a problem document."""
     # not nested in one router, because FastAPI matches the path once more for each level of nesting
     for router in routers:
         app.include_router(router, prefix=PREFIX, responses=FAILURES)
     app.include_router(health.router)
     handlers.install(app)
-    openapi.install(app)
+    openapi.install(app, FAILURES)
+    docs.install(app, settings)
 
 
 def operation_id(route: APIRoute) -> str:

@@ -1,23 +1,61 @@
 """Parameters that many routes share: the page of a list, the idempotency key."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Query
+from fastapi.exceptions import RequestValidationError
 
-from app.platform.db.pagination import CURSOR_PATTERN, Cursor, PageRequest
+from app.platform.db.pagination import CURSOR_PATTERN, MAX_OFFSET, Cursor, OffsetRequest, PageRequest
+from app.platform.db.sorting import Sorting
+
+Limit = Annotated[int, Query(ge=1, le=100)]
+_CURSOR = "`next_cursor` of the previous page."
 
 
 async def page_request(
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[
-        str | None, Query(pattern=CURSOR_PATTERN, description="`next_cursor` of the previous page.")
-    ] = None,
+    limit: Limit = 50,
+    cursor: Annotated[str | None, Query(pattern=CURSOR_PATTERN, description=_CURSOR)] = None,
 ) -> PageRequest:
     """Return the page of a list that the request asks for."""
     return PageRequest(limit, Cursor.decode(cursor) if cursor else None)
 
 
 Paging = Annotated[PageRequest, Depends(page_request)]
+
+
+def sorted_by(*sortings: Sorting) -> Callable[..., Awaitable[PageRequest]]:
+    """Return a dependency like `page_request`, for pages that are sorted in one of these ways.
+
+    The parameter `sort` chooses by name; without it, the first one applies. A cursor of another sorting is refused.
+    """
+    by_name = {sorting.name: sorting for sorting in sortings}
+    cursors = f"^({'|'.join(sorting.pattern for sorting in sortings)})$"
+    names = Literal[*by_name]  # type: ignore[valid-type]
+
+    async def sorted_page_request(
+        limit: Limit = 50,
+        cursor: Annotated[str | None, Query(pattern=cursors, description=f"{_CURSOR} Repeat its `sort`.")] = None,
+        sort: Annotated[names, Query(description="`-`: the largest first.")] = sortings[0].name,
+    ) -> PageRequest:
+        sorting = by_name[sort]
+        try:
+            return PageRequest(limit, sorting.decode(cursor) if cursor else None, sorting)
+        except ValueError as error:
+            raise RequestValidationError([{"loc": ("query", "cursor"), "type": "cursor", "msg": str(error)}]) from None
+
+    return sorted_page_request
+
+
+async def offset_request(
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    limit: Limit = 50,
+) -> OffsetRequest:
+    """Return the page of a list that the request asks for, by the number of rows before it."""
+    return OffsetRequest(offset, limit)
+
+
+OffsetPaging = Annotated[OffsetRequest, Depends(offset_request)]
 
 IdempotencyKey = Annotated[
     str | None,

@@ -19,6 +19,14 @@ class Malformed(AppError):
     title = "Malformed request"
 
 
+class PreflightRefused(AppError):
+    """CORS does not allow this request from its origin."""
+
+    status = 400
+    code = "preflight_refused"
+    title = "Cross-origin request refused"
+
+
 class NotFound(AppError):
     """The path does not exist."""
 
@@ -44,11 +52,15 @@ class TooLarge(AppError):
 
 
 class UnsupportedType(AppError):
-    """The body has a media type that this route does not accept."""
+    """The body has a media type that this route does not accept; `accept` names the types that it accepts."""
 
     status = 415
     code = "unsupported_media_type"
     title = "Unsupported media type"
+
+    def __init__(self, detail: str | None = None, *, accept: str | None = None) -> None:
+        super().__init__(detail or (f"Send {accept}." if accept else None))
+        self.accept = accept
 
 
 class ClientLeft(AppError):

@@ -1,15 +1,15 @@
 """The exception handlers: turn exceptions of routes into problem documents."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
 
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, ValidationException, WebSocketRequestValidationError
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import compile_path
 
 from app.platform.db.errors import translate
@@ -23,8 +23,13 @@ from app.platform.http.errors import (
     UnsupportedType,
     ValidationFailed,
 )
+from app.platform.http.limits import path_of
+from app.platform.http.media_types import accepted_instead
+from app.platform.http.middleware.refused_websockets import WebSocketRefused
 from app.platform.http.problems import FieldProblem, document, problem
+from app.platform.http_calls import CallFailed
 from app.platform.json_errors import MAX_ERRORS, not_shown, shorten
+from app.platform.tracebacks import names, summary
 
 log = structlog.get_logger(__name__)
 
@@ -34,18 +39,34 @@ _OF_THE_FRAMEWORK = {kind.status: kind for kind in (Malformed, NotFound, MethodN
 
 def install(app: FastAPI) -> None:
     """Register the handlers for all expected exceptions; any other exception is a bug."""
-    app.exception_handler(AppError)(_on_app_error)
+    app.exception_handler(AppError)(_also_for_websockets(_on_app_error))
     app.exception_handler(RequestValidationError)(_on_invalid_request)
-    app.exception_handler(HTTPException)(_on_http_exception)
-    app.exception_handler(SQLAlchemyError)(_on_database_error)
+    app.exception_handler(WebSocketRequestValidationError)(_also_for_websockets(_on_invalid_request))
+    app.exception_handler(HTTPException)(_also_for_websockets(_on_http_exception))
+    app.exception_handler(SQLAlchemyError)(_also_for_websockets(_on_database_error))
+    app.exception_handler(CallFailed)(_also_for_websockets(_on_failed_call))
+
+
+def _also_for_websockets(handler: Callable[[Request, Any], Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+    """Return a handler whose response also reaches a WebSocket: Starlette only sends the responses to requests."""
+
+    async def handle(connection: HTTPConnection, error: Exception) -> Response:
+        response = await handler(cast("Request", connection), error)
+        if connection.scope["type"] == "websocket":
+            raise WebSocketRefused(response) from error
+        return response
+
+    return handle
 
 
 async def _on_app_error(_request: Request, error: AppError) -> Response:
     return problem(error)
 
 
-async def _on_invalid_request(_request: Request, error: RequestValidationError) -> Response:
+async def _on_invalid_request(request: Request, error: ValidationException) -> Response:
     found = error.errors()
+    if any(item["loc"][:1] == ("body",) for item in found) and (accept := accepted_instead(request)):
+        return problem(UnsupportedType(accept=accept))
     if any(item["type"] == "json_invalid" for item in found):
         return problem(Malformed("The body is not valid JSON."))
     return problem(ValidationFailed(), errors=_field_problems(found))
@@ -74,26 +95,32 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     code = kind.code if kind else f"http_{error.status_code}"
     title = kind.title if kind else error.detail
     headers = dict(error.headers or {})
-    if error.status_code == MethodNotAllowed.status and (methods := _methods(request)):
-        headers["Allow"] = ", ".join(methods)
+    if error.status_code == MethodNotAllowed.status:
+        headers["Allow"] = ", ".join(_methods(request, headers))
     return document(error.status_code, code, title, error.detail, headers)
 
 
-def _methods(request: Request) -> list[str]:
+def _methods(request: Request, headers: Mapping[str, str]) -> list[str]:
     """Return all methods of the path (RFC 9110, section 10.2.1); Starlette names only those of the first route."""
     app: FastAPI = request.app
+    methods = [each for each in headers.get("Allow", "").split(", ") if each]
     for template, item in app.openapi()["paths"].items():
         pattern, _, _ = compile_path(template)
-        if pattern.fullmatch(request.url.path):
-            return [method.upper() for method in item]
-    return []
+        if pattern.fullmatch(path_of(request.scope)):
+            methods = [method.upper() for method in item]
+            break
+    return [*methods, "HEAD"] if "GET" in methods and "HEAD" not in methods else methods
 
 
 async def _on_database_error(_request: Request, error: SQLAlchemyError) -> Response:
     expected = translate(error)
     if expected is None:
         raise error
-    # log only the first line, which names the constraint: the next lines show the row
-    reason = str(error.__cause__ or error).splitlines()[0]
-    log.warning("database_error", code=expected.code, reason=reason)
+    log.warning("database_error", code=expected.code, reason=summary(error), **names(error))
     return problem(expected)
+
+
+async def _on_failed_call(_request: Request, error: CallFailed) -> Response:
+    # only the log says which service failed, and why
+    log.warning("call_failed", code=error.answer.code, reason=str(error))
+    return problem(error.answer())

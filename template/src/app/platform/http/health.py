@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from app.platform import metrics
 from app.platform.resources import Check, PlatformResources
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["operations"])
@@ -61,6 +62,6 @@ async def _run(check: Check, seconds: float) -> bool:
         async with asyncio.timeout(seconds):
             await check.ping()
     except Exception as error:  # noqa: BLE001 (any exception of a dependency means: not ready)
-        log.warning("readiness_check_failed", check=check.name, reason=repr(error))
+        log.warning("readiness_check_failed", check=check.name, reason=summary(error))
         return False
     return True

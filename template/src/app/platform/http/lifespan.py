@@ -3,7 +3,7 @@
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypedDict, TypeVar
+from typing import Any, NotRequired, TypedDict, TypeVar
 
 from fastapi import FastAPI
 
@@ -11,10 +11,11 @@ from app.platform.resources import PlatformResources
 
 
 class State(TypedDict):
-    """The attributes of `request.state`."""
+    """The attributes of `request.state`. The server adds `disconnect`, which needs the reason for the log."""
 
     resources: PlatformResources[Any]
     services: Any
+    disconnect: NotRequired[Callable[[str], None]]
 
 
 ResourcesT = TypeVar("ResourcesT", bound=PlatformResources[Any])

@@ -1,10 +1,13 @@
-"""The paths with special limits."""
+"""The routes with special limits. They are found by marks on their functions, not by comparing paths."""
 
 from collections.abc import Callable, Iterable
+from re import Pattern
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
 from fastapi.routing import iter_route_contexts
+from starlette.routing import compile_path
+from starlette.types import Scope
 
 PREFIX = "/api/v1"
 """The prefix of all routers."""
@@ -13,28 +16,59 @@ OPERATIONS = frozenset({"/livez", "/readyz", "/metrics"})
 """Paths without access log and rate limit, because orchestrators request them all the time."""
 
 SIGN_IN = f"{PREFIX}/auth/token"
-"""The path that `HTTP_LOGIN_RATE_LIMIT` applies to."""
+"""The path of the route that signs in."""
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
 
-_MARK = "__large_body__"
+_LARGE_BODY = "__large_body__"
+_STRICT_RATE_LIMIT = "__strict_rate_limit__"
 
 
 def large_body(endpoint: EndpointT) -> EndpointT:
-    """Mark a route function that accepts bodies of `HTTP_MAX_IMPORT_BYTES`; its path must not have parameters."""
-    setattr(endpoint, _MARK, True)
+    """Mark a route function that accepts bodies of `HTTP_MAX_IMPORT_BYTES`."""
+    setattr(endpoint, _LARGE_BODY, True)
     return endpoint
 
 
-def large_body_paths(routers: Iterable[APIRouter]) -> frozenset[str]:
-    """Return the full paths of the marked routes, also of those in routers that other routers include.
+def strict_rate_limit(endpoint: EndpointT) -> EndpointT:
+    """Mark a route function that `HTTP_LOGIN_RATE_LIMIT` applies to, because it hashes or checks a password."""
+    setattr(endpoint, _STRICT_RATE_LIMIT, True)
+    return endpoint
 
-    Raises:
-        ValueError: a marked route has parameters in its path.
-    """
-    routes = (route for router in routers for route in iter_route_contexts(router.routes))
-    paths = frozenset(f"{PREFIX}{route.path}" for route in routes if hasattr(route.endpoint, _MARK))
-    if with_parameters := [path for path in paths if "{" in path]:
-        message = f"large_body needs a path without parameters: {', '.join(with_parameters)}"
-        raise ValueError(message)
-    return paths
+
+class MarkedRoutes:
+    """The routes whose functions have a mark, also in routers that other routers include."""
+
+    def __init__(self, routers: Iterable[APIRouter], mark: str) -> None:
+        self._by_method: dict[str, list[tuple[Pattern[str], str | None]]] = {}
+        for route in iter_route_contexts([route for router in routers for route in router.routes]):
+            pattern, template, _ = compile_path(f"{PREFIX}{route.path}")
+            marked = hasattr(route.endpoint, mark)
+            for method in route.methods or ():
+                # also unmarked routes: the first one that matches handles the request
+                self._by_method.setdefault(method, []).append((pattern, template if marked else None))
+
+    @classmethod
+    def with_large_body(cls, routers: Iterable[APIRouter]) -> "MarkedRoutes":
+        """Return the routes with the mark `@large_body`."""
+        return cls(routers, _LARGE_BODY)
+
+    @classmethod
+    def with_strict_rate_limit(cls, routers: Iterable[APIRouter]) -> "MarkedRoutes":
+        """Return the routes with the mark `@strict_rate_limit`."""
+        return cls(routers, _STRICT_RATE_LIMIT)
+
+    def find(self, scope: Scope) -> str | None:
+        """Return the path template of the marked route that will handle a request; `None` if it is another route."""
+        path = path_of(scope)
+        for pattern, template in self._by_method.get(scope.get("method", "WEBSOCKET"), ()):
+            if pattern.match(path):
+                return template
+        return None
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path that routes are matched with: without the prefix that a proxy serves this application under."""
+    path: str = scope["path"]
+    prefix: str = scope.get("root_path", "")
+    return path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path

@@ -1,14 +1,32 @@
 """Read a stream of JSON documents, one in each line, in bounded memory."""
 
 from collections.abc import AsyncIterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from app.platform.errors import AppError
-from app.platform.json_errors import shorten
+from app.platform.json_errors import first_errors, shorten
+
+MEDIA_TYPE = "application/x-ndjson"
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def request_body(model: type[BaseModel], example: str) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route that reads such a stream; `example` is one line.
+
+    OpenAPI 3.1 cannot describe lines, so the body is text, and the extension `x-line-schema` has the schema of a line.
+    """
+    text = {
+        "type": "string",
+        "format": "binary",
+        "contentMediaType": MEDIA_TYPE,
+        "examples": [f"{example}\n{example}\n"],
+        "x-line-schema": {"$ref": f"#/components/schemas/{model.__name__}"},
+    }
+    description = f"JSON lines: one {model.__name__} in each line, without brackets or commas between the lines."
+    return {"requestBody": {"required": True, "description": description, "content": {MEDIA_TYPE: {"schema": text}}}}
 
 
 async def batches(
@@ -54,7 +72,7 @@ def _parse(line: bytes, number: int, model: type[ModelT], refusal: type[AppError
     try:
         return model.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        first = first_errors(error).errors(include_input=False, include_url=False)[0]
         where = shorten(".".join(map(str, first["loc"]))) or "document"
         message = f"Line {number}: {where}: {shorten(first['msg'])}."
         raise refusal(message) from error

@@ -1,5 +1,6 @@
 """Problem documents, the answers to all failed requests: RFC 9457, `application/problem+json`."""
 
+import json
 from collections.abc import Sequence
 
 from fastapi.responses import Response
@@ -7,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from app.platform.context import request_id
 from app.platform.errors import AppError
+from app.platform.http.errors import UnsupportedType
 
 
 class FieldProblem(BaseModel):
@@ -43,25 +45,33 @@ def _headers(error: AppError, headers: dict[str, str]) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, UnsupportedType) and error.accept:
+        # RFC 9110, section 15.5.16
+        headers["Accept"] = error.accept
     return headers
 
 
 def document(
     status: int,
     code: str,
-    title: str,
-    detail: str,
+    title: object,
+    detail: object,
     headers: dict[str, str],
     errors: Sequence[FieldProblem] | None = None,
 ) -> Response:
-    """Return a response with a problem document."""
+    """Return a response with a problem document. A title or detail that is no text is written as JSON."""
     body = Problem(
         type=f"urn:problem:{code}",
-        title=title,
+        title=_text(title),
         status=status,
-        detail=detail,
+        detail=_text(detail),
         code=code,
         request_id=request_id.get(),
         errors=list(errors) if errors else None,
     )
     return Response(body.model_dump_json(exclude_none=True), status, headers, "application/problem+json")
+
+
+def _text(value: object) -> str:
+    # FastAPI's HTTPException has a detail of any type
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, cast
@@ -12,14 +13,16 @@ import structlog
 from arq.connections import ArqRedis
 from arq.constants import job_key_prefix
 from arq.jobs import serialize_job
-from arq.utils import timestamp_ms
+from arq.utils import ms_to_datetime, timestamp_ms
 from arq.worker import Worker, func
 from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
 from app.platform.concurrency import cancel_and_wait
+from app.platform.jobs import metrics
 from app.platform.jobs.broker import Delivery, WorkerContext, broker_url
 from app.platform.settings import PlatformSettings
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +30,8 @@ FUNCTION = "run"
 # seconds between two polls of an idle worker; a job waits half of it on average
 POLL_DELAY = 0.02
 SOCKET_SECONDS = 5.0
+# `Delivery.name`
+_DELIVERY = re.compile(rb"[0-9a-f-]{36}\.[0-9]+")
 # the outbox limits the attempts, so ARQ need not limit how often it starts the same one after workers stopped
 NO_LIMIT = 1_000_000
 
@@ -68,9 +73,11 @@ class Broker:
         jobs, stop = context.settings.jobs, context.stop
         while not stop.is_set():
             try:
+                context.consuming.set()
                 await _run(_worker(context, self._redis), stop, jobs.shutdown_timeout)
             except (RedisError, OSError) as error:
-                log.warning("broker_lost", reason=repr(error))
+                context.consuming.clear()
+                log.warning("broker_lost", reason=summary(error))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(jobs.poll_interval):
                         await stop.wait()
@@ -87,12 +94,33 @@ def _queue(settings: PlatformSettings) -> str:
 
 class _Worker(Worker):
     async def start_jobs(self, job_ids: list[bytes]) -> None:
-        """Skip jobs that are still running here.
+        """Discard what the queue has and no release of this service wrote; skip jobs that are still running here.
 
         A job may run for longer than its mark in Redis lasts; started again, ARQ would lose track of the first run.
         """
         running = {name.encode() for name, task in self.tasks.items() if not task.done()}
-        await super().start_jobs([each for each in job_ids if each not in running])
+        ours = [each for each in job_ids if _DELIVERY.fullmatch(each)]
+        if foreign := set(job_ids).difference(ours):
+            log.warning("delivery_unreadable", reason=f"{len(foreign)} names in the queue are not those of jobs")
+            metrics.UNREADABLE_DELIVERIES.inc(len(foreign))
+            await self.pool.zrem(self.queue_name, *foreign)
+        await super().start_jobs([each for each in ours if each not in running])
+
+
+def _read(message: bytes) -> dict[str, Any]:
+    """Return what `publish` wrote. ARQ discards a message that raises here, but values of other types would end it."""
+    try:
+        read: dict[str, Any] = orjson.loads(message)
+        match read:
+            case {"f": "run", "a": [str(key), str()], "k": dict(named), "t": None, "et": int(enqueued)} if not named:
+                UUID(key)
+                ms_to_datetime(enqueued)
+                return read
+        raise ValueError("its keys or their types are not those of jobs")
+    except (ValueError, OverflowError) as error:
+        log.warning("delivery_unreadable", reason=summary(error))
+        metrics.UNREADABLE_DELIVERIES.inc()
+        raise
 
 
 def _worker(context: WorkerContext, redis: ArqRedis) -> Worker:
@@ -112,7 +140,7 @@ def _worker(context: WorkerContext, redis: ArqRedis) -> Worker:
         keep_result=0,
         poll_delay=POLL_DELAY,
         job_serializer=orjson.dumps,
-        job_deserializer=orjson.loads,
+        job_deserializer=_read,
     )
     # a delivery that a worker took before it was killed can be taken again after it is published again
     worker.in_progress_timeout_s = jobs.redeliver_after

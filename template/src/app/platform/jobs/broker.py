@@ -40,7 +40,7 @@ class WorkerContext:
     """What a broker needs to run jobs until `stop` is set.
 
     `run_job` makes attempts in this process, `open_runner` in another one. `longest_time_limit`, in seconds, is that of
-    all jobs.
+    all jobs. The broker sets `consuming` while it takes jobs from the queue.
     """
 
     settings: PlatformSettings
@@ -49,6 +49,13 @@ class WorkerContext:
     open_runner: OpenRunner
     longest_time_limit: float
     stop: asyncio.Event
+    consuming: asyncio.Event
+
+    async def ping(self) -> None:
+        """Raise when no jobs are taken from the queue."""
+        if not self.consuming.is_set():
+            message = "no jobs are taken from the queue yet"
+            raise StartupError(message)
 
 
 class Publisher(Protocol):

@@ -8,11 +8,13 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import ssl
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from logging import getLogger
+from multiprocessing.connection import Connection
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +24,7 @@ from celery import Celery, platforms, signals
 
 from app.platform import logging, multiprocess
 from app.platform.errors import StartupError
+from app.platform.jobs import celery_redis
 from app.platform.jobs.broker import Delivery, OpenRunner, RunJob, WorkerContext, broker_url
 from app.platform.settings import PlatformSettings
 
@@ -58,6 +61,11 @@ def _celery(settings: PlatformSettings) -> Celery:
     url = broker_url(settings, "redis://", "rediss://", "amqp://", "amqps://")
     app = Celery("app", broker=url, set_as_current=False)
     app.conf.update(CONFIGURATION)
+    if url.startswith("redis"):
+        app.conf.broker_transport = celery_redis.NAME
+    if url.startswith("rediss"):
+        # kombu encrypts only with its own transport unless told to; `ssl_…` parameters of the URL take precedence
+        app.conf.broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     app.conf.task_default_queue = _queue(settings)
     app.conf.broker_transport_options = {
         # Redis only: when an unacknowledged message is delivered again
@@ -109,13 +117,18 @@ class Broker:
         """
         with multiprocess.shared_directory():
             # a new interpreter: nothing that this process has opened may be forked
-            process = multiprocessing.get_context("spawn").Process(
+            spawning = multiprocessing.get_context("spawn")
+            ready, tell = spawning.Pipe(duplex=False)
+            process = spawning.Process(
                 target=_serve,
-                args=(context.settings, context.open_runner, context.worker, context.longest_time_limit),
+                args=(context.settings, context.open_runner, context.worker, context.longest_time_limit, tell),
             )
             process.start()
             try:
-                await _wait_for_either(context.stop, process.sentinel)
+                await _wait_for_either(context.stop, process.sentinel, ready.fileno())
+                if ready.poll():
+                    context.consuming.set()
+                    await _wait_for_either(context.stop, process.sentinel)
                 if not context.stop.is_set():
                     message = f"Celery ended by itself, with status {process.exitcode}"
                     raise StartupError(message)
@@ -133,11 +146,12 @@ class Broker:
         await asyncio.to_thread(self._celery.close)
 
 
-async def _wait_for_either(event: asyncio.Event, descriptor: int) -> None:
-    """Wait until the event is set or the file descriptor is readable."""
+async def _wait_for_either(event: asyncio.Event, *descriptors: int) -> None:
+    """Wait until the event is set or one of the file descriptors is readable."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
-    loop.add_reader(descriptor, readable.set)
+    for each in descriptors:
+        loop.add_reader(each, readable.set)
     try:
         async with asyncio.TaskGroup() as group:
             waiting = [group.create_task(each.wait()) for each in (event, readable)]
@@ -145,7 +159,8 @@ async def _wait_for_either(event: asyncio.Event, descriptor: int) -> None:
             for task in waiting:
                 task.cancel()
     finally:
-        loop.remove_reader(descriptor)
+        for each in descriptors:
+            loop.remove_reader(each)
 
 
 class _Child:
@@ -172,8 +187,10 @@ class _Child:
         self._loop.close()
 
 
-def _serve(settings: PlatformSettings, open_runner: OpenRunner, worker: str, longest_time_limit: float) -> None:
-    """Run the process from which Celery forks the children."""
+def _serve(
+    settings: PlatformSettings, open_runner: OpenRunner, worker: str, longest_time_limit: float, tell: Connection
+) -> None:
+    """Run the process from which Celery forks the children; `tell` when it takes jobs from the queue."""
     _end_with_the_worker()
     _log_like_the_worker(settings)
     # a child that ends waits 0.1 s so many times until its last result is read, which may never happen
@@ -182,6 +199,7 @@ def _serve(settings: PlatformSettings, open_runner: OpenRunner, worker: str, lon
     app.task(name=TASK)(child.run)
     signals.worker_process_init.connect(child.open, weak=False)
     signals.worker_process_shutdown.connect(child.close, weak=False)
+    signals.worker_ready.connect(partial(_tell, tell), weak=False)
     celery = app.Worker(
         pool=settings.jobs.pool,
         concurrency=settings.jobs.concurrency,
@@ -220,3 +238,7 @@ def _log_like_the_worker(settings: PlatformSettings) -> None:
 
 def _keep_logs(**_: Any) -> None:
     """Do nothing."""
+
+
+def _tell(connection: Connection, **_: Any) -> None:
+    connection.send(True)

@@ -12,6 +12,9 @@ JOB_DELAY_SECONDS = Histogram(
     "Time from the transaction that enqueued a job to the start of its first attempt.",
     ["job"],
 )
+UNREADABLE_DELIVERIES = Counter(
+    "job_deliveries_unreadable_total", "Messages that this worker discarded, because this service did not write them."
+)
 SCHEDULES_FIRED = Counter("job_schedules_fired_total", "Times that this worker fired a schedule.", ["job"])
 OUTBOX_JOBS = Gauge("outbox_jobs", "Unfinished jobs, by state: waiting, handed_over, running.", ["state"])
 OUTBOX_OLDEST_SECONDS = Gauge("outbox_oldest_seconds", "Age of the oldest job that was never attempted.")

@@ -17,6 +17,7 @@ from app.platform.jobs.models import DeadLetter, JobState, OutboxMessage
 from app.platform.metrics import render
 from app.platform.resources import Check
 from app.platform.settings import JobSettings
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +105,6 @@ async def _passes(name: str, ping: Callable[[], Awaitable[None]]) -> bool:
         async with asyncio.timeout(CHECK_SECONDS):
             await ping()
     except Exception as error:  # noqa: BLE001 (any error of a dependency means: not ready)
-        log.warning("worker_check_failed", check=name, reason=repr(error))
+        log.warning("worker_check_failed", check=name, reason=summary(error))
         return False
     return True

@@ -35,6 +35,8 @@ from app.platform.jobs.models import DeadLetter, JobState, OutboxMessage
 
 # the channel of PostgreSQL's notifications; the trigger in migrations/jobs/ uses the same name
 CHANNEL = "outbox_messages"
+# of PostgreSQL's type
+LARGEST_INTEGER = 2_147_483_647
 
 # The statements are built once, on import: building one takes as long as running it.
 _DELAY: Any = bindparam("delay", type_=Interval)
@@ -67,7 +69,7 @@ _CLAIM = (
     .values(
         state=JobState.RUNNING,
         worker=bindparam("claimer"),
-        attempts=OutboxMessage.attempts + 1,
+        attempts=func.least(OutboxMessage.attempts, LARGEST_INTEGER - 1) + 1,
         # not now(): the statement may have waited for a lock
         due_at=func.clock_timestamp() + _DELAY,
     )

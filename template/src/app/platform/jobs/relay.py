@@ -15,6 +15,7 @@ from app.platform.db.session import Database
 from app.platform.jobs.broker import Delivery, Publisher
 from app.platform.jobs.outbox import CHANNEL, take_due
 from app.platform.settings import JobSettings
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ class Relay:
                         if await self.deliver_due() < BATCH:
                             await wait(self._interval)
             except Exception as error:  # noqa: BLE001 (jobs wait in the outbox until PostgreSQL or the broker is back)
-                log.warning("relay_interrupted", reason=repr(error))
+                log.warning("relay_interrupted", reason=summary(error))
                 await asyncio.sleep(self._interval)
 
     async def deliver_due(self) -> int:

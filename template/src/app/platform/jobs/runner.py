@@ -27,8 +27,8 @@ from app.platform.jobs.attempt import Attempt, AttemptSuperseded, PermanentFailu
 from app.platform.jobs.autocommit import Statements
 from app.platform.jobs.job import Job
 from app.platform.jobs.registry import Registry, ServicesT
-from app.platform.logging import hide_rows
 from app.platform.settings import DatabaseSettings
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +80,7 @@ class Runner(Generic[ServicesT]):
             except (DatabaseUnavailable, SQLAlchemyError) as error:
                 if isinstance(error, SQLAlchemyError) and translate(error) is None:
                     raise
-                log.warning("job_waits", job_id=str(key), reason=repr(error))
+                log.warning("job_waits", job_id=str(key), reason=summary(error))
                 await asyncio.sleep(CLAIM_RETRY_SECONDS)
 
     async def _measure(self, job: Job, current: Attempt) -> None:
@@ -118,8 +118,6 @@ class Runner(Generic[ServicesT]):
 
     async def _fail(self, job: Job, current: Attempt, error: Exception, reason: str) -> str:
         """Schedule another attempt, or give up."""
-        # the database's messages may contain personal data
-        reason = str(hide_rows(None, "", {"exception": reason})["exception"])
         # PostgreSQL's text cannot store null characters or lone surrogates
         reason = reason.replace("\0", "").encode(errors="replace").decode()[:MAX_ERROR_LENGTH]
         if all(isinstance(each, PermanentFailure) for each in leaves(error)) or current.number >= job.attempts:
@@ -143,8 +141,8 @@ def leaves(error: BaseException) -> list[BaseException]:
 
 
 def describe(error: BaseException) -> str:
-    """Return type and message of the error: one line for each error of a group."""
-    return "\n".join(f"{type(leaf).__name__}: {leaf}" for leaf in leaves(error))
+    """Return class and message of the error, without values: one line for each error of a group."""
+    return "\n".join(map(summary, leaves(error)))
 
 
 def backoff(job: Job, attempts: int) -> float:

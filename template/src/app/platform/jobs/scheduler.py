@@ -4,12 +4,13 @@ If a slot passes while no worker runs, it is fired once when a worker starts. A 
 """
 
 import asyncio
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.platform.db.session import Database
@@ -17,11 +18,14 @@ from app.platform.jobs import metrics
 from app.platform.jobs.models import JobSchedule
 from app.platform.jobs.outbox import enqueue
 from app.platform.jobs.registry import Schedule
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
 # seconds between two checks of the clock: the longest delay of a slot
 PRECISION = 1.0
+# seconds between two readings of the database's clock
+CLOCK_VALID = 60.0
 
 
 class Scheduler:
@@ -32,16 +36,26 @@ class Scheduler:
         self._schedules = schedules
         # the slot of each schedule that needs no further query
         self._settled: dict[str, datetime] = {}
+        # the database's clock, and when it was read by this process's monotonic one
+        self._read: tuple[datetime, float] | None = None
 
     async def run(self) -> NoReturn:
         """Fire schedules that are due, until cancelled."""
         while True:
             try:
                 for schedule in self._schedules:
-                    await self.fire_if_due(schedule, datetime.now(UTC))
+                    await self.fire_if_due(schedule, await self.now())
             except Exception as error:  # noqa: BLE001 (missed slots are fired when PostgreSQL is back)
-                log.warning("scheduler_interrupted", reason=repr(error))
+                log.warning("scheduler_interrupted", reason=summary(error))
             await asyncio.sleep(PRECISION)
+
+    async def now(self) -> datetime:
+        """Return the time by the database's clock: a worker whose own clock is wrong must not disturb the others."""
+        if self._read is None or time.monotonic() - self._read[1] > CLOCK_VALID:
+            async with self._database.read() as session:
+                self._read = (await session.scalars(select(func.clock_timestamp()))).one(), time.monotonic()
+        moment, read_at = self._read
+        return moment + timedelta(seconds=time.monotonic() - read_at)
 
     async def fire_if_due(self, schedule: Schedule, now: datetime) -> bool:
         """Enqueue the job unless the current slot was fired before, and return whether it was enqueued now."""
@@ -50,7 +64,9 @@ class Scheduler:
         if self._settled.get(name) == slot:
             return False
         first_seen = insert(JobSchedule).values(name=name, slot=slot).on_conflict_do_nothing()
-        take = update(JobSchedule).where(JobSchedule.name == name, JobSchedule.slot < slot).values(slot=slot)
+        # a slot beyond the next one was written by a clock that was wrong
+        other = or_(JobSchedule.slot < slot, JobSchedule.slot > now + schedule.every)
+        take = update(JobSchedule).where(JobSchedule.name == name, other).values(slot=slot)
         async with self._database.transaction() as session:
             if name not in self._settled:
                 await session.execute(first_seen)

@@ -21,13 +21,13 @@ from app.platform.jobs import outbox
 from app.platform.jobs.autocommit import Statements
 from app.platform.jobs.broker import RunJob, WorkerContext
 from app.platform.jobs.logging import log_attempts
-from app.platform.jobs.monitoring import Monitoring
 from app.platform.jobs.registry import Registry, Schedule
 from app.platform.jobs.relay import Relay
 from app.platform.jobs.runner import Runner
 from app.platform.jobs.scheduler import Scheduler
 from app.platform.resources import Check, PlatformResources
 from app.platform.settings import PlatformSettings
+from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
 
@@ -73,9 +73,14 @@ async def _run(application: Application, resources: PlatformResources[Any], work
         raise StartupError(message)
     longest = max((handler.job.time_limit for handler in application.jobs), default=0.0)
     runner = application.runner(resources, worker)
-    context = WorkerContext(settings, worker, runner.run, partial(open_runner, application), longest, stop)
+    open_other = partial(open_runner, application)
+    context = WorkerContext(settings, worker, runner.run, open_other, longest, stop, consuming=asyncio.Event())
     # a worker cannot work without its broker, which the resources count as not critical
-    monitoring = Monitoring(database, broker, [*resources.checks, Check("broker", broker.ping)], stop)
+    checks = [*resources.checks, Check("broker", broker.ping), Check("consumer", context.ping)]
+    # it imports aiohttp, which takes long, and which the other commands need not
+    from app.platform.jobs.monitoring import Monitoring  # noqa: PLC0415
+
+    monitoring = Monitoring(database, broker, checks, stop)
     async with monitoring.serving(settings.jobs), AsyncExitStack() as stack:
         for part in (Relay(database, broker, settings.jobs).run(), Scheduler(database, application.schedules).run()):
             stack.push_async_callback(cancel_and_wait, asyncio.ensure_future(part))
@@ -89,7 +94,7 @@ async def _give_back(resources: PlatformResources[Any], worker: str) -> None:
         returned = await Statements(resources.database, resources.settings.database).count(outbox.give_back(worker))
     except (DatabaseUnavailable, SQLAlchemyError) as error:
         # harmless: other workers get the jobs when the leases end
-        log.warning("jobs_not_given_back", reason=repr(error))
+        log.warning("jobs_not_given_back", reason=summary(error))
     log.info("worker_stopped", given_back=returned)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 from app.platform.db.base import Base
 from app.platform.db.dao.builders import CountBuilder, QueryBuilder
 from app.platform.db.dao.updates import UpdateBuilder
+from app.platform.db.mixins import is_deleted
 from app.platform.db.session import SessionProvider
 
 ModelT = TypeVar("ModelT", bound=Base)
@@ -49,7 +50,7 @@ class BaseDAO(Generic[ModelT]):
         """Return the row with this primary key, without a query if the open transaction has loaded it."""
         async with self._provider.read() as session:
             row: ModelT | None = await session.get(self.model, key, options=options)
-            return row
+            return None if await is_deleted(session, row) else row
 
     async def insert_rows(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Insert all rows or none, without making model instances, and return their number.

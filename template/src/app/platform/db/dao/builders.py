@@ -22,7 +22,17 @@ from sqlalchemy.orm.interfaces import ORMOption
 
 from app.platform.db.base import Base
 from app.platform.db.dao.filters import Condition, condition
-from app.platform.db.pagination import Page, PageRequest, after_cursor, newest_first, to_page
+from app.platform.db.mixins import live_rows
+from app.platform.db.pagination import (
+    OffsetPage,
+    OffsetRequest,
+    Page,
+    PageRequest,
+    after_cursor,
+    key_of,
+    sorted_by,
+    to_page,
+)
 from app.platform.db.session import SessionProvider
 
 ModelT = TypeVar("ModelT", bound=Base)
@@ -36,6 +46,11 @@ class Builder(Generic[ModelT]):
     _provider: SessionProvider
     _model: type[ModelT]
     _conditions: tuple[Condition, ...] = ()
+    _deleted: bool = False
+
+    def with_deleted(self) -> Self:
+        """Select also the rows that are marked as deleted (`SoftDelete`)."""
+        return replace(self, _deleted=True)
 
     def where(self, *conditions: Condition) -> Self:
         """Select only rows that also meet these conditions."""
@@ -48,6 +63,9 @@ class Builder(Generic[ModelT]):
             ValueError: the column or the operator does not exist.
         """
         return self.where(*(condition(self._model, name, value) for name, value in filters.items()))
+
+    def _where(self) -> tuple[Condition, ...]:
+        return self._conditions if self._deleted else (*live_rows(self._model), *self._conditions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +127,7 @@ class QueryBuilder(Builder[ModelT]):
         return await self._fetch(ScalarResult.one_or_none)
 
     async def page(self, request: PageRequest) -> Page[ModelT]:
-        """Return one page of the rows, newest first.
+        """Return one page of the rows: newest first, or as the request's sorting says.
 
         Raises:
             ValueError: the query has an order, a limit or an offset, but a page sets these itself.
@@ -117,8 +135,21 @@ class QueryBuilder(Builder[ModelT]):
         if self._order or self._limit is not None or self._offset is not None:
             message = "page() has an order and a limit of its own: leave out order_by, limit and offset"
             raise ValueError(message)
-        query = self.where(after_cursor(self._model, request.after)).order_by(*newest_first(self._model))
-        return to_page(await query.limit(request.limit + 1).all(), request.limit)
+        query = self.where(after_cursor(self._model, request)).order_by(*sorted_by(self._model, request))
+        return to_page(await query.limit(request.limit + 1).all(), request)
+
+    async def offset_page(self, request: OffsetRequest) -> OffsetPage[ModelT]:
+        """Return one page of the rows, in the order of `order_by`, and the number of all of them; two statements.
+
+        Raises:
+            ValueError: the query has a limit or an offset, but a page sets these itself.
+        """
+        if self._limit is not None or self._offset is not None:
+            message = "offset_page() has a limit and an offset of its own: leave out limit and offset"
+            raise ValueError(message)
+        query = self.order_by(*key_of(self._model)).limit(request.limit).offset(request.offset)
+        counter = CountBuilder(self._provider, self._model, self._conditions, self._deleted)
+        return OffsetPage(list(await query.all()), await counter.count())
 
     @asynccontextmanager
     async def stream(self, *, batch: int = 1000) -> AsyncIterator[AsyncScalarResult[ModelT]]:
@@ -138,7 +169,7 @@ class QueryBuilder(Builder[ModelT]):
             return take((await session.scalars(self._statement(session))).unique())
 
     def _statement(self, session: AsyncSession) -> Select[ModelT]:
-        query = select(self._model).where(*self._conditions).order_by(*self._order).options(*self._options)
+        query = select(self._model).where(*self._where()).order_by(*self._order).options(*self._options)
         query = query.limit(self._limit).offset(self._offset)
         if self._lock is None:
             return query
@@ -156,10 +187,10 @@ class CountBuilder(Builder[ModelT]):
     async def count(self) -> int:
         """Return the number of rows."""
         async with self._provider.read() as session:
-            query = select(func.count()).select_from(self._model).where(*self._conditions)
+            query = select(func.count()).select_from(self._model).where(*self._where())
             return (await session.scalars(query)).one()
 
     async def exists(self) -> bool:
         """Return whether there is any row."""
         async with self._provider.read() as session:
-            return (await session.scalars(select(exists(select(self._model).where(*self._conditions))))).one()
+            return (await session.scalars(select(exists(select(self._model).where(*self._where()))))).one()

@@ -25,7 +25,7 @@ class _Update(Builder[ModelT]):
         if not self._values:
             message = f"update of {self._model.__name__} without values"
             raise ValueError(message)
-        return update(self._model).where(*self._conditions).values(self._values)
+        return update(self._model).where(*self._where()).values(self._values)
 
 
 class UpdateBuilder(_Update[ModelT]):
@@ -35,7 +35,7 @@ class UpdateBuilder(_Update[ModelT]):
 
     def returning(self, *options: ORMOption) -> "ReturningUpdate[ModelT]":
         """Return the changed rows, loaded with these options (`selectinload`, not `joinedload`)."""
-        return ReturningUpdate(self._provider, self._model, self._conditions, self._values, options)
+        return ReturningUpdate(self._provider, self._model, self._conditions, self._deleted, self._values, options)
 
     async def execute(self) -> int:
         """Run the UPDATE, and return the number of changed rows.

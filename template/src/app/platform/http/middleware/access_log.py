@@ -13,7 +13,10 @@ log = structlog.get_logger("access")
 
 
 class AccessLogMiddleware:
-    """Logs method, route, status, duration in milliseconds and client; the logger adds request id and user id."""
+    """Logs requests when they end, WebSockets too: method, route, status, duration in milliseconds, client.
+
+    The logger adds request id and user id.
+    """
 
     def __init__(self, app: ASGIApp, *, exclude: Set[str] = frozenset()) -> None:
         self._app = app
@@ -21,7 +24,7 @@ class AccessLogMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http" or scope["path"] in self._exclude:
+        if scope["type"] == "lifespan" or scope["path"] in self._exclude:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
@@ -29,8 +32,7 @@ class AccessLogMiddleware:
 
         async def note_status(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            status = _status(message, status)
             await send(message)
 
         try:
@@ -38,9 +40,22 @@ class AccessLogMiddleware:
         finally:
             log.info(
                 "request",
-                method=scope["method"],
+                method=scope.get("method", "WEBSOCKET"),
                 route=route_template(scope),
                 status=status,
                 duration_ms=round((time.perf_counter() - started) * 1000, 1),
                 client=client_of(scope).address,
             )
+
+
+def _status(message: Message, earlier: int) -> int:
+    match message["type"]:
+        case "http.response.start" | "websocket.http.response.start":
+            return int(message["status"])
+        case "websocket.accept":
+            return 101
+        case "websocket.close":
+            # the server answers 403 when the connection was not accepted
+            return earlier or 403
+        case _:
+            return earlier

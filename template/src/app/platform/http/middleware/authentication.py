@@ -1,8 +1,9 @@
-"""Authentication by bearer token."""
+"""Authentication by bearer token: in the Authorization header, or as the second subprotocol of a WebSocket."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.platform import context
+from app.platform.http.sockets import SUBPROTOCOL
 from app.platform.security import read_access_token
 from app.platform.settings import AuthSettings
 
@@ -26,4 +27,7 @@ class AuthenticationMiddleware:
                 scheme, _, token = value.decode("latin-1").partition(" ")
                 if scheme.lower() == "bearer":
                     return read_access_token(token.strip(), self._settings)
+        match scope.get("subprotocols"):
+            case [protocol, token] if protocol == SUBPROTOCOL:
+                return read_access_token(token, self._settings)
         return None

@@ -1,27 +1,31 @@
 """The limit on the size of request bodies."""
 
-from collections.abc import Mapping
-
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.http.errors import TooLarge
+from app.platform.http.limits import MarkedRoutes
+from app.platform.settings import HttpSettings
 
 
 class BodyLimitMiddleware:
-    """Refuses bodies of more than `max_bytes`, by the Content-Length header and by counting the received bytes."""
+    """Refuses bodies of more than `HTTP_MAX_BODY_BYTES`, by the Content-Length header and by counting received bytes.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int, per_path: Mapping[str, int] | None = None) -> None:
+    The routes in `large` accept `HTTP_MAX_IMPORT_BYTES`.
+    """
+
+    def __init__(self, app: ASGIApp, *, settings: HttpSettings, large: MarkedRoutes) -> None:
         self._app = app
-        self._max_bytes = max_bytes
-        self._per_path = per_path or {}
+        self._max_bytes = settings.max_body_bytes
+        self._large = large
+        self._large_bytes = settings.max_import_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._per_path.get(scope["path"], self._max_bytes)
+        limit = self._large_bytes if self._large.find(scope) else self._max_bytes
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit() and int(value) > limit:
                 raise _too_large(limit)

@@ -1,39 +1,51 @@
 """The limit on the rate of requests."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Set
+from uuid import UUID
 
 from limits import RateLimitItem
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.context import actor_id
 from app.platform.errors import RateLimited
+from app.platform.http.limits import MarkedRoutes
 from app.platform.http.middleware.client import client_of
 from app.platform.http.problems import problem
 from app.platform.rate_limits import RateLimiter, RateLimitResult
 
 
 class RateLimitMiddleware:
-    """Limits requests per user, or per client address without a user; limits in `per_path` always count per address."""
+    """Limits requests, WebSockets too, per user, or per client address without a user.
+
+    Requests to each of the routes in `strict` have a limit of their own, `strict_limit`, always per address.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
         limit: RateLimitItem,
-        per_path: Mapping[str, RateLimitItem] | None = None,
+        strict: MarkedRoutes,
+        strict_limit: RateLimitItem,
         exclude: Set[str] = frozenset(),
     ) -> None:
         self._app = app
         self._limit = limit
-        self._per_path = per_path or {}
+        self._strict = strict
+        self._strict_limit = strict_limit
         self._exclude = exclude
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http" or scope["path"] in self._exclude:
+        if scope["type"] == "lifespan" or scope["path"] in self._exclude:
             await self._app(scope, receive, send)
             return
         result = await self._hit(scope)
+        if scope["type"] == "websocket":
+            if not result.allowed:
+                raise RateLimited(result.reset_after)
+            await self._app(scope, receive, send)
+            return
 
         async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -41,18 +53,24 @@ class RateLimitMiddleware:
                     *message["headers"],
                     (b"x-ratelimit-limit", b"%d" % result.limit),
                     (b"x-ratelimit-remaining", b"%d" % result.remaining),
+                    (b"x-ratelimit-reset", b"%d" % result.reset_after),
                 ]
             await send(message)
 
-        if result.reset_after:
+        if result.allowed:
+            await self._app(scope, receive, add_headers)
+        else:
             refusal = problem(RateLimited(result.reset_after))
             await refusal(scope, receive, add_headers)
-        else:
-            await self._app(scope, receive, add_headers)
 
     async def _hit(self, scope: Scope) -> RateLimitResult:
         limiter: RateLimiter = scope["state"]["resources"].limiter
-        if own := self._per_path.get(scope["path"]):
-            return await limiter.hit(own, f"{scope['path']}:{client_of(scope).limit_key}")
+        if route := self._strict.find(scope):
+            return await limiter.hit(self._strict_limit, f"{route}:{client_of(scope).limit_key}")
         user = actor_id()
-        return await limiter.hit(self._limit, f"user:{user}" if user else f"address:{client_of(scope).limit_key}")
+        return await limiter.hit(self._limit, user_key(user) if user else f"address:{client_of(scope).limit_key}")
+
+
+def user_key(user: UUID) -> str:
+    """Return the key under which the requests of a user are counted."""
+    return f"user:{user}"

@@ -2,24 +2,21 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# The documentation pages load scripts, which the content security policy below forbids.
-_DOCS = frozenset({"/docs", "/docs/oauth2-redirect", "/redoc"})
-
 # The headers of the OWASP list (https://owasp.org/www-project-secure-headers/) that are right for every response.
-_ALWAYS = (
+_DEFAULTS = (
     # one year, in seconds
     (b"strict-transport-security", b"max-age=31536000"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
+    # responses of the API load nothing, and are never shown in a frame; pages have a policy of their own
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-# Responses of the API load nothing, and are never shown in a frame.
-_API = (*_ALWAYS, (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"))
 
 
 class SecurityHeadersMiddleware:
-    """Adds the security headers to each response."""
+    """Adds the security headers to each response; those that the response has already are kept."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,11 +26,12 @@ class SecurityHeadersMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = _ALWAYS if scope["path"] in _DOCS else _API
 
         async def add_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *headers]
+                there = {name for name, _ in message["headers"]}
+                missing = (header for header in _DEFAULTS if header[0] not in there)
+                message["headers"] = [*message["headers"], *missing]
             await send(message)
 
         await self._app(scope, receive, add_headers)

@@ -4,10 +4,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.errors import StartupError
 from app.platform.settings import ConfigError
+from app.platform.tracebacks import render
 
 
 class StartupMessageMiddleware:
-    """Gives uvicorn the reason for a failed start to log; Starlette would give it the whole traceback."""
+    """Gives uvicorn the reason for a failed start to log; Starlette would give it the traceback, with values."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,7 +31,7 @@ class StartupMessageMiddleware:
         except (ConfigError, StartupError) as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             raise
-        except BaseException:
+        except BaseException as error:
             if failed:
-                await send(failed)
+                await send({**failed, "message": render((type(error), error, error.__traceback__))})
             raise

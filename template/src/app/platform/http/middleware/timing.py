@@ -5,7 +5,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform import metrics
-from app.platform.http.middleware.routes import route_template
+from app.platform.http.middleware.routes import method_label, route_template
 
 
 class TimingMiddleware:
@@ -33,6 +33,6 @@ class TimingMiddleware:
         try:
             await self._app(scope, receive, add_header)
         finally:
-            metrics.HTTP_REQUEST_SECONDS.labels(scope["method"], route_template(scope), status).observe(
+            metrics.HTTP_REQUEST_SECONDS.labels(method_label(scope), route_template(scope), status).observe(
                 time.perf_counter() - started
             )

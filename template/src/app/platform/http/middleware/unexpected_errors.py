@@ -6,11 +6,13 @@ An exception handler for `Exception` would run in Starlette's outermost middlewa
 from contextlib import suppress
 
 import structlog
+from anyio import BrokenResourceError
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.errors import AppError
 from app.platform.http.errors import ClientLeft
+from app.platform.http.middleware import refused_websockets
 from app.platform.http.problems import internal_problem, problem
 
 log = structlog.get_logger(__name__)
@@ -20,6 +22,7 @@ class UnexpectedErrorMiddleware:
     """Answers exceptions that no exception handler caught: an `AppError` of other middleware, and bugs.
 
     A client that disconnects is not a bug: the access log and the metrics show 499, or the status that was sent.
+    `refused_websockets` does the same for WebSockets.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -27,6 +30,9 @@ class UnexpectedErrorMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
+        if scope["type"] == "websocket":
+            await refused_websockets.call(self._app, scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -66,6 +72,9 @@ class _SentResponse:
             raise
 
     def client_left(self, error: Exception) -> bool:
+        if isinstance(error, ExceptionGroup):
+            # FastAPI's event streams raise it when the client leaves while an event waits to be sent
+            return self.started and error.split(BrokenResourceError)[1] is None
         if self._failed:
             return isinstance(error, OSError | ClientDisconnect)
         # Starlette also raises ClientDisconnect for any OSError in a streamed response, such as a lost database

@@ -1,16 +1,21 @@
 """The operations on users. Each method is one unit of work."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.users.dao import UserDAO
-from app.features.users.errors import EmailTaken, UserNotFound
+from app.features.users.errors import EmailTaken, OwnAccount, UserNotFound, WrongPassword
 from app.features.users.models import User
-from app.features.users.schemas import UserCreate, UserRead, UserUpdate
+from app.features.users.schemas import AccountUpdate, UserCreate, UserRead, UserUpdate
+from app.platform.auth.revocation import revoke_all
+from app.platform.auth.service import VerifiedPassword
 from app.platform.context import Actor
 from app.platform.db import errors
+from app.platform.db.dao.transaction import execute_transaction
 from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.session import SessionProvider
 from app.platform.security import PasswordHasher
@@ -20,6 +25,7 @@ class UserService:
     """Operations on users: registration, sign-in, profile, administration."""
 
     def __init__(self, database: SessionProvider, hasher: PasswordHasher) -> None:
+        self._database = database
         self._users = UserDAO(database)
         self._hasher = hasher
 
@@ -42,11 +48,21 @@ class UserService:
             raise
         return UserRead.model_validate(user)
 
-    async def authenticate(self, email: str, password: str) -> Actor | None:
+    async def authenticate(self, email: str, password: str) -> VerifiedPassword | None:
         """Return the active user with this email address and password."""
         user = await self._users.find_by_email(email)
         matches = await self._hasher.verify(password, user.password_hash if user else None)
-        return Actor(user.id, user.is_admin) if user and matches and user.is_active else None
+        return _verified(user) if user and matches and user.is_active else None
+
+    async def lock_if_unchanged(self, session: AsyncSession, verified: VerifiedPassword) -> bool:
+        """Lock the account until the transaction ends; return whether it is still active and has this password."""
+        unchanged = select(User.id).where(
+            User.id == verified.actor.user_id,
+            User.password_hash == verified.password_hash,
+            User.is_active,
+            User.deleted_at.is_(None),
+        )
+        return await session.scalar(unchanged.with_for_update(key_share=True)) is not None
 
     async def active_actor(self, user_id: UUID) -> Actor | None:
         """Return the user as an actor with current rights; `None` when there is no active user with this id."""
@@ -80,13 +96,7 @@ class UserService:
         Raises:
             UserNotFound: there is no user with this id.
         """
-        values = data.model_dump(exclude_unset=True)
-        if not values:
-            return await self.get(user_id)
-        user = await self._users.update(User.id == user_id, **values)
-        if user is None:
-            raise UserNotFound
-        return UserRead.model_validate(user)
+        return await self._change(user_id, data.model_dump(exclude_unset=True))
 
     async def delete(self, user_id: UUID) -> None:
         """Mark a user as deleted.
@@ -97,11 +107,77 @@ class UserService:
         if not await self._users.update(User.id == user_id, deleted_at=func.now()):
             raise UserNotFound
 
+    async def change_password(self, user_id: UUID, current: str, new: str) -> VerifiedPassword:
+        """Change the password, and sign the user out everywhere.
+
+        Raises:
+            UserNotFound: there is no user with this id.
+            WrongPassword: `current` is not the user's password, or no longer.
+        """
+        user = await self._users.find(user_id)
+        if user is None:
+            raise UserNotFound
+        if not await self._hasher.verify(current, user.password_hash):
+            raise WrongPassword
+        password_hash = await self._hasher.hash(new)
+        await self._change(user_id, {"password_hash": password_hash}, sign_out=True, verified=_verified(user))
+        return VerifiedPassword(Actor(user.id, user.is_admin), password_hash)
+
+    async def get_by_email(self, email: str) -> UserRead:
+        """Return the user with this email address.
+
+        Raises:
+            UserNotFound: no user has this email address.
+        """
+        user = await self._users.find_by_email(email)
+        if user is None:
+            raise UserNotFound(f"no user has the email address {email}")
+        return UserRead.model_validate(user)
+
+    async def administer(self, user_id: UUID, data: AccountUpdate, by: UUID | None = None) -> UserRead:
+        """Change what `data` sets, for the administrator `by`; sign out a user who loses something.
+
+        Raises:
+            OwnAccount: the administrator would lose something.
+            UserNotFound: there is no user with this id.
+        """
+        values = data.model_dump(exclude_none=True)
+        loses = False in values.values()
+        if loses and user_id == by:
+            raise OwnAccount
+        return await self._change(user_id, values, sign_out=loses)
+
     async def grant_admin(self, email: str) -> None:
         """Make the user with this email address an administrator.
 
         Raises:
             UserNotFound: no user has this email address.
         """
-        if not await self._users.update(User.email == email.lower(), is_admin=True):
-            raise UserNotFound
+        user = await self.get_by_email(email)
+        await self.administer(user.id, AccountUpdate(is_admin=True))
+
+    async def _change(
+        self,
+        user_id: UUID,
+        values: dict[str, Any],
+        *,
+        sign_out: bool = False,
+        verified: VerifiedPassword | None = None,
+    ) -> UserRead:
+        async def change(steps: SessionProvider) -> UserRead:
+            async with steps.transaction() as session:
+                if verified and not await self.lock_if_unchanged(session, verified):
+                    raise WrongPassword
+            user = await UserDAO(steps).update(User.id == user_id, **values)
+            if user is None:
+                raise UserNotFound
+            if sign_out:
+                async with steps.transaction() as session:
+                    await revoke_all(session, user_id)
+            return UserRead.model_validate(user)
+
+        return await execute_transaction(self._database, change) if values else await self.get(user_id)
+
+
+def _verified(user: User) -> VerifiedPassword:
+    return VerifiedPassword(Actor(user.id, user.is_admin), user.password_hash)

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import URL
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.platform.db import address
 from app.platform.settings import DatabaseSettings, PoolProfile
@@ -24,25 +24,34 @@ def url(settings: DatabaseSettings) -> URL:
 
 
 def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    """Return the arguments of `asyncpg.connect`. The server enforces the timeouts, and reads them in milliseconds.
+    """Return the arguments of `asyncpg.connect`: every session is in UTC, and the server enforces the timeouts.
 
-    PgBouncer in transaction mode allows nothing that outlives a transaction: no named or cached prepared statements. It
-    also refuses start-up parameters, so there set the timeouts on the role (docs/tuning.md).
+    PgBouncer in transaction mode allows nothing that outlives a transaction: no named or cached prepared statements. Of
+    the start-up parameters it knows the time zone only, so there set the timeouts on the role (docs/tuning.md).
     """
+    in_utc = {"timezone": "UTC"}
     arguments: dict[str, Any] = {"timeout": settings.connect_timeout}
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
         return arguments | {
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": lambda: f"__asyncpg_{uuid4().hex}__",
+            "server_settings": in_utc,
         }
     return arguments | {
-        "server_settings": {
+        # in milliseconds
+        "server_settings": in_utc
+        | {
             "statement_timeout": f"{settings.statement_timeout * 1000:.0f}",
             "lock_timeout": f"{settings.lock_timeout * 1000:.0f}",
             "idle_in_transaction_session_timeout": f"{settings.idle_in_transaction_timeout * 1000:.0f}",
         }
     }
+
+
+def first_statements(_settings: DatabaseSettings) -> tuple[str, ...]:
+    """Return the statements that each new connection needs: none, because the arguments say everything."""
+    return ()
 
 
 def isolation_of_reads(settings: DatabaseSettings) -> str | None:
@@ -58,3 +67,9 @@ def constraint_name(error: IntegrityError) -> str | None:
     """Return the name of the violated constraint, if the error has one."""
     name = getattr(error.orig.__cause__, "constraint_name", None) if error.orig else None
     return name if isinstance(name, str) else None
+
+
+def refuses_value(error: DBAPIError) -> bool:
+    """Return whether the driver refused a value before it asked the server: a number too large for its type."""
+    refusal = error.orig.__cause__ if error.orig else None
+    return refusal is not None and isinstance(refusal.__cause__, OverflowError)

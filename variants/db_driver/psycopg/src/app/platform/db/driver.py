@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import URL
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.platform.db import address
 from app.platform.settings import DatabaseSettings, PoolProfile
@@ -23,22 +23,29 @@ def url(settings: DatabaseSettings) -> URL:
 
 
 def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    """Return the arguments of `psycopg.AsyncConnection.connect`. The server enforces the timeouts, in milliseconds.
+    """Return the arguments of `psycopg.AsyncConnection.connect`: sessions are in UTC, the server enforces the timeouts.
 
     PgBouncer in transaction mode allows nothing that outlives a transaction: no prepared statements. It also refuses
-    start-up parameters, so there set the timeouts on the role (docs/tuning.md).
+    libpq's options, so there set the timeouts on the role (docs/tuning.md); `first_statements` sets the time zone.
     """
     # libpq accepts only whole seconds, and treats 1 as 2
     arguments: dict[str, Any] = {"connect_timeout": math.ceil(settings.connect_timeout)}
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
         return arguments | {"prepare_threshold": None}
     return arguments | {
+        # in milliseconds
         "options": (
-            f"-c statement_timeout={settings.statement_timeout * 1000:.0f}"
+            "-c timezone=UTC"
+            f" -c statement_timeout={settings.statement_timeout * 1000:.0f}"
             f" -c lock_timeout={settings.lock_timeout * 1000:.0f}"
             f" -c idle_in_transaction_session_timeout={settings.idle_in_transaction_timeout * 1000:.0f}"
         )
     }
+
+
+def first_statements(settings: DatabaseSettings) -> tuple[str, ...]:
+    """Return the statements that each new connection needs; PgBouncer keeps the time zone of each client."""
+    return ("SET timezone TO 'UTC'",) if settings.pool_profile is PoolProfile.EXTERNAL_POOLER else ()
 
 
 def isolation_of_reads(_settings: DatabaseSettings) -> str | None:
@@ -49,3 +56,9 @@ def isolation_of_reads(_settings: DatabaseSettings) -> str | None:
 def constraint_name(error: IntegrityError) -> str | None:
     """Return the name of the violated constraint, if the error has one."""
     return error.orig.diag.constraint_name if isinstance(error.orig, psycopg.Error) else None
+
+
+def refuses_value(error: DBAPIError) -> bool:
+    """Return whether the driver refused a value before it asked the server: a text with NUL."""
+    # without a SQLSTATE it is the driver's own; of these, only this one is about a value that a client may send
+    return isinstance(error.orig, psycopg.DataError) and not error.orig.sqlstate and "NUL" in str(error.orig)

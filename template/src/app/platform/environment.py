@@ -1,0 +1,40 @@
+"""Reads a group of settings from the environment, and explains what is wrong with it."""
+
+import re
+from typing import TypeVar
+
+from pydantic import AliasChoices, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsError
+
+GroupT = TypeVar("GroupT", bound=BaseSettings)
+
+
+def read(kind: type[GroupT]) -> tuple[GroupT | None, list[str]]:
+    """Return the group and no problems, or `None` and one line about each variable that is missing or malformed."""
+    try:
+        return kind(), []
+    except ValidationError as error:
+        return None, [_explain(kind, item["loc"], item["msg"]) for item in error.errors()]
+    except SettingsError as error:
+        # a list or a mapping that is no JSON; the message names the field, but not the variable
+        field = re.search(r'field "(\w+)"', str(error))
+        return None, [_explain(kind, (field[1],), "Input should be JSON") if field else f"{kind.__name__}: {error}"]
+
+
+def _explain(kind: type[BaseSettings], location: tuple[int | str, ...], message: str) -> str:
+    """Return one line about one variable, or about a whole group, without values, which may be secrets."""
+    if not location:
+        return f"{kind.__name__}: {message}"
+    name = str(location[0])
+    info = next((info for field, info in kind.model_fields.items() if name in {field, *_aliases(info)}), None)
+    has_prefix = name in kind.model_fields
+    variable = f"{kind.model_config['env_prefix'] if has_prefix else ''}{name}".upper()
+    hint = f" ({info.description})" if info and info.description else ""
+    return f"{variable}: {message}{hint}"
+
+
+def _aliases(info: FieldInfo) -> list[object]:
+    """Return the variables that a field with an alias is read from, which have no prefix."""
+    alias = info.validation_alias or info.alias
+    return list(alias.choices) if isinstance(alias, AliasChoices) else [alias]

@@ -1,0 +1,46 @@
+"""The headers of answers with status 201: where the new resource is, and whether an earlier answer is repeated."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+
+from app.platform.idempotency import Claim
+
+_LOCATION = {"description": "The path of the new resource.", "schema": {"type": "string"}}
+_REPLAYED = {
+    "description": "Present when an earlier request with the same Idempotency-Key got this answer already.",
+    "schema": {"type": "string", "enum": ["true"]},
+}
+
+CREATED: dict[int | str, dict[str, Any]] = {201: {"headers": {"Location": _LOCATION}}}
+"""The OpenAPI response of routes that use `Created`."""
+
+CREATED_ONCE: dict[int | str, dict[str, Any]] = {
+    201: {"headers": {"Location": _LOCATION, "Idempotency-Replayed": _REPLAYED}}
+}
+"""The same for routes that accept an idempotency key."""
+
+
+class CreatedHeaders:
+    """Adds the headers to the answer of the route that depends on it."""
+
+    def __init__(self, request: Request, response: Response) -> None:
+        self._request = request
+        self._response = response
+
+    def at(self, route: str, claim: Claim | None = None, **parameters: object) -> None:
+        """Name the route that shows the new resource, by the name of its function, and the parameters of its path."""
+        prefix = str(self._request.scope.get("root_path", "")).rstrip("/")
+        path = self._request.app.url_path_for(route, **parameters)
+        self._response.headers["Location"] = f"{prefix}{path}"
+        if claim and claim.replayed:
+            self._response.headers["Idempotency-Replayed"] = "true"
+
+
+# not the class itself: FastAPI would call it in another thread, because it is no coroutine function
+async def created_headers(request: Request, response: Response) -> CreatedHeaders:
+    """Return what adds the headers to the answer."""
+    return CreatedHeaders(request, response)
+
+
+Created = Annotated[CreatedHeaders, Depends(created_headers)]

@@ -1,0 +1,37 @@
+"""The media types of request bodies: which ones a route accepts, and whether a request has one of them."""
+
+from email.message import Message
+
+from fastapi import Request
+
+JSON = "application/json"
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def accepted_instead(request: Request) -> str | None:
+    """Return the types that the request's route accepts; `None` if the request has one of them, or has no body."""
+    headers = request.headers
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        return None
+    accepted = _accepted(request)
+    if accepted is None or _matches(headers.get("content-type", ""), accepted):
+        return None
+    return ", ".join(accepted)
+
+
+def _accepted(request: Request) -> tuple[str, ...] | None:
+    """Return the media types of a route with a body; `None` for a route without one."""
+    route = request.scope.get("fastapi", {}).get("effective_route_context") or request.scope.get("route")
+    body = getattr(route, "body_field", None)
+    if body is None:
+        return None
+    declared = getattr(body.field_info, "media_type", JSON)
+    return FORMS if declared in FORMS else (declared,)
+
+
+def _matches(content_type: str, accepted: tuple[str, ...]) -> bool:
+    message = Message()
+    message["content-type"] = content_type or "application/octet-stream"
+    found = message.get_content_type()
+    # FastAPI reads every type that ends like this as JSON
+    return found in accepted or (JSON in accepted and found.startswith("application/") and found.endswith("+json"))

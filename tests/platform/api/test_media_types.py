@@ -1,0 +1,55 @@
+"""Bodies of a media type that the route does not accept are refused with status 415."""
+
+import httpx2 as httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.support.client import problem
+
+JSON = "application/json"
+FORMS = "application/x-www-form-urlencoded, multipart/form-data"
+PERSON = b'{"email": "ada@example.com", "password": "correct horse"}'
+
+
+@pytest.mark.parametrize("given", ["text/plain", "application/xml", "application/x-www-form-urlencoded", "json", ""])
+async def test_json_route_names_the_type_that_it_accepts(client: httpx.AsyncClient, given: str) -> None:
+    headers = {"Content-Type": given} if given else {}
+    answer = await client.post("/api/v1/users", content=PERSON, headers=headers)
+    document = problem(answer, 415, "unsupported_media_type")
+    assert answer.headers["accept"] == JSON
+    assert document["detail"] == "Send application/json."
+
+
+@pytest.mark.parametrize("given", ["application/json", "Application/JSON; charset=utf-8", "application/vnd.me+json"])
+async def test_every_spelling_of_json_is_accepted(client: httpx.AsyncClient, given: str) -> None:
+    answer = await client.post("/api/v1/users", content=PERSON, headers={"Content-Type": given})
+    assert answer.status_code == 201
+    answer = await client.post("/api/v1/users", content=b"{}", headers={"Content-Type": given})
+    problem(answer, 422, "validation_error")
+
+
+async def test_form_route_names_the_types_that_it_accepts(client: httpx.AsyncClient) -> None:
+    form = {"username": "ada@example.com", "password": "correct horse"}
+    answer = await client.post("/api/v1/auth/token", json=form)
+    problem(answer, 415, "unsupported_media_type")
+    assert answer.headers["accept"] == FORMS
+    assert (await client.post("/api/v1/auth/token", data=form)).status_code == 401
+
+
+async def test_missing_body_is_invalid_whatever_its_type(client: httpx.AsyncClient) -> None:
+    problem(await client.post("/api/v1/users", headers={"Content-Type": "text/plain"}), 422, "validation_error")
+    problem(await client.post("/api/v1/users"), 422, "validation_error")
+
+
+async def test_body_of_unknown_length_has_a_type_too(client: httpx.AsyncClient) -> None:
+    async def chunks() -> object:
+        yield PERSON
+
+    answer = await client.post("/api/v1/users", content=chunks(), headers={"Content-Type": "text/plain"})  # type: ignore[arg-type]
+    problem(answer, 415, "unsupported_media_type")
+
+
+async def test_refusal_is_described(app: FastAPI) -> None:
+    for item in app.openapi()["paths"].values():
+        for operation in item.values():
+            assert ("415" in operation["responses"]) == ("requestBody" in operation)

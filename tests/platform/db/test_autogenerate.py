@@ -1,0 +1,107 @@
+"""Migrations remove what migrations of this service have made, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import CheckConstraint, Column, Index, Integer, Uuid
+
+from tests.platform.support.project import Project
+from tests.support.databases import execute
+
+
+@pytest.fixture
+def project(migrated_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Project:
+    return Project(monkeypatch, tmp_path / "versions", migrated_url)
+
+
+async def test_what_was_made_here_is_removed(project: Project) -> None:
+    project.has(Column("size", Integer), CheckConstraint("size > 0", name="size"), Index(None, "size"))
+    await project.migrate("table")
+    project.has(Column("size", Integer))
+    removed = await project.migrate("smaller")
+    assert "ck_things_size" in removed
+    assert "ix_things_size" in removed
+    project.has(Column("other", Integer))
+    assert "drop_column" in await project.migrate("other")
+    project.has()
+    assert "drop_table" in await project.migrate("none")
+
+
+async def test_what_others_made_stays(project: Project, migrated_url: str) -> None:
+    await execute(
+        migrated_url,
+        "CREATE TABLE foreign_table (id integer PRIMARY KEY, user_id uuid REFERENCES users)",
+        "CREATE INDEX foreign_index ON users (full_name)",
+        "ALTER TABLE users ADD COLUMN foreign_column text",
+        "ALTER TABLE users ADD CONSTRAINT foreign_check CHECK (email <> '')",
+        "ALTER TABLE users ADD CONSTRAINT foreign_key UNIQUE (id, full_name)",
+    )
+    project.has()
+    await project.run("check")
+    assert "foreign_" not in await project.migrate("nothing")
+
+
+async def test_what_others_made_stays_whatever_its_name(project: Project, migrated_url: str) -> None:
+    """The names are in this service's own files of migrations, as names of other things."""
+    await execute(
+        migrated_url,
+        *(f"CREATE TABLE {name} (id integer PRIMARY KEY)" for name in ("platform", "service", "key", "email")),
+        "ALTER TABLE users ADD COLUMN key text",
+        "ALTER TABLE users ADD COLUMN response text",
+        "ALTER TABLE users ADD CONSTRAINT expires_at CHECK (email <> '')",
+        "CREATE INDEX full_name ON users (full_name)",
+        "CREATE INDEX ix_users_full_name ON users (full_name)",
+    )
+    project.has()
+    await project.run("check")
+    assert "drop" not in await project.migrate("nothing")
+
+
+async def test_what_the_convention_named_is_removed(project: Project) -> None:
+    name = "a_name_that_makes_the_name_of_its_index_too_long_for_postgresql"
+    project.write(
+        f"""op.create_table(
+            "things", sa.Column("id", sa.Integer, primary_key=True), sa.Column("code", sa.Integer, unique=True),
+            sa.Column("user_id", sa.Uuid, sa.ForeignKey("users.id")), sa.Column("{name}", sa.Integer, index=True),
+            sa.UniqueConstraint("id", "code"), sa.CheckConstraint("code > 0", name="code"),
+        )"""
+    )
+    await project.run("upgrade", "heads")
+    project.has(*(Column(each, Integer) for each in ("code", name)), Column("user_id", Uuid))
+    removed = await project.migrate("plain")
+    _, upgrade = removed.split("def upgrade()")
+    upgrade, _ = upgrade.split("def downgrade()")
+    assert upgrade.count("drop_") == 5
+
+
+async def test_what_revisions_make(project: Project) -> None:
+    """Names that a file computes are left out, and so is what is in other schemas or only a downgrade makes."""
+    before = project.made()
+    project.write(
+        """op.create_table("first", *columns(), sa.Column("size", sa.Integer))
+    op.rename_table("first", "second")
+    op.add_column("second", sa.Column("added", sa.Integer))
+    op.drop_column("second", "size")
+    op.alter_column("second", "added", new_column_name="renamed")
+    op.execute("CREATE TABLE IF NOT EXISTS public.third (id integer, size numeric(12, 2) CHECK (size > 0))")
+    op.execute("ALTER TABLE third ADD COLUMN note text, ADD CONSTRAINT third_note CHECK (note <> '')")
+    op.execute("CREATE TABLE elsewhere.fourth (id integer)")
+    op.create_table("fifth", sa.Column("id", sa.Integer), schema="elsewhere")
+    op.create_table("sixth", sa.Column("id", sa.Integer))
+    op.drop_table("sixth")
+    op.create_table(f"{revision}_table")
+
+
+def columns() -> list[sa.Column[object]]:
+    return [sa.Column("shared", sa.Integer)]
+
+
+def downgrade() -> None:
+    op.create_table("seventh", sa.Column("id", sa.Integer))"""
+    )
+    after = project.made()
+    assert after.tables - before.tables == {"second", "third"}
+    assert {column for table, column in after.columns if table == "second"} == {"shared", "renamed"}
+    assert {column for table, column in after.columns if table == "third"} >= {"id", "size", "note"}
+    assert "third_note" in after.names
+    assert not {"second", "size", "by_hand"} & after.names

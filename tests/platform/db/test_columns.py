@@ -1,0 +1,175 @@
+"""A column means what its annotation says, with every driver and on a server of any time zone."""
+
+import enum
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Boolean, CheckConstraint, Column, Integer, MetaData, Table, make_url, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import IntegrityError, InvalidRequestError
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.schema import SchemaItem
+
+from app.platform.db.base import NAMING_CONVENTION, Base
+from app.platform.db.mixins import UuidKey
+from app.platform.db.session import Database
+from app.platform.settings import PoolProfile
+from tests.support.databases import execute, settings_for
+
+
+class Level(enum.StrEnum):
+    LOW = "low"
+    VERY_HIGH = "very high"
+
+
+class Grade(enum.IntEnum):
+    FIRST = 1
+    SECOND = 2
+
+
+class Own(Base):
+    __abstract__ = True
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+class Thing(UuidKey, Own):
+    __tablename__ = "things"
+
+    level: Mapped[Level]
+    before: Mapped[Level | None]
+    grade: Mapped[Grade]
+    side: Mapped[Literal["left", "right"]]
+    moment: Mapped[datetime]
+    day: Mapped[date]
+    hour: Mapped[time]
+    span: Mapped[timedelta]
+    price: Mapped[Decimal]
+    data: Mapped[dict[str, Any]]
+    words: Mapped[list[str]]
+    numbers: Mapped[list[int]]
+    keys: Mapped[list[UUID] | None]
+    raw: Mapped[bytes]
+    name: Mapped[str] = mapped_column(default="")
+
+
+def values() -> dict[str, Any]:
+    return {
+        "level": Level.VERY_HIGH,
+        "before": None,
+        "grade": Grade.SECOND,
+        "side": "left",
+        "moment": datetime(2026, 3, 29, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=9))),
+        "day": date(2026, 2, 28),
+        "hour": time(23, 59, 59, 999999),
+        "span": timedelta(days=-1, microseconds=1),
+        "price": Decimal("12345678901234567890.123456789"),
+        "data": {"a": [1, {"b": None}], "ü": "\N{SNOWMAN}"},
+        "words": ["a,b", '"', "NULL"],
+        "numbers": [-1, 0],
+        "keys": [uuid4()],
+        "raw": b"\x00\xff",
+    }
+
+
+@pytest.fixture(params=[PoolProfile.SMALL, PoolProfile.EXTERNAL_POOLER])
+async def berlin(request: pytest.FixtureRequest, empty_url: str) -> AsyncIterator[Database]:
+    """Yield a database with the table, whose sessions begin in another time zone."""
+    name = make_url(empty_url).database
+    await execute(empty_url, f"ALTER DATABASE {name} SET timezone TO 'Europe/Berlin'")
+    database = Database(settings_for(empty_url, pool_profile=request.param))
+    await database.init()
+    async with database.engine.begin() as connection:
+        await connection.run_sync(Own.metadata.create_all)
+    yield database
+    await database.close()
+
+
+async def stored(database: Database, **changed: Any) -> UUID:
+    async with database.transaction() as session:
+        thing = Thing(**values() | changed)
+        session.add(thing)
+        await session.flush()
+        return thing.id
+
+
+async def loaded(database: Database, key: UUID) -> Thing:
+    async with database.read() as session:
+        return (await session.scalars(select(Thing).where(Thing.id == key))).one()
+
+
+async def test_every_value_comes_back(berlin: Database) -> None:
+    given = values()
+    thing = await loaded(berlin, await stored(berlin, **given))
+    found = {name: getattr(thing, name) for name in given}
+    assert found == given
+    assert {name: type(value) for name, value in found.items() if name in {"level", "grade", "price"}} == {
+        "level": Level,
+        "grade": Grade,
+        "price": Decimal,
+    }
+
+
+async def test_times_are_in_utc(berlin: Database) -> None:
+    thing = await loaded(berlin, await stored(berlin))
+    assert thing.moment.isoformat() == "2026-03-29T03:00:00.123456+00:00"
+    async with berlin.read() as session:
+        now = await session.scalar(text("SELECT CAST('2026-01-01 00:00' AS timestamptz)"))
+    assert now == datetime(2026, 1, 1, tzinfo=UTC)
+    assert now.utcoffset() == timedelta()
+
+
+async def test_a_rollback_keeps_the_time_zone(berlin: Database) -> None:
+    async with berlin.get_session() as session:
+        assert await session.scalar(text("SHOW timezone")) == "UTC"
+        await session.rollback()
+        assert await session.scalar(text("SHOW timezone")) == "UTC"
+
+
+async def test_values_that_are_no_members_are_refused(berlin: Database) -> None:
+    insert = text("UPDATE things SET level = 'none'")
+    await stored(berlin)
+    with pytest.raises(IntegrityError, match="ck_things_level"):
+        async with berlin.transaction() as session:
+            await session.execute(insert)
+
+
+async def test_a_check_for_each_column_of_an_enum(berlin: Database) -> None:
+    async with berlin.read() as session:
+        names = await session.scalars(text("SELECT conname FROM pg_constraint WHERE contype = 'c'"))
+        assert {"ck_things_level", "ck_things_before", "ck_things_grade", "ck_things_side"} <= set(names)
+
+
+async def test_changes_inside_of_json_and_lists_are_saved(berlin: Database) -> None:
+    key = await stored(berlin)
+    async with berlin.transaction() as session:
+        thing = await session.get_one(Thing, key)
+        thing.data["new"] = True
+        thing.words.append("more")
+    thing = await loaded(berlin, key)
+    assert thing.data["new"] is True
+    assert thing.words[-1] == "more"
+
+
+def test_a_check_without_a_name_is_refused() -> None:
+    total, level = Column("total", Integer), Column("level", Base.registry.type_annotation_map[enum.Enum])
+    tables: list[list[SchemaItem]] = [
+        [Column("total", Integer), CheckConstraint("total > 0")],
+        [Column("total", Integer, CheckConstraint("total > 0"))],
+        [total, CheckConstraint(total > 0)],
+        [level, CheckConstraint(level > "total")],
+    ]
+    for items in tables:
+        with pytest.raises(InvalidRequestError, match=r"a CHECK of things has no name: .* > .*total"):
+            Table("things", MetaData(naming_convention=NAMING_CONVENTION), *items)
+
+
+def test_the_check_of_a_boolean_is_named_as_its_column() -> None:
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+    table = Table("things", metadata, Column("flag", Boolean(create_constraint=True)))
+    (check,) = (each for each in table.constraints if isinstance(each, CheckConstraint))
+    quote = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
+    assert quote.format_constraint(check) == "ck_things_flag"

@@ -1,0 +1,72 @@
+"""Runs Python modules in forks of a process that has imported Copier, instead of starting Python again each time.
+
+A command starts, runs and ends as `python -m` has it: with arguments, environment, folder and streams of its own.
+"""
+
+import functools
+import multiprocessing
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from multiprocessing import util
+from pathlib import Path
+
+from tests.shell import CommandError
+
+# now, before the tests have a directory of their own for temporary files, which they remove earlier than this one
+util.get_temp_dir()
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["copier", "copier._cli", __name__])
+
+
+def attempt(
+    module: str, *arguments: str, cwd: Path, env: Mapping[str, str], seconds: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run a module as `python -m` does, whatever its exit status; both streams are in `stdout`.
+
+    Raises:
+        CommandError: the command took too long, and was killed with all its processes.
+    """
+    command = [module, *arguments]
+    with tempfile.NamedTemporaryFile() as printed:
+        process = _forks.Process(target=_become, args=(command, str(cwd), dict(env), printed.name))
+        process.start()
+        try:
+            process.join(seconds)
+        finally:
+            if late := process.is_alive():
+                os.killpg(process.pid or 0, signal.SIGKILL)
+            process.join()
+        output = Path(printed.name).read_text(errors="replace")
+    if late:
+        raise CommandError(f"{' '.join(command)} took more than {seconds} s\n{output}")
+    return subprocess.CompletedProcess(command, process.exitcode or 0, output)
+
+
+def _become(command: list[str], cwd: str, env: dict[str, str], printed: str) -> None:
+    os.setsid()
+    for stream, (path, flags) in enumerate([(os.devnull, os.O_RDONLY), *[(printed, os.O_WRONLY | os.O_APPEND)] * 2]):
+        os.dup2(os.open(path, flags), stream)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = command
+    sys.path[:] = [cwd, *(path for path in sys.path if path != str(Path(__file__).parent.parent))]
+    _prepare_copier(env)
+    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+
+
+def _prepare_copier(env: dict[str, str]) -> None:
+    import jinja2  # noqa: PLC0415 - imported in the process that forks, not in that of the tests
+    from plumbum import local  # noqa: PLC0415
+
+    # plumbum has its own copies of the environment and the folder
+    local.env.clear()
+    local.env.update(env)
+    local.cwd.chdir(os.getcwd())  # noqa: PTH109 - plumbum takes text
+    # Copier compiles the parts of each path, and the name of the answers file, anew for each of the files
+    jinja2.Environment.compile = functools.cache(jinja2.Environment.compile)  # type: ignore[assignment]
