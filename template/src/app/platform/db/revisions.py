@@ -102,7 +102,7 @@ def _read(file: Path, made: Made) -> None:
 
 
 def _upgrading(module: ast.Module) -> Iterator[ast.expr]:
-    """Yield the expressions of a migration in their order, without docstrings and what only a downgrade runs."""
+    """Yield the expressions of a migration in their sequence, without docstrings and what only a downgrade runs."""
     for statement in module.body:
         of_file = isinstance(statement, ast.Assign | ast.AnnAssign) and bool(_ABOUT_THE_FILE & _targets(statement))
         if of_file or (isinstance(statement, ast.FunctionDef) and statement.name == "downgrade"):
