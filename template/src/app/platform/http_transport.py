@@ -145,14 +145,9 @@ class Transport:
                 return Response(call.name, response.status, response.headers, await self._read(call, response))
         except aiohttp.ConnectionTimeoutError:
             raise _timed_out(call, self._settings.connect_timeout, progress) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             # not `from error`: aiohttp's messages may show the URL
             raise _failure(call, error, progress) from None
-        except UnicodeError:
-            # a redirection to a host name that cannot be encoded; the first URL is the caller's
-            if not progress.sent:
-                raise
-            raise InvalidResponse(f"{call.name}: UnicodeError ({progress.step})") from None
         except (RuntimeError, asyncio.CancelledError):
             # what aiohttp raises in the calls of a closed session, although nobody has cancelled them
             if not self._session.closed or _is_cancelled():
@@ -191,7 +186,9 @@ def _failure(call: Call, error: Exception, progress: _Progress) -> CallFailed:
     message = f"{call.name}: {reason} ({progress.step})"
     # what is no HTTP, leads nowhere, or cannot be decompressed
     undecodable = isinstance(error.__cause__, ContentEncodingError | DecompressSizeError)
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.RedirectClientError) or undecodable:
+    # UnicodeError: a redirection to a host name that cannot be encoded
+    nowhere = progress.sent and isinstance(error, UnicodeError)
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.RedirectClientError) or undecodable or nowhere:
         return InvalidResponse(message)
     return NoResponse(message, sent=progress.sent)
 
