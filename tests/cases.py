@@ -45,6 +45,11 @@ class Case:
         """Whether its own suite must reach the floor of coverage; the code of others is covered as a whole one's is."""
         return self.whole or self.kind == "worked-on"
 
+    @property
+    def counts_platform(self) -> bool:
+        """Whether the platform's suite must reach its floor; a service without a queue has no code of its own there."""
+        return self.whole and self.variant["task_queue"] != "none"
+
     def traits(self) -> set[str]:
         """What a test may ask for."""
         jobs = self.variant["task_queue"] != "none"

@@ -51,8 +51,8 @@ MENTION = re.compile(r"(?<![A-Za-z])([Oo]rders?(?![a-z])|ORDERS?)")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     only = metafunc.config.getoption("--variant")
-    # one with each queue, both drivers and both styles, and none that tests/test_variants_run.py works on
-    chosen = [by_id(only)] if only else few_variants(1)[1:]
+    # both drivers, both styles, with a queue and without, and none that tests/test_variants_run.py works on
+    chosen = [by_id(only)] if only else few_variants(1)[1:3]
     if metafunc.definition.get_closest_marker("with_jobs"):
         chosen = [each for each in chosen if each["task_queue"] != "none"]
     if "variant" in metafunc.fixturenames:

@@ -39,11 +39,8 @@ FEATURE = ("src/app/features/projects", "tests/features/projects", "migrations/s
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     only = metafunc.config.getoption("--variant")
-    # both drivers with both styles, and each queue
-    chosen = [by_id(only)] if only else list(few_variants(2))
-    if metafunc.definition.get_closest_marker("on_two"):
-        # which differ in driver and style
-        chosen = [chosen[0], chosen[-1]] if len(chosen) > 1 else chosen
+    # two that differ in driver and style; tests/test_drills.py follows the other recipes on others
+    chosen = [by_id(only)] if only else list(few_variants(2)[1:3])
     if "variant" in metafunc.fixturenames:
         metafunc.parametrize("variant", chosen, ids=[each.id for each in chosen], scope="module")
 
@@ -83,13 +80,11 @@ def test_recipes_are_followed(variant: Variant, project: Project) -> None:
     assert re.search(r"^=+ \d+ passed(?!.*(skipped|failed)).*=+$", printed, re.MULTILINE), printed
 
 
-@pytest.mark.on_two
 def test_requests_of_every_kind_are_answered_as_described(project: Project) -> None:
     """No 5xx, and every answer is one that the OpenAPI document describes."""
     project.make("fuzz", "EXAMPLES=5", "SEED=1")
 
 
-@pytest.mark.on_two
 def test_open_stream_ends_when_the_service_stops(project: Project) -> None:
     """Else uvicorn would wait for it as long as it waits for anything, and then cut it."""
     with project.serving(LOG_JSON="true") as service:
@@ -106,7 +101,6 @@ def test_open_stream_ends_when_the_service_stops(project: Project) -> None:
     assert not service.left_behind()
 
 
-@pytest.mark.on_two
 def test_all_answers_can_change_and_change_back(variant: Variant, project: Project) -> None:
     """In the other style the own queries lack their base class, and wait for their owner, but nothing is lost."""
     before = owner.contents(project.root)
@@ -118,7 +112,6 @@ def test_all_answers_can_change_and_change_back(variant: Variant, project: Proje
     assert owner.contents(project.root) == before
 
 
-@pytest.mark.on_two
 def test_update_keeps_the_features(variant: Variant, project: Project, template: Path, tmp_path: Path) -> None:
     """A team of the last release had made the same by hand."""
     release = past_releases()[-1]

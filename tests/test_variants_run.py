@@ -138,7 +138,7 @@ def test_platform_suite(case: Case, project: Project, rendered: Rendered) -> Non
     chosen = parts(case, rendered)
     if not chosen:
         return
-    floor = f"--cov=app.platform --cov-config={SUITE}/coverage.ini" if case.whole else ""
+    floor = f"--cov=app.platform --cov-config={SUITE}/coverage.ini" if case.counts_platform else ""
     asked = " ".join(arguments(chosen))
     printed = project.make("platform-test", IN_PROCESS, f"PLATFORM_TESTS={asked}", f"PYTEST_ARGS={floor}")
     assert_only_passed(printed)
