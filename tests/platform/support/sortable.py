@@ -1,4 +1,4 @@
-"""Tables with a column of each kind that pages can be sorted by, and of those that they cannot."""
+"""Two tables: columns that pages can be sorted by, one of each kind, and columns that are refused."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta

@@ -16,7 +16,7 @@ _DEFAULTS = (
 
 
 class SecurityHeadersMiddleware:
-    """Adds the security headers to each response; those that the response has already are kept."""
+    """Adds the security headers that a response lacks."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -165,9 +165,10 @@ class UserService:
         verified: VerifiedPassword | None = None,
     ) -> UserRead:
         async def change(steps: SessionProvider) -> UserRead:
-            async with steps.transaction() as session:
-                if verified and not await self.lock_if_unchanged(session, verified):
-                    raise WrongPassword
+            if verified:
+                async with steps.transaction() as session:
+                    if not await self.lock_if_unchanged(session, verified):
+                        raise WrongPassword
             user = await UserDAO(steps).update(User.id == user_id, **values)
             if user is None:
                 raise UserNotFound
