@@ -36,7 +36,7 @@ def echo_statements(engine: Engine) -> None:
         @event.listens_for(engine, name)
         def show_name(connection: Connection) -> None:
             # in autocommit the driver sends none of them
-            if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            if not connection.get_execution_options().get("autocommit"):
                 echo.info("sql", statement=name.upper())
 
     for name in ("begin", "commit", "rollback"):

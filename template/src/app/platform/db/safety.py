@@ -18,7 +18,7 @@ def attach(engine: Engine, settings: DatabaseSettings) -> None:
     prepare_connections(engine, settings)
     _refuse_lost_commits(engine)
     if settings.pool_pre_ping:
-        _ping_idle_connections(engine, settings.pool_ping_idle)
+        _ping_idle_connections(engine, settings)
 
 
 def prepare_connections(engine: Engine, settings: DatabaseSettings) -> None:
@@ -81,8 +81,8 @@ def _refuse_lost_commits(engine: Engine) -> None:
             raise RuntimeError(message)
 
 
-def _ping_idle_connections(engine: Engine, idle: float) -> None:
-    """Ping connections that were idle for `idle` seconds or longer, and replace the dead ones.
+def _ping_idle_connections(engine: Engine, settings: DatabaseSettings) -> None:
+    """Ping connections that were idle for `DB_POOL_PING_IDLE` seconds or longer, and replace the dead ones.
 
     SQLAlchemy's own pre-ping runs at every checkout, which costs three more round trips per request with asyncpg.
     """
@@ -93,10 +93,10 @@ def _ping_idle_connections(engine: Engine, idle: float) -> None:
 
     @event.listens_for(engine, "checkout")
     def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("idle_since", time.monotonic()) < idle:
+        if time.monotonic() - record.info.get("idle_since", time.monotonic()) < settings.pool_ping_idle:
             return
         try:
-            engine.dialect.do_ping(connection)
+            driver.ping(connection, settings.connect_timeout)
         except Exception as error:
             # makes the pool open a new connection and retry
             raise DisconnectionError from error

@@ -3,13 +3,17 @@
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine, ExceptionContext, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.util import await_only
 
 from app.platform.db import address
+from app.platform.errors import DatabaseUnavailable
 from app.platform.settings import DatabaseSettings, PoolProfile
 
 DRIVERNAME = "postgresql+asyncpg"
+NO_ANSWER = "The database did not answer."
 
 
 def url(settings: DatabaseSettings) -> URL:
@@ -30,7 +34,7 @@ def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     the start-up parameters it knows the time zone only, so there set the timeouts on the role (docs/tuning.md).
     """
     in_utc = {"timezone": "UTC"}
-    arguments: dict[str, Any] = {"timeout": settings.connect_timeout}
+    arguments: dict[str, Any] = {"timeout": settings.connect_timeout, "command_timeout": settings.deadline}
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
         return arguments | {
             "statement_cache_size": 0,
@@ -54,13 +58,39 @@ def first_statements(_settings: DatabaseSettings) -> tuple[str, ...]:
     return ()
 
 
-def isolation_of_reads(settings: DatabaseSettings) -> str | None:
-    """Return the isolation level of reads: autocommit, so that a read of one statement takes one round trip.
+def options_of_reads(settings: DatabaseSettings) -> dict[str, Any]:
+    """Return the execution options of reads: autocommit, so that a read of one statement takes one round trip.
 
-    Return `None`, which means a transaction, behind PgBouncer: asyncpg prepares and executes a statement in two steps,
+    Return none, which means a transaction, behind PgBouncer: asyncpg prepares and executes a statement in two steps,
     and in autocommit PgBouncer could send the second step to another server connection.
     """
-    return None if settings.pool_profile is PoolProfile.EXTERNAL_POOLER else "AUTOCOMMIT"
+    if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
+        return {}
+    return {"autocommit": True, "isolation_level": "AUTOCOMMIT"}
+
+
+def engine_arguments() -> dict[str, Any]:
+    """Return the arguments of `create_async_engine` that this driver needs: none."""
+    return {}
+
+
+def attach(engine: Engine) -> None:
+    """Turn asyncpg's `TimeoutError` into an error that throws the connection away."""
+
+    @event.listens_for(engine, "handle_error")
+    def condemn(context: ExceptionContext) -> None:
+        if isinstance(context.original_exception, TimeoutError):
+            context.is_disconnect = True
+            raise DatabaseUnavailable(NO_ANSWER) from context.original_exception
+
+
+def ping(connection: DBAPIConnection, seconds: float) -> None:
+    """Make one round trip.
+
+    Raises:
+        TimeoutError: the server did not answer within the seconds.
+    """
+    await_only(connection.driver_connection.execute("", timeout=seconds))
 
 
 def constraint_name(error: IntegrityError) -> str | None:
