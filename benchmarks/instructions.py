@@ -72,8 +72,8 @@ async def count(app: App, people: People, server_url: str) -> dict[Endpoint, flo
     with _folder() as folder:
         callgrind = Callgrind(folder)
         async with callgrind.watching(app).serving(server_url, Cores()) as server:
-            callgrind.tell(server, "instrumentation", "on")
             requests = await workload.requests(app, server, *people)
+            callgrind.tell(server, "instrumentation", "on")
             return {endpoint: await _count(callgrind, server, requests[endpoint]) for endpoint in ENDPOINTS}
 
 
