@@ -7,10 +7,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
 
-from asgi_correlation_id.context import correlation_id as request_id
-
-__all__ = ["Actor", "actor", "actor_id", "request_id"]
-
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -20,6 +16,7 @@ class Actor:
     is_admin: bool = False
 
 
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
 
 

@@ -75,9 +75,8 @@ def _configure_stdlib(level: int, shared: list[Processor], *, json_lines: bool) 
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # The service's own middleware writes the access log; asgi-correlation-id would log a client's invalid request id.
-    # httpx would log each URL with its query string.
-    for name in ("uvicorn.access", "asgi_correlation_id", "httpx"):
+    # The service's own middleware writes the access log. httpx would log each URL with its query string.
+    for name in ("uvicorn.access", "httpx"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
