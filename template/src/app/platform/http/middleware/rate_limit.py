@@ -6,7 +6,7 @@ from uuid import UUID
 from limits import RateLimitItem
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.platform.context import actor_id
+from app.platform.context import actor
 from app.platform.errors import RateLimited
 from app.platform.http.limits import MarkedRoutes
 from app.platform.http.middleware.client import client_of
@@ -62,8 +62,9 @@ class RateLimitMiddleware:
         limiter: RateLimiter = scope["state"]["resources"].limiter
         if route := self._strict.find(scope):
             return await limiter.hit(self._strict_limit, f"{route}:{client_of(scope).limit_key}")
-        user = actor_id()
-        return await limiter.hit(self._limit, user_key(user) if user else f"address:{client_of(scope).limit_key}")
+        caller = actor.get()
+        key = f"user:{caller.text}" if caller else f"address:{client_of(scope).limit_key}"
+        return await limiter.hit(self._limit, key)
 
 
 def user_key(user: UUID) -> str:
