@@ -22,7 +22,7 @@ class _ActiveUser(CallerDependency):
 
 
 active_user = _ActiveUser()
-ActiveUser = Annotated[UserRead, Depends(active_user)]
+ActiveUser = Annotated[UserRead, Depends(active_user, scope="request")]
 
 
 async def admin_user(user: ActiveUser) -> UserRead:

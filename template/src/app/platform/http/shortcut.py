@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from re import Pattern
+from typing import Any
 
 from fastapi.params import Form
 from fastapi.routing import APIRoute, APIWebSocketRoute, RouteContext, iter_route_contexts
@@ -26,16 +27,18 @@ class RouteShortcut(BaseRoute):
         self._routes = routes
 
     @cached_property
-    def _by_method(self) -> dict[str, list[tuple[Pattern[str], RouteContext | None]]]:
+    def _by_method(self) -> dict[str, list[tuple[Pattern[str], Any]]]:
         """The paths of the routes up to the first mount, each with its route, or `None` to leave it to FastAPI."""
-        found: dict[str, list[tuple[Pattern[str], RouteContext | None]]] = {}
+        found: dict[str, list[tuple[Pattern[str], Any]]] = {}
         for context in iter_route_contexts(self._routes):
             if isinstance(context.original_route, APIWebSocketRoute):
                 continue
             if not context.methods:
                 break
             for method in context.methods:
-                found.setdefault(method, []).append((context.path_regex, context if _is_plain(context) else None))
+                # the object that FastAPI itself puts into the scope; the context finds each attribute with three calls
+                selected = context.matches.__self__ if _is_plain(context) else None
+                found.setdefault(method, []).append((context.path_regex, selected))
         return found
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -44,9 +47,9 @@ class RouteShortcut(BaseRoute):
         if scope["type"] != "http" or scope.get("fastapi.telemetry"):
             return _NONE
         path = path_of(scope)
-        for pattern, context in self._by_method.get(scope["method"], ()):
+        for pattern, selected in self._by_method.get(scope["method"], ()):
             if pattern.match(path):
-                return _match(context, scope) if context else _NONE
+                return _match(selected, scope) if selected else _NONE
         return _NONE
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,6 +71,7 @@ def _is_plain(context: RouteContext) -> bool:
     return type(route).handle is APIRoute.handle and not is_form
 
 
-def _match(context: RouteContext, scope: Scope) -> tuple[Match, Scope]:
-    match, child_scope = context.matches(scope)
-    return match, {**child_scope, "route": context.original_route, "fastapi": {"effective_route_context": context}}
+def _match(selected: Any, scope: Scope) -> tuple[Match, Scope]:
+    match, child_scope = selected.matches(scope)
+    child_scope |= {"route": selected.original_route, "fastapi": {"effective_route_context": selected}}
+    return match, child_scope
