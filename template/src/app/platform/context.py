@@ -15,7 +15,7 @@ class Actor:
     user_id: UUID
     is_admin: bool = False
     text: str = field(init=False, repr=False, compare=False)
-    """The user id as text, for log lines and rate limits: making it takes 7 thousand instructions each time."""
+    """The user id as text, for log lines and rate limits: made once for all requests with a token."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", str(self.user_id))

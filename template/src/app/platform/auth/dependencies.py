@@ -76,7 +76,7 @@ class _CallerId(CallerDependency):
 
 
 caller_id = _CallerId()
-# "request" is what FastAPI would find out at each request, with some 15 thousand instructions
+# "request" is what FastAPI finds out otherwise, at each request
 CallerId = Annotated[UUID, Depends(caller_id, scope="request")]
 """Use it only to read the caller's own rows: the account may have been closed since the token was issued."""
 

@@ -36,7 +36,7 @@ class RequestIdMiddleware:
         headers = scope["headers"]
         value = next((value for name, value in headers if name == _HEADER), b"")
         if not _WELL_FORMED.fullmatch(value):
-            # as random as a UUID, and 17 thousand instructions cheaper
+            # like the hex of a UUID, which takes three times as long to make
             value = os.urandom(16).hex().encode()
             scope["headers"] = [*(header for header in headers if header[0] != _HEADER), (_HEADER, value)]
         request_id.set(value.decode())
