@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.load import http, once
 
-START_SECONDS = 60.0
+START_SECONDS = 240.0
 STOP_SECONDS = 20.0
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
@@ -32,6 +33,12 @@ HTTP_CLIENT_SECONDS = Histogram(
     ["outcome"],
 )
 DB_SLOW_STATEMENTS = Counter("db_slow_statements_total", "SQL statements that took longer than DB_SLOW_SQL_THRESHOLD.")
+
+
+@lru_cache(maxsize=1024)
+def http_request_seconds(method: str, route: str, status: int) -> Histogram:
+    """Return the histogram with these labels; there are few, and finding them costs as much as observing."""
+    return HTTP_REQUEST_SECONDS.labels(method, route, status)
 
 
 def render() -> bytes:

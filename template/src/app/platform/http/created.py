@@ -43,4 +43,4 @@ async def created_headers(request: Request, response: Response) -> CreatedHeader
     return CreatedHeaders(request, response)
 
 
-Created = Annotated[CreatedHeaders, Depends(created_headers)]
+Created = Annotated[CreatedHeaders, Depends(created_headers, scope="request")]
