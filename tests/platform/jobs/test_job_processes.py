@@ -13,24 +13,32 @@ from app.platform.db import budget_arguments
 from app.platform.db.budget import pool_budget
 from app.platform.settings import JobSettings
 
+# ARQ runs all jobs in the worker; Celery runs each in one of three processes that the worker starts
+PROCESSES = 4 if "pool" in JobSettings.model_fields else 1
 
-async def test_each_process_of_a_worker_has_a_pool(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, migrated_url: str
-) -> None:
+
+@pytest.fixture
+def _variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, migrated_url: str) -> None:
     variables = {"DATABASE_URL": migrated_url, "DB_POOL_PROFILE": "small", "TASKS_CONCURRENCY": "3"}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["app", "pool-budget", "--job-workers", "2"])
+
+
+@pytest.mark.parametrize(("pool", "terms", "most"), [((), "(5 + 5)", 10), (("--job-pool", "3"), "3", 3)])
+@pytest.mark.usefixtures("_variables")
+async def test_each_process_of_a_worker_has_a_pool(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pool: tuple[str, ...], terms: str, most: int
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["app", "pool-budget", "--job-workers", "2", *pool])
     with pytest.raises(SystemExit) as exited:
         await asyncio.to_thread(run, None, [Command(pool_budget, budget_arguments.add_arguments)])
     assert exited.value.code == 0
     printed = re.sub(" +", " ", capsys.readouterr().out)
-    # ARQ runs all jobs in the worker; Celery runs each in one of three processes that the worker starts
-    processes = 4 if "pool" in JobSettings.model_fields else 1
-    assert f"jobs: workers x processes 2 x {processes} x (5 + 5) {2 * processes * 10}\n" in printed
+    jobs = 2 * PROCESSES * most
+    assert f"jobs: workers x processes 2 x {PROCESSES} x {terms} {jobs}\n" in printed
     assert "listeners of these 2 2\n" in printed
-    assert f"in all {10 + 2 * processes * 10 + 2 + 2}\n" in printed
+    assert f"in all {10 + jobs + 2 + 2}\n" in printed
 
 
 def test_celery_without_child_processes_runs_jobs_in_one_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -44,14 +44,21 @@ def pool_budget(**options: Any) -> None:
 
 
 def _needs(plan: Plan, workers: int) -> Iterator[Need]:
-    instances, pools = plan.instances + plan.surge, job_processes.pools_of_a_worker()
+    instances = plan.instances + plan.surge
     processes = instances * workers
     yield Need("HTTP: instances x workers", f"{instances} x {workers}", processes)
     yield Need("listeners of these", f"{processes} x {plan.listeners}", alone=processes * plan.listeners)
-    yield Need("jobs: workers x processes", f"{plan.job_workers} x {pools}", plan.job_workers * pools)
+    yield _jobs(plan, job_processes.pools_of_a_worker())
     yield Need("listeners of these", f"{plan.job_workers}", alone=plan.job_workers * LISTENERS_OF_A_JOB_WORKER)
     yield Need("migrations", f"{plan.migrations}", alone=plan.migrations)
     yield Need("commands", f"{plan.commands}", alone=plan.commands)
+
+
+def _jobs(plan: Plan, processes: int) -> Need:
+    kind, terms, pools = "jobs: workers x processes", f"{plan.job_workers} x {processes}", plan.job_workers * processes
+    if plan.job_pool is None:
+        return Need(kind, terms, pools)
+    return Need(kind, f"{terms} x {plan.job_pool}", alone=pools * plan.job_pool)
 
 
 async def _ask(settings: DatabaseSettings) -> tuple[Usage, list[Limit]]:

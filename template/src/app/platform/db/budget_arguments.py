@@ -21,6 +21,7 @@ class Plan:
         workers: processes of an instance; `None` means `HTTP_WORKERS`.
         listeners: connections of each HTTP process outside its pool.
         job_workers: job workers of the service.
+        job_pool: the pool of each of their processes; `None` means that of the settings.
         migrations: processes that migrate or wait for their turn.
         commands: other commands.
         others: connections to leave for others; `None` means those that they use now.
@@ -31,6 +32,7 @@ class Plan:
     workers: int | None
     listeners: int
     job_workers: int
+    job_pool: int | None
     migrations: int
     commands: int
     others: int | None
@@ -48,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     plan.add_argument("--listeners", type=_whole(0), default=0, metavar="N", help=listeners)
     if job_processes.QUEUE:
         plan.add_argument("--job-workers", type=_whole(0), default=1, metavar="N", help="`python -m app worker` (1)")
+        pool = "size + overflow of each process of a job worker (DB_POOL_SIZE + DB_MAX_OVERFLOW)"
+        plan.add_argument("--job-pool", type=_whole(1), metavar="N", help=pool)
     migrations = "processes that migrate, or wait for their turn (1)"
     plan.add_argument("--migrations", type=_whole(0), default=1, metavar="N", help=migrations)
     plan.add_argument("--commands", type=_whole(0), default=1, metavar="N", help="other commands at a time (1)")
@@ -72,7 +76,7 @@ def read(options: dict[str, Any]) -> tuple[Plan, Load]:
     load = Load(**{name: options.pop(name) for name in ("rps", "hold_ms", "queries", "concurrent", "cores")})
     if problem := load.problem():
         refuse(problem)
-    return Plan(**{"job_workers": 0} | options), load
+    return Plan(**{"job_workers": 0, "job_pool": None} | options), load
 
 
 def _whole(least: int) -> Callable[[str], int]:
