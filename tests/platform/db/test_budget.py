@@ -12,8 +12,9 @@ from sqlalchemy import make_url, text
 
 from app.platform import job_processes
 from app.platform.cli import Command, run
-from app.platform.db import budget_arguments
+from app.platform.db import budget_arguments, budget_report, sizing
 from app.platform.db.budget import pool_budget
+from app.platform.db.limits import Limit, Usage
 from app.platform.db.session import Database
 from tests.support.databases import execute, settings_for, sibling
 
@@ -202,3 +203,14 @@ def test_recommendation_is_for_each_process(budget: Budget) -> None:
     assert "by cores        8 cores x 2, as a start, with overflow 0 = 16\n" in printed
     assert "for each of 4 processes: DB_POOL_SIZE=8\n" in printed
     assert "DB_MAX_OVERFLOW=0 to 2 for steady traffic, 4 to 8 for bursts\n" in printed
+
+
+def test_without_measurements_the_cores_are_a_start() -> None:
+    lines = list(sizing.recommendation(sizing.Load(cores=8), processes=3))
+    assert lines[-2:] == ["  for each of 3 processes: DB_POOL_SIZE=6", "  DB_MAX_OVERFLOW=0"]
+
+
+def test_only_the_most_frequent_applications_are_named() -> None:
+    usage = Usage(others=tuple((f"app-{number}", False, 20 - number) for number in range(12)))
+    lines = list(budget_report.limits([Limit("max_connections", 100, others=usage.total)], usage))
+    assert lines[-2:] == ["  11 app-9, to other databases", "  19 of further applications"]
