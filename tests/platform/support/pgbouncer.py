@@ -61,7 +61,7 @@ async def limit_role(url: str, **settings: object) -> None:
     """
     role, database = make_url(url).username, make_url(url).database
     for name, value in settings.items():
-        await execute(url, f"ALTER ROLE {role} IN DATABASE {database} SET {name} = '{value}'")
+        await execute(url, f"""ALTER ROLE "{role}" IN DATABASE "{database}" SET {name} = '{value}'""")
 
 
 def _runnable(command: list[str], identity: Identity, home: Path) -> list[str]:
