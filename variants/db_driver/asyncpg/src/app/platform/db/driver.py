@@ -93,6 +93,11 @@ def ping(connection: DBAPIConnection, seconds: float) -> None:
     await_only(connection.driver_connection.execute("", timeout=seconds))
 
 
+def announced_process(connection: Any) -> int:
+    """Return the id of the server process that was announced when the connection was made."""
+    return int(connection.get_server_pid())
+
+
 def constraint_name(error: IntegrityError) -> str | None:
     """Return the name of the violated constraint, if the error has one."""
     name = getattr(error.orig.__cause__, "constraint_name", None) if error.orig else None

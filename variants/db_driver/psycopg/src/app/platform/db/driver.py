@@ -102,6 +102,11 @@ def ping(connection: DBAPIConnection, seconds: float) -> None:
     bounded.deadline = deadline
 
 
+def announced_process(connection: Any) -> int:
+    """Return the id of the server process that was announced when the connection was made."""
+    return int(connection.info.backend_pid)
+
+
 def constraint_name(error: IntegrityError) -> str | None:
     """Return the name of the violated constraint, if the error has one."""
     return error.orig.diag.constraint_name if isinstance(error.orig, psycopg.Error) else None
