@@ -7,7 +7,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from app.platform.db import driver
+from app.platform.db import address, driver
 from app.platform.settings import ConfigError, DatabaseSettings
 from dev.binaries import find_client
 from dev.errors import ServiceError
@@ -28,13 +28,11 @@ def without_password(url: str) -> tuple[str, str | None]:
         ServiceError: the service would refuse the URL, or libpq reads a secret of it from no other place.
     """
     try:
-        given = driver.url(DatabaseSettings.model_construct(url=SecretStr(url))).set(drivername=WITH_LIBPQ)
+        given, words = address.read(DatabaseSettings.model_construct(url=SecretStr(url)), driver.VOCABULARY)
     except ConfigError as error:
         raise ServiceError(str(error)) from None
-    _, options = given.get_dialect()().create_connect_args(given)
-    if "ssl" in options:
-        # asyncpg's name
-        options["sslmode"] = options.pop("ssl")
+    with_libpq = given.set(drivername=WITH_LIBPQ)
+    options = dict(with_libpq.get_dialect()().create_connect_args(with_libpq)[1]) | words
     password = options.pop("password", None)
     if secrets := SECRETS.intersection(options):
         raise ServiceError(f"psql would show {', '.join(sorted(secrets))} of DATABASE_URL to other users")

@@ -89,6 +89,7 @@ def test_shell_without_a_schema_says_so_in_one_line(empty_url: str) -> None:
         ),
         ("postgresql://ada:pa/ss@one/app", ("host='one' dbname='app' user='ada'", "pa/ss")),
         ("postgresql://one/app?user=ada&password=secret", ("host='one' dbname='app' user='ada'", "secret")),
+        ("postgresql://ada@one:1,two:2/app", ("dbname='app' user='ada' host='one,two' port='1,2'", None)),
         ("postgresql://ada@/app?host=one:1&host=two:2", ("dbname='app' user='ada' host='one,two' port='1,2'", None)),
         ("postgresql://one/app?sslmode=require", ("host='one' dbname='app' sslmode='require'", None)),
         ("postgresql://one/app?ssl=require", ("host='one' dbname='app' sslmode='require'", None)),

@@ -3,7 +3,9 @@
 Libraries show host and port in their errors. A special character in a password makes a part of it the host or the port.
 """
 
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from pydantic import SecretStr
 
@@ -33,6 +35,29 @@ def check_broker(value: SecretStr) -> SecretStr:
     for url in value.get_secret_value().split(";"):
         _check_parts(url)
     return value
+
+
+def joined(parts: Mapping[str, str | None]) -> str | None:
+    """Return the URL of a database whose parts are given singly; `None` if there are too few of them."""
+    if not (parts.get("host") and parts.get("name")):
+        return None
+    named = {"host": "host", "port": "port", "user": "user", "password": "password", "name": "dbname"}
+    query = urlencode({word: parts[part] for part, word in named.items() if parts.get(part)})
+    return "&".join([f"postgresql://?{query}", *filter(None, [parts.get("query")])])
+
+
+def join_parts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `DatabaseSettings` before they are validated, with the URL that their parts stand for."""
+    fields = {name: value for name, value in values.items() if value != "" or name not in {"url", "DATABASE_URL"}}
+    # what Kubernetes and Docker set for a service called `db`
+    if str(fields.get("port", "")).startswith("tcp://"):
+        del fields["port"]
+    if "url" in fields or "DATABASE_URL" in fields:
+        return fields
+    password = fields.get("password")
+    text = password.get_secret_value() if isinstance(password, SecretStr) else password
+    url = joined(fields | {"password": text})
+    return fields | ({"url": url} if url else {})
 
 
 def _check_parts(url: str) -> None:

@@ -4,43 +4,44 @@ import math
 from typing import Any
 
 import psycopg
+from psycopg import pq
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from app.platform.db import address
+from app.platform.db import address, words
 from app.platform.settings import DatabaseSettings, PoolProfile
 
 DRIVERNAME = "postgresql+psycopg"
+# those of the libpq that is in use: an older one has fewer
+VOCABULARY = words.Vocabulary(DRIVERNAME, frozenset(each.keyword.decode() for each in pq.Conninfo.get_defaults()))
 
 
 def url(settings: DatabaseSettings) -> URL:
-    """Return `DATABASE_URL` with this driver.
+    """Return `DATABASE_URL` with this driver, without the words after its `?`, which `connect_arguments` returns.
 
     Raises:
-        ConfigError: it is not a PostgreSQL URL, or names another driver.
+        ConfigError: it is not a PostgreSQL URL, names another driver, or has words that libpq does not know.
     """
-    return address.read(settings, DRIVERNAME)
+    return address.read(settings, VOCABULARY)[0]
 
 
 def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    """Return the arguments of `psycopg.AsyncConnection.connect`: sessions are in UTC, the server enforces the timeouts.
+    """Return the arguments of `psycopg.AsyncConnection.connect`: the URL's words, and the service's own.
 
-    PgBouncer in transaction mode allows nothing that outlives a transaction: no prepared statements. It also refuses
-    libpq's options, so there set the timeouts on the role (docs/tuning.md); `first_statements` sets the time zone.
+    Sessions are in UTC, and the server enforces the timeouts. PgBouncer in transaction mode allows nothing that
+    outlives a transaction: no prepared statements. It also refuses libpq's options, so there set the timeouts on the
+    role (docs/tuning.md); `first_statements` sets the time zone.
+
+    Raises:
+        ConfigError: the URL has words that libpq does not know, or contradicts a variable.
     """
+    arguments: dict[str, Any] = words.with_defaults(address.read(settings, VOCABULARY)[1], settings)
     # libpq accepts only whole seconds, and treats 1 as 2
-    arguments: dict[str, Any] = {"connect_timeout": math.ceil(settings.connect_timeout)}
+    arguments["connect_timeout"] = math.ceil(float(arguments["connect_timeout"]))
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
         return arguments | {"prepare_threshold": None}
-    return arguments | {
-        # in milliseconds
-        "options": (
-            "-c timezone=UTC"
-            f" -c statement_timeout={settings.statement_timeout * 1000:.0f}"
-            f" -c lock_timeout={settings.lock_timeout * 1000:.0f}"
-            f" -c idle_in_transaction_session_timeout={settings.idle_in_transaction_timeout * 1000:.0f}"
-        )
-    }
+    ours = [f"-c {name}={value}" for name, value in words.server_settings(settings).items()]
+    return arguments | {"options": " ".join([*ours, arguments.get("options", "")]).strip()}
 
 
 def first_statements(settings: DatabaseSettings) -> tuple[str, ...]:
