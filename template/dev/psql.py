@@ -7,6 +7,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
+from app.platform import urls
 from app.platform.db import address, driver
 from app.platform.settings import ConfigError, DatabaseSettings
 from dev.binaries import find_client
@@ -15,6 +16,7 @@ from dev.errors import ServiceError
 ROOT = Path(__file__).resolve().parents[1]
 # the dialect whose connection arguments are those of libpq; it need not be installed
 WITH_LIBPQ = "postgresql+psycopg"
+PARTS = ("host", "port", "user", "password", "name", "query")
 # parameters for which libpq has no environment variable
 SECRETS = frozenset({"oauth_client_secret", "sslpassword"})
 
@@ -48,7 +50,8 @@ def main(arguments: list[str]) -> int:
     """Replace this process by psql; return 1 after an error that is said in one line."""
     given = {**dotenv_values(ROOT / ".env"), **os.environ}
     try:
-        if not (url := given.get("DATABASE_URL")):
+        parts = {name: given.get(f"DB_{name.upper()}") for name in PARTS}
+        if not (url := given.get("DATABASE_URL") or urls.joined(parts)):
             raise ServiceError("DATABASE_URL is not set: `make psql` sets it")
         program = find_client("psql")
         address, password = without_password(url)
