@@ -125,6 +125,7 @@ LACKED = {
         "require_auth=scram-sha-256": "remove it",
         "requirepeer=postgres": "remove it",
         "client_encoding=latin1": "remove it",
+        "sslcrldir=/etc": "use sslcrl, a file",
     },
     "psycopg": {"prepared_statement_cache_size=0": "remove it", "command_timeout=5": "remove it"},
 }
@@ -139,6 +140,15 @@ def test_word_that_the_driver_lacks_is_named_with_the_driver() -> None:
     for other in LACKED.keys() - {name}:
         for given in LACKED[other]:
             assert read(f"{PLACE}?{given}")[1] == dict([given.split("=")])
+
+
+def test_no_word_about_tls_gets_lost_beside_the_authorities_of_the_system() -> None:
+    settings = settings_for(f"{PLACE}?sslrootcert=system&ssl_min_protocol_version=TLSv1.3")
+    if driver.DRIVERNAME == "postgresql+psycopg":
+        assert driver.connect_arguments(settings)["ssl_min_protocol_version"] == "TLSv1.3"
+    else:
+        message = refusal(settings.url.get_secret_value())
+        assert message.endswith("cannot have ssl_min_protocol_version beside sslrootcert=system: name a file")
 
 
 @pytest.mark.parametrize(

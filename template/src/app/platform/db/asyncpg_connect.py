@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import asyncpg  # type: ignore[import-untyped]
 
 from app.platform.db.words import KEEPALIVES
+from app.platform.settings import ConfigError
 
 # asyncpg reads them from its own URL only
 _LISTED = """
@@ -49,6 +50,18 @@ INSTEAD = {
 }
 
 
+def check(words: Mapping[str, str]) -> None:
+    """Refuse words about TLS that would get lost, because asyncpg itself cannot use the system's authorities.
+
+    Raises:
+        ConfigError: they stand beside `sslrootcert=system`.
+    """
+    lost = {"sslcrl", "ssl_min_protocol_version", "ssl_max_protocol_version"}.intersection(words)
+    if words.get("sslrootcert") == "system" and lost:
+        message = f"DATABASE_URL: the driver asyncpg cannot have {min(lost)} beside sslrootcert=system: name a file"
+        raise ConfigError(message)
+
+
 async def connect(
     words: Mapping[str, str],
     *,
@@ -81,7 +94,7 @@ async def connect(
 
 def _attempts(
     words: Mapping[str, str], host: str | Sequence[str] | None, port: int | Sequence[int] | None
-) -> list[tuple[str, str | None, int | None]]:
+) -> list[tuple[str | None, str | None, int | None]]:
     """Return the kind of server, host and port of each attempt; those with `prefer-standby` have a second round."""
     hosts: list[tuple[str | None, int | None]]
     if isinstance(host, Sequence) and not isinstance(host, str):
@@ -91,7 +104,7 @@ def _attempts(
     if words.get("load_balance_hosts") == "random":
         # spreads the load, is no secret
         random.shuffle(hosts)
-    wanted = words.get("target_session_attrs", "any")
+    wanted = words.get("target_session_attrs")
     kinds = ("standby", "any") if wanted == "prefer-standby" else (wanted,)
     return [(kind, *each) for kind in kinds for each in hosts]
 

@@ -15,8 +15,6 @@ from app.platform.settings import ConfigError, DatabaseSettings, PoolProfile
 
 KEEPALIVES = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
 FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-# values with which a driver without the word behaves as asked
-OFF = frozenset({"disable", "prefer", "allow", "0"})
 
 # of libpq 18, and two of asyncpg's dialect
 _LISTED = """

@@ -34,6 +34,7 @@ def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
         ConfigError: the URL has words that asyncpg cannot understand, or contradicts a variable.
     """
     given = words.with_defaults(address.read(settings, VOCABULARY)[1], settings)
+    asyncpg_connect.check(given)
     arguments: dict[str, Any] = {
         "async_creator_fn": partial(asyncpg_connect.connect, given),
         "server_settings": words.server_settings(settings)
