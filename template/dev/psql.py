@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from app.platform import urls
-from app.platform.db import address, driver
+from app.platform.db import address, connecting
 from app.platform.settings import ConfigError, DatabaseSettings
 from dev.binaries import find_client
 from dev.errors import ServiceError
@@ -30,7 +30,7 @@ def without_password(url: str) -> tuple[str, str | None]:
         ServiceError: the service would refuse the URL, or libpq reads a secret of it from no other place.
     """
     try:
-        given, words = address.read(DatabaseSettings.model_construct(url=SecretStr(url)), driver.VOCABULARY)
+        given, words = address.read(DatabaseSettings.model_construct(url=SecretStr(url)), connecting.VOCABULARY)
     except ConfigError as error:
         raise ServiceError(str(error)) from None
     with_libpq = given.set(drivername=WITH_LIBPQ)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.platform.db import address, driver, words
+from app.platform.db import address, connecting, driver, words
 from app.platform.db.session import Database
 from app.platform.settings import ConfigError, PoolProfile
 from tests.support.databases import settings_for
@@ -14,7 +14,7 @@ BY_DRIVER = {"postgresql+asyncpg": "asyncpg", "postgresql+psycopg": "psycopg"}
 
 
 def read(url: str, **values: object) -> tuple[str, dict[str, str]]:
-    found, given = address.read(settings_for(url, **values), driver.VOCABULARY)
+    found, given = address.read(settings_for(url, **values), connecting.VOCABULARY)
     return address.redacted(found).partition("://")[2], given
 
 
@@ -196,7 +196,7 @@ def test_options_may_set_the_timeouts_where_the_service_cannot() -> None:
 def test_timeout_for_connecting_is_that_of_the_url_or_of_the_variable() -> None:
     def timeout(url: str, **values: object) -> str:
         settings = settings_for(url, **values)
-        return words.with_defaults(address.read(settings, driver.VOCABULARY)[1], settings)["connect_timeout"]
+        return words.with_defaults(address.read(settings, connecting.VOCABULARY)[1], settings)["connect_timeout"]
 
     assert timeout(PLACE) == "5"
     assert timeout(PLACE, connect_timeout=2.5) == "2.5"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.config import load_settings
-from app.platform.db import address, driver
+from app.platform.db import address, connecting, driver
 from app.platform.settings import AuthSettings, ConfigError, DatabaseSettings, Environment, PoolProfile, load
 
 FORWARDED = "HTTP_FORWARDED_ALLOW_IPS"
@@ -138,7 +138,7 @@ def test_database_can_be_given_in_parts(monkeypatch: pytest.MonkeyPatch, passwor
 def test_parts_may_have_any_host_and_words(monkeypatch: pytest.MonkeyPatch, host: str, shown: str) -> None:
     monkeypatch.delenv("DATABASE_URL")
     set_all(monkeypatch, PARTS | {"DB_HOST": host, "DB_QUERY": "sslmode=require&application_name=x%20y"})
-    url, words = address.read(load(DatabaseSettings), driver.VOCABULARY)
+    url, words = address.read(load(DatabaseSettings), connecting.VOCABULARY)
     assert address.redacted(url).partition("://")[2] == shown
     assert words == {"sslmode": "require", "application_name": "x y"}
 

@@ -1,17 +1,15 @@
-"""All code that depends on the driver asyncpg, except `asyncpg_connect.py` and `listen.py`."""
+"""All code that depends on the driver asyncpg, except `connecting.py` and `listen.py`."""
 
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from app.platform.db import address, asyncpg_connect, words
+from app.platform.db import address, connecting, words
 from app.platform.settings import DatabaseSettings, PoolProfile
 
-DRIVERNAME = "postgresql+asyncpg"
-VOCABULARY = words.Vocabulary(DRIVERNAME, asyncpg_connect.WORDS, asyncpg_connect.IGNORED, asyncpg_connect.INSTEAD)
+DRIVERNAME = connecting.VOCABULARY.drivername
 
 
 def url(settings: DatabaseSettings) -> URL:
@@ -20,7 +18,7 @@ def url(settings: DatabaseSettings) -> URL:
     Raises:
         ConfigError: it is not a PostgreSQL URL, names another driver, or has words that asyncpg cannot understand.
     """
-    return address.read(settings, VOCABULARY)[0]
+    return address.read(settings, connecting.VOCABULARY)[0]
 
 
 def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
@@ -33,14 +31,8 @@ def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     Raises:
         ConfigError: the URL has words that asyncpg cannot understand, or contradicts a variable.
     """
-    given = words.with_defaults(address.read(settings, VOCABULARY)[1], settings)
-    asyncpg_connect.check(given)
-    arguments: dict[str, Any] = {
-        "async_creator_fn": partial(asyncpg_connect.connect, given),
-        "server_settings": words.server_settings(settings)
-        | {name: given[name] for name in ("application_name", "options") if name in given},
-        **{name: given[name] for name in asyncpg_connect.ARGUMENTS if name in given},
-    }
+    given = words.with_defaults(address.read(settings, connecting.VOCABULARY)[1], settings)
+    arguments = connecting.arguments(given, words.server_settings(settings))
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
         return arguments | {
             "statement_cache_size": 0,

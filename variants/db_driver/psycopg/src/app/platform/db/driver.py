@@ -1,19 +1,15 @@
-"""All code that depends on the driver psycopg, except `listen.py`."""
+"""All code that depends on the driver psycopg, except `connecting.py` and `listen.py`."""
 
-import math
 from typing import Any
 
 import psycopg
-from psycopg import pq
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from app.platform.db import address, words
+from app.platform.db import address, connecting, words
 from app.platform.settings import DatabaseSettings, PoolProfile
 
-DRIVERNAME = "postgresql+psycopg"
-# those of the libpq that is in use: an older one has fewer
-VOCABULARY = words.Vocabulary(DRIVERNAME, frozenset(each.keyword.decode() for each in pq.Conninfo.get_defaults()))
+DRIVERNAME = connecting.VOCABULARY.drivername
 
 
 def url(settings: DatabaseSettings) -> URL:
@@ -22,7 +18,7 @@ def url(settings: DatabaseSettings) -> URL:
     Raises:
         ConfigError: it is not a PostgreSQL URL, names another driver, or has words that libpq does not know.
     """
-    return address.read(settings, VOCABULARY)[0]
+    return address.read(settings, connecting.VOCABULARY)[0]
 
 
 def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
@@ -35,13 +31,10 @@ def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     Raises:
         ConfigError: the URL has words that libpq does not know, or contradicts a variable.
     """
-    arguments: dict[str, Any] = words.with_defaults(address.read(settings, VOCABULARY)[1], settings)
-    # libpq accepts only whole seconds, and treats 1 as 2
-    arguments["connect_timeout"] = math.ceil(float(arguments["connect_timeout"]))
+    given = words.with_defaults(address.read(settings, connecting.VOCABULARY)[1], settings)
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
-        return arguments | {"prepare_threshold": None}
-    ours = [f"-c {name}={value}" for name, value in words.server_settings(settings).items()]
-    return arguments | {"options": " ".join([*ours, arguments.get("options", "")]).strip()}
+        return connecting.arguments(given, {}) | {"prepare_threshold": None}
+    return connecting.arguments(given, words.server_settings(settings))
 
 
 def first_statements(settings: DatabaseSettings) -> tuple[str, ...]:

@@ -4,12 +4,13 @@ import random
 import socket
 import ssl
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 import asyncpg  # type: ignore[import-untyped]
 
-from app.platform.db.words import KEEPALIVES
+from app.platform.db.words import KEEPALIVES, Vocabulary
 from app.platform.settings import ConfigError
 
 # asyncpg reads them from its own URL only
@@ -19,14 +20,14 @@ _LISTED = """
 """
 _OF_ITS_URL = frozenset(_LISTED.split())
 # of `asyncpg.connect` and of SQLAlchemy's dialect; both turn text into numbers
-ARGUMENTS = ("command_timeout", "prepared_statement_cache_size")
+_ARGUMENTS = ("command_timeout", "prepared_statement_cache_size")
 _HERE = """
     application_name connect_timeout dbname fallback_application_name load_balance_hosts options password
     target_session_attrs user
 """
-WORDS = _OF_ITS_URL.union(_HERE.split(), KEEPALIVES, ARGUMENTS)
+_WORDS = _OF_ITS_URL.union(_HERE.split(), KEEPALIVES, _ARGUMENTS)
 # words that it lacks, with the values that ask for what it does anyway
-IGNORED = {
+_IGNORED = {
     "channel_binding": frozenset({"disable", "prefer"}),
     "client_encoding": frozenset({"auto", "utf8", "UTF8", "utf-8", "UTF-8"}),
     "gssdelegation": frozenset({"0"}),
@@ -42,7 +43,7 @@ _SOCKET_OPTIONS = {
     "keepalives_count": "TCP_KEEPCNT",
     "tcp_user_timeout": "TCP_USER_TIMEOUT",
 }
-INSTEAD = {
+_INSTEAD = {
     "channel_binding": "remove it and let sslmode=verify-full check the server, or use psycopg",
     "hostaddr": "write the address as host",
     "sslcrldir": "use sslcrl, a file",
@@ -50,16 +51,25 @@ INSTEAD = {
 }
 
 
-def check(words: Mapping[str, str]) -> None:
-    """Refuse words about TLS that would get lost, because asyncpg itself cannot use the system's authorities.
+VOCABULARY = Vocabulary("postgresql+asyncpg", _WORDS, _IGNORED, _INSTEAD)
+
+
+def arguments(words: Mapping[str, str], server_settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return the arguments of SQLAlchemy's connections for words and settings of each session.
 
     Raises:
-        ConfigError: they stand beside `sslrootcert=system`.
+        ConfigError: words about TLS would get lost, because asyncpg itself cannot use the system's authorities.
     """
     lost = {"sslcrl", "ssl_min_protocol_version", "ssl_max_protocol_version"}.intersection(words)
     if words.get("sslrootcert") == "system" and lost:
         message = f"DATABASE_URL: the driver asyncpg cannot have {min(lost)} beside sslrootcert=system: name a file"
         raise ConfigError(message)
+    sent = {name: words[name] for name in ("application_name", "options") if name in words}
+    return {
+        "async_creator_fn": partial(connect, words),
+        "server_settings": {**server_settings, **sent},
+        **{name: words[name] for name in _ARGUMENTS if name in words},
+    }
 
 
 async def connect(
