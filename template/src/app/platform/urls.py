@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings
 
 PERCENT_ENCODE = "percent-encode special characters of user and password, such as / as %2F"
 
@@ -58,6 +59,27 @@ def join_parts(values: Mapping[str, Any]) -> dict[str, Any]:
     text = password.get_secret_value() if isinstance(password, SecretStr) else password
     url = joined(fields | {"password": text})
     return fields | ({"url": url} if url else {})
+
+
+class DatabaseParts(BaseSettings):
+    """The parts of a database's URL, each a variable of its own."""
+
+    host: str | None = Field(default=None, description="instead of DATABASE_URL: its parts, as they are")
+    port: int | None = Field(default=None, ge=1, le=65_535)
+    user: str | None = None
+    password: SecretStr | None = None
+    name: str | None = Field(default=None, description="of the database")
+    query: str | None = Field(default=None, description="such as sslmode=verify-full&sslrootcert=system")
+
+    _join_parts = model_validator(mode="before")(join_parts)
+
+    def parts(self) -> dict[str, str | None]:
+        """Return the parts that were given instead of the URL, or beside it."""
+        password = self.password.get_secret_value() if self.password else None
+        port = str(self.port) if self.port else None
+        return {"host": self.host, "port": port, "user": self.user, "password": password, "name": self.name} | {
+            "query": self.query
+        }
 
 
 def _check_parts(url: str) -> None:
