@@ -15,7 +15,7 @@ ANSWERS = r"\.copier-answers\.yml"
 
 # The files that a switch of each question may change, as patterns for whole paths. Add an entry for a new question.
 BUDGETS = {
-    "db_driver": (ANSWERS, r"src/app/platform/db/(driver|listen)\.py", r"pyproject\.toml"),
+    "db_driver": (ANSWERS, r"src/app/platform/db/(connecting|driver|listen)\.py", r"pyproject\.toml"),
     "data_access": (
         ANSWERS,
         # files named after the style

@@ -1,4 +1,4 @@
-"""All code that depends on the driver asyncpg, except `listen.py`."""
+"""All code that depends on the driver asyncpg, except `connecting.py` and `listen.py`."""
 
 from typing import Any
 from uuid import uuid4
@@ -8,49 +8,43 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.util import await_only
 
-from app.platform.db import address
+from app.platform.db import address, connecting, words
 from app.platform.errors import DatabaseUnavailable
 from app.platform.settings import DatabaseSettings, PoolProfile
 
-DRIVERNAME = "postgresql+asyncpg"
+DRIVERNAME = connecting.VOCABULARY.drivername
 NO_ANSWER = "The database did not answer."
 
 
 def url(settings: DatabaseSettings) -> URL:
-    """Return `DATABASE_URL` with this driver.
+    """Return `DATABASE_URL` with this driver, without the words after its `?`, which `connect_arguments` returns.
 
     Raises:
-        ConfigError: it is not a PostgreSQL URL, or names another driver.
+        ConfigError: it is not a PostgreSQL URL, names another driver, or has words that asyncpg cannot understand.
     """
-    given = address.read(settings, DRIVERNAME)
-    # managed databases provide URLs with libpq's parameter `sslmode`
-    return given.set(query={"ssl" if key == "sslmode" else key: value for key, value in given.query.items()})
+    return address.read(settings, connecting.VOCABULARY)[0]
 
 
 def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    """Return the arguments of `asyncpg.connect`: every session is in UTC, and the server enforces the timeouts.
+    """Return the arguments of `asyncpg.connect`: the URL's words, and the service's own.
 
-    PgBouncer in transaction mode allows nothing that outlives a transaction: no named or cached prepared statements. Of
-    the start-up parameters it knows the time zone only, so there set the timeouts on the role (docs/tuning.md).
+    Every session is in UTC, and the server enforces the timeouts. PgBouncer in transaction mode allows nothing that
+    outlives a transaction: no named or cached prepared statements. Of the start-up parameters it knows the time zone
+    and the application's name, so there set the timeouts on the role (docs/tuning.md).
+
+    Raises:
+        ConfigError: the URL has words that asyncpg cannot understand, or contradicts a variable.
     """
-    in_utc = {"timezone": "UTC"}
-    arguments: dict[str, Any] = {"timeout": settings.connect_timeout, "command_timeout": settings.deadline}
+    given = words.with_defaults(address.read(settings, connecting.VOCABULARY)[1], settings)
+    # the deadline of every answer, unless the URL has its own
+    arguments = {"command_timeout": settings.deadline} | connecting.arguments(given, words.server_settings(settings))
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
         return arguments | {
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": lambda: f"__asyncpg_{uuid4().hex}__",
-            "server_settings": in_utc,
         }
-    return arguments | {
-        # in milliseconds
-        "server_settings": in_utc
-        | {
-            "statement_timeout": f"{settings.statement_timeout * 1000:.0f}",
-            "lock_timeout": f"{settings.lock_timeout * 1000:.0f}",
-            "idle_in_transaction_session_timeout": f"{settings.idle_in_transaction_timeout * 1000:.0f}",
-        }
-    }
+    return arguments
 
 
 def first_statements(_settings: DatabaseSettings) -> tuple[str, ...]:

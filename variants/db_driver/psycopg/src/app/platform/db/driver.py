@@ -1,6 +1,5 @@
-"""All code that depends on the driver psycopg, except `listen.py`."""
+"""All code that depends on the driver psycopg, except `connecting.py` and `listen.py`."""
 
-import math
 from functools import partial
 from typing import Any
 
@@ -13,44 +12,37 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 from sqlalchemy.util import await_only
 
-from app.platform.db import address
+from app.platform.db import address, connecting, words
 from app.platform.db.bounded import BoundedConnection
 from app.platform.settings import DatabaseSettings, PoolProfile
 
-DRIVERNAME = "postgresql+psycopg"
+DRIVERNAME = connecting.VOCABULARY.drivername
 
 
 def url(settings: DatabaseSettings) -> URL:
-    """Return `DATABASE_URL` with this driver.
+    """Return `DATABASE_URL` with this driver, without the words after its `?`, which `connect_arguments` returns.
 
     Raises:
-        ConfigError: it is not a PostgreSQL URL, or names another driver.
+        ConfigError: it is not a PostgreSQL URL, names another driver, or has words that libpq does not know.
     """
-    return address.read(settings, DRIVERNAME)
+    return address.read(settings, connecting.VOCABULARY)[0]
 
 
 def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    """Return the arguments of `psycopg.AsyncConnection.connect`: sessions are in UTC, the server enforces the timeouts.
+    """Return the arguments of `psycopg.AsyncConnection.connect`: the URL's words, and the service's own.
 
-    PgBouncer in transaction mode allows nothing that outlives a transaction: no prepared statements. It also refuses
-    libpq's options, so there set the timeouts on the role (docs/tuning.md); `first_statements` sets the time zone.
+    Sessions are in UTC, and the server enforces the timeouts. PgBouncer in transaction mode allows nothing that
+    outlives a transaction: no prepared statements. It also refuses libpq's options, so there set the timeouts on the
+    role (docs/tuning.md); `first_statements` sets the time zone.
+
+    Raises:
+        ConfigError: the URL has words that libpq does not know, or contradicts a variable.
     """
-    # libpq accepts only whole seconds, and treats 1 as 2
-    arguments: dict[str, Any] = {
-        "connect_timeout": math.ceil(settings.connect_timeout),
-        "async_creator_fn": partial(BoundedConnection.connect_within, settings.deadline),
-    }
+    given = words.with_defaults(address.read(settings, connecting.VOCABULARY)[1], settings)
+    bounded = {"async_creator_fn": partial(BoundedConnection.connect_within, settings.deadline)}
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
-        return arguments | {"prepare_threshold": None}
-    return arguments | {
-        # in milliseconds
-        "options": (
-            "-c timezone=UTC"
-            f" -c statement_timeout={settings.statement_timeout * 1000:.0f}"
-            f" -c lock_timeout={settings.lock_timeout * 1000:.0f}"
-            f" -c idle_in_transaction_session_timeout={settings.idle_in_transaction_timeout * 1000:.0f}"
-        )
-    }
+        return bounded | connecting.arguments(given, {}) | {"prepare_threshold": None}
+    return bounded | connecting.arguments(given, words.server_settings(settings))
 
 
 def first_statements(settings: DatabaseSettings) -> tuple[str, ...]:
