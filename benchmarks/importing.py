@@ -24,8 +24,8 @@ READERS = 4
 WARM_UP_ORDERS = 1000
 ROWS_OF_AN_ORDER = 1 + len(LINES)
 NOTE = (
-    "Medians. of COPY: rows a second, those of the driver's COPY of the same rows into the same tables in the same round"
-    " = 1.00.\nBoth run on the server's core."
+    "Medians. of COPY: rows a second, those of the driver's COPY of the same rows into the same tables in the same"
+    " round = 1.00.\nBoth run on the server's core."
 )
 LINE = json.dumps({"lines": LINES}).encode() + b"\n"
 SPEED = (
