@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from benchmarks import answers, apps, importing, options, starting, starvation, workload
+from benchmarks import answers, apps, importing, options, peer, starting, starvation, workload
 from benchmarks.apps import App
 from benchmarks.bench import BASELINE, TWIN, Bench, say
 from benchmarks.jobs import command
@@ -44,7 +44,7 @@ def build(wanted: argparse.Namespace, place: Path) -> list[App]:
         for name, driver in TUTORIALS.items()
         if driver in environments
     ]
-    return tutorials + services
+    return tutorials + services + ([peer.rendered(place)] if wanted.peers else [])
 
 
 async def sections(wanted: argparse.Namespace, bench: Bench) -> AsyncIterator[Section]:
@@ -52,9 +52,9 @@ async def sections(wanted: argparse.Namespace, bench: Bench) -> AsyncIterator[Se
     if "requests" in wanted.sections:
         yield await answers.measure(bench, wanted.clients, count=wanted.instructions)
     if "starvation" in wanted.sections:
-        yield await starvation.measure(bench.without_twin(), wanted.pools, wanted.crowds, wanted.window)
+        yield await starvation.measure(bench.about_data(), wanted.pools, wanted.crowds, wanted.window)
     if "import" in wanted.sections:
-        yield await importing.measure(bench, importing.Sizes(wanted.orders, wanted.large))
+        yield await importing.measure(bench.about_data(), importing.Sizes(wanted.orders, wanted.large))
     if "start" in wanted.sections:
         yield await starting.measure(bench.without_twin())
 

@@ -21,7 +21,7 @@ SETTINGS = {
     "HTTP_RATE_LIMIT": "1000000000/minute",
 }
 PROFILE = "small"
-DRIVER, QUEUE, NO_QUEUE = "db_driver", "task_queue", "none"
+DRIVER, STYLE, QUEUE, NO_QUEUE = "db_driver", "data_access", "task_queue", "none"
 # the questions that tell the variants apart
 STRUCTURES = {question: variants.choices()[question] for question in variants.STRUCTURAL}
 
@@ -31,14 +31,20 @@ class Kind(StrEnum):
 
     SERVICE = "service"
     TUTORIAL = "tutorial"
+    PEER = "peer"
+
+
+PROBES = {Kind.SERVICE: "/readyz", Kind.TUTORIAL: "/openapi.json", Kind.PEER: "/api/health"}
 
 
 @dataclass(frozen=True)
 class App:
     """A server program; `{port}` in the command and in the environment stands for its port.
 
+    In the environment, `{url}` stands for the parts of the database's URL, and `{database}` for its name.
+
     Apps with the same `schema` begin with copies of one database. `tree` is the label of the tree that a service is
-    rendered from, empty for this one. Importing `module` imports the whole app.
+    rendered from, empty for this one, and `style` its data access. Importing `module` imports the whole app.
     """
 
     name: str
@@ -50,6 +56,8 @@ class App:
     module: str
     env: Mapping[str, str] = field(default_factory=dict)
     tree: str = ""
+    style: str = ""
+    has_queue: bool = False
 
     @property
     def database(self) -> str:
@@ -65,9 +73,9 @@ class App:
         """Return the environment of the app, with its database of this PostgreSQL."""
         # a service adds the driver to the URL itself
         scheme = "postgresql" if self.is_service else f"postgresql+{self.driver}"
-        url = urlsplit(server_url)._replace(scheme=scheme, path=self.database).geturl()
-        values = {name: value.format(port=port) for name, value in self.env.items()}
-        return environment(**{"DATABASE_URL": url, **values, **more})
+        url = urlsplit(server_url)._replace(scheme=scheme, path=self.database)
+        values = {name: value.format(port=port, url=url, database=self.database) for name, value in self.env.items()}
+        return environment(**{"DATABASE_URL": url.geturl(), **values, **more})
 
     def serving(self, server_url: str, cores: Cores, **more: str) -> AbstractAsyncContextManager[Server]:
         """Run the app on its database of this PostgreSQL, with more variables in its environment."""
@@ -78,7 +86,7 @@ class App:
             env=self.variables(server_url, port, **more),
             log=self.cwd / f"server-{port}.log",
         )
-        return serving(program, port, "/readyz" if self.is_service else "/openapi.json", cores.server)
+        return serving(program, port, PROBES[self.kind], cores.server)
 
 
 def structures(template: Path, only: Collection[str] = ()) -> list[dict[str, str]]:
@@ -118,6 +126,8 @@ def service(template: Path, place: Path, structure: Mapping[str, str], label: st
         module="app.main",
         env={**SETTINGS, "HTTP_PORT": "{port}"},
         tree=label,
+        style=structure.get(STYLE, ""),
+        has_queue=has_queue,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import workload
-from benchmarks.apps import App
+from benchmarks.apps import App, Kind
 from benchmarks.server import Cores, Server
 from benchmarks.workload import Endpoint, People, Sql
 
@@ -43,6 +43,17 @@ class Bench:
     def without_twin(self) -> "Bench":
         """Return the same without the twin, for sections that show no small differences."""
         return replace(self, apps=[app for app in self.apps if app.name != TWIN])
+
+    def about_data(self) -> "Bench":
+        """Return the same with one service of each driver and data access, for sections where a queue adds nothing.
+
+        The peer is left out as well: no settings change its pool.
+        """
+        few = [app for app in self.without_twin().apps if app.kind is not Kind.PEER]
+        plain = {(app.tree, app.driver, app.style) for app in few if not app.has_queue}
+        return replace(
+            self, apps=[app for app in few if not app.has_queue or (app.tree, app.driver, app.style) not in plain]
+        )
 
     def in_turn(self, number: int) -> list[App]:
         """Return the apps, beginning with another one in each round."""

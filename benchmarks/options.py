@@ -44,6 +44,8 @@ def _choose(parser: argparse.ArgumentParser) -> None:
     only = "only services with these answers, such as psycopg dao; those with a queue if it is named, such as celery"
     parser.add_argument("--only", nargs="+", default=[], choices=answers, metavar="ANSWER", help=only)
     parser.add_argument("--compare", type=Path, help="another working tree of this repository, measured as well")
+    peers = "measure a project of another public template as well, whose endpoints do less (see benchmarks/peer.py)"
+    parser.add_argument("--peers", action="store_true", help=peers)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to this file as well")
 
 

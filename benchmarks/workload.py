@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+from benchmarks import peer
 from benchmarks.apps import App, Kind
 from benchmarks.load import http, json_request, once
 from benchmarks.server import Cores, Server, ServerError
@@ -63,21 +64,25 @@ def _post(path: str, content: Mapping[str, object]) -> Ask:
 class Endpoint:
     """A measured request, and the number of requests in a turn: a third of a second's work for the tutorial.
 
-    An app is skipped if it answers an `optional` endpoint with 404, as older trees do with what they do not have.
+    An app is skipped if it answers an `optional` endpoint with 404, as older trees do with what they do not have. The
+    peer is skipped where it has nothing to compare with.
     """
 
     title: str
     requests: int
     of_service: Ask
     of_tutorial: Ask
+    of_peer: Ask | None = None
     optional: bool = False
 
-    def ask(self, kind: Kind) -> Ask:
+    def ask(self, kind: Kind) -> Ask | None:
         """Return how apps of this kind are asked."""
-        return self.of_service if kind is Kind.SERVICE else self.of_tutorial
+        return {Kind.SERVICE: self.of_service, Kind.TUTORIAL: self.of_tutorial, Kind.PEER: self.of_peer}[kind]
 
 
-READ = Endpoint("GET one user by id", 300, _get("/api/v1/users/{reader}"), _get("/users/{reader}"))
+READ = Endpoint(
+    "GET one user by id", 300, _get("/api/v1/users/{reader}"), _get("/users/{reader}"), _get("/api/dummy/?limit=1")
+)
 ENDPOINTS = (
     READ,
     Endpoint(
@@ -88,22 +93,26 @@ ENDPOINTS = (
         60,
         _get("/api/v1/orders?limit=50"),
         _get("/orders?limit=50&user_id={reader}"),
+        _get("/api/dummy/?limit=50"),
     ),
     Endpoint(
         "POST an order with 2 lines",
         120,
         _post("/api/v1/orders", {"lines": LINES}),
         lambda _, writer: json_request("/orders", {"user_id": writer.id, "lines": LINES}),
+        lambda _, writer: json_request("/api/dummy/", {"name": "TEA-250"}, writer.headers, method="PUT"),
     ),
 )
 
 
 async def prepare(apps: list[App], template: Path, server_url: str, cores: Cores) -> dict[str, People]:
-    """Create a database for each app, all with the same rows; return the people of each schema."""
-    return {
-        schema: await _prepare([app for app in apps if app.schema == schema], Sql(apps, template, server_url), cores)
-        for schema in dict.fromkeys(app.schema for app in apps)
-    }
+    """Create a database for each app, all with the same rows but the peer's; return the people of each schema."""
+    sql = Sql(apps, template, server_url)
+    people: dict[str, People] = {}
+    for schema in dict.fromkeys(app.schema for app in apps):
+        alike = [app for app in apps if app.schema == schema]
+        people[schema] = _prepare_peer(alike[0], sql) if schema == peer.NAME else await _prepare(alike, sql, cores)
+    return people
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,13 @@ class Sql:
         run(python, "-m", "benchmarks.sql", self.url(database), *statements, cwd=self.template)
 
 
+def _prepare_peer(app: App, sql: Sql) -> People:
+    sql.run("app", f"CREATE DATABASE {app.database}")
+    peer.migrate(app, sql.server_url)
+    sql.run(app.database, peer.ROWS)
+    return Person(""), Person("")
+
+
 async def _prepare(apps: list[App], sql: Sql, cores: Cores) -> People:
     """Fill the database of a service, whose API registers reader and writer, and copy it for the other apps."""
     first = next(app for app in apps if app.is_service)
@@ -142,7 +158,7 @@ async def requests(app: App, server: Server, reader: Person, writer: Person) -> 
     """Return the bytes to send for each endpoint that the app has; sign in first if the app is a service."""
     if app.is_service:
         reader, writer = await sign_in(server, reader, writer)
-    asked = {endpoint: endpoint.ask(app.kind)(reader, writer) for endpoint in ENDPOINTS}
+    asked = {endpoint: ask(reader, writer) for endpoint in ENDPOINTS if (ask := endpoint.ask(app.kind))}
     return {
         endpoint: request
         for endpoint, request in asked.items()
