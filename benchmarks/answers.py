@@ -14,7 +14,7 @@ from benchmarks.load import Outcome, load
 from benchmarks.proxy import RoundTrips
 from benchmarks.report import Cell, Column, Section, Spread, Table, middle, percentile
 from benchmarks.server import Server, ServerError
-from benchmarks.workload import ENDPOINTS, Endpoint
+from benchmarks.workload import ENDPOINTS, OPTIONAL, Endpoint
 
 TURNS = 3
 # with fewer, most of a turn would be its beginning and its end
@@ -103,7 +103,7 @@ async def _round(bench: Bench, number: int, clients: Sequence[int], samples: Sam
     async with AsyncExitStack() as stack:
         running = [(app, await stack.enter_async_context(bench.running(app))) for app in bench.in_turn(number)]
         for connections in clients:
-            for endpoint in ENDPOINTS:
+            for endpoint in ENDPOINTS + OPTIONAL:
                 for turn in range(1 + TURNS):
                     for app, (server, requests) in running:
                         if endpoint in requests:

@@ -48,7 +48,7 @@ def test_services_with_and_without_a_queue_are_measured_and_nothing_is_left(plac
     assert "\nThe services of this tree refused or did not answer 0 requests.\n" in done.stdout
     tables = {table["title"]: table["rows"] for each in _sections(numbers) for table in each["tables"]}
     assert {title: [row["app"] for row in rows] for title, rows in tables.items()} == {
-        **{f"{endpoint.title}, 2 clients": ALL for endpoint in ENDPOINTS if not endpoint.optional},
+        **{f"{endpoint.title}, 2 clients": ALL for endpoint in ENDPOINTS},
         "GET one user by id, 4 clients on a pool of 2+1": ["tutorial", PLAIN],
         "Import of 50 orders with 2 lines each": [PLAIN],
         "GET one user by id, 4 clients, alone and beside an import": [PLAIN],
