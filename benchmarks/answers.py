@@ -22,9 +22,9 @@ REQUESTS_PER_CLIENT = 4
 SEQUENTIAL_REQUESTS = 20
 SETTLING_SECONDS = 0.2
 NOTE = (
-    f"Medians of all turns (middle half). Ratios: {BASELINE} in the same turn = 1.00; 2.00 is half of its CPU time for"
-    " an answer, or twice its requests a second.\nThe first ratio counts: speed also depends on the client and on"
-    " PostgreSQL. trips: to PostgreSQL, for one request, which does not wait for its disk."
+    f"Medians of all turns (middle half); p50 and p99 of all answers. Ratios: {BASELINE} in the same turn = 1.00; 2.00"
+    " is half of its CPU time for an answer, or twice its requests a second.\nThe first ratio counts: speed also depends"
+    " on the client and on PostgreSQL. trips: to PostgreSQL, for one request, which does not wait for its disk."
 )
 COLUMNS = (
     Column("cpu_ratio", "CPU ratio (middle half)"),
@@ -51,11 +51,9 @@ class Sample:
     @property
     def cpu_us(self) -> float | None:
         """Microseconds of the server's CPU time per answer; None where the system does not report it."""
-        return (
-            self.cpu_seconds / len(self.outcome.latencies) * 1e6
-            if self.cpu_seconds and self.outcome.latencies
-            else None
-        )
+        if not self.cpu_seconds or not self.outcome.latencies:
+            return None
+        return self.cpu_seconds / len(self.outcome.latencies) * 1e6
 
 
 # of each endpoint and number of clients, by the name of the app
@@ -76,12 +74,11 @@ async def measure(bench: Bench, clients: Sequence[int], *, count: bool) -> Secti
     failed = sum(each.outcome.failed for of_app in samples.values() for name in ours for each in of_app[name])
     busy = max(each.outcome.client_share for of_app in samples.values() for each in chain(*of_app.values()))
     note = f"{NOTE}\n{word}The client used at most {busy:.0%} of its core."
-    return Section("requests", note, _tables(bench, samples, trips, counted), failed)
+    return Section("requests", note, _tables(samples, trips, counted), failed)
 
 
-def _tables(bench: Bench, samples: Samples, trips: Numbers, counted: Numbers) -> list[Table]:
-    """Return a table for each endpoint that a service has; apps without it are left out."""
-    services = [app.name for app in bench.apps if app.is_service]
+def _tables(samples: Samples, trips: Numbers, counted: Numbers) -> list[Table]:
+    """Return a table for each endpoint and number of clients; apps without this endpoint are left out."""
     columns = (*COLUMNS, COUNTED) if counted else COLUMNS
     return [
         Table(
@@ -94,7 +91,6 @@ def _tables(bench: Bench, samples: Samples, trips: Numbers, counted: Numbers) ->
             ],
         )
         for (endpoint, clients), of_app in samples.items()
-        if any(of_app[name] for name in services)
     ]
 
 
@@ -102,8 +98,9 @@ async def _round(bench: Bench, number: int, clients: Sequence[int], samples: Sam
     """Start all apps and measure them in short turns, so that other load on the machine affects all alike."""
     async with AsyncExitStack() as stack:
         running = [(app, await stack.enter_async_context(bench.running(app))) for app in bench.in_turn(number)]
+        offered = {endpoint for app, (_, requests) in running if app.is_service for endpoint in requests}
         for connections in clients:
-            for endpoint in ENDPOINTS + OPTIONAL:
+            for endpoint in [each for each in ENDPOINTS + OPTIONAL if each in offered]:
                 for turn in range(1 + TURNS):
                     for app, (server, requests) in running:
                         if endpoint in requests:

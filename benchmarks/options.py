@@ -58,4 +58,7 @@ def _section(name: str) -> str:
 
 def _pool(text: str) -> tuple[int, int]:
     size, _, overflow = text.partition("+")
+    if not size.isdecimal() or not overflow.isdecimal():
+        message = f"{text!r} is not two numbers such as 5+10"
+        raise argparse.ArgumentTypeError(message)
     return int(size), int(overflow)
