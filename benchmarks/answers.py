@@ -23,8 +23,8 @@ SEQUENTIAL_REQUESTS = 20
 SETTLING_SECONDS = 0.2
 NOTE = (
     f"Medians of all turns (middle half); p50 and p99 of all answers. Ratios: {BASELINE} in the same turn = 1.00; 2.00"
-    " is half of its CPU time for an answer, or twice its requests a second.\nThe first ratio counts: speed depends"
-    " on the client as well, and on PostgreSQL. trips: to PostgreSQL, for one request, which does not wait for its disk."
+    " is half of its CPU time\nfor an answer, or twice its requests a second. The first ratio counts: speed depends on"
+    " the client and on PostgreSQL as well.\ntrips: to PostgreSQL, for one request, which does not wait for its disk."
 )
 COLUMNS = (
     Column("cpu_ratio", "CPU ratio (middle half)"),
