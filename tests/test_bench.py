@@ -18,7 +18,7 @@ from benchmarks import apps, counting
 from benchmarks.bench import Bench
 from benchmarks.load import Outcome, http, load
 from benchmarks.options import SECTIONS
-from benchmarks.server import Cores
+from benchmarks.server import Cores, ServerError
 from benchmarks.workload import ENDPOINTS, READ, Person
 from tests.project import processes_of, wait_for
 from tests.rendering import snapshot
@@ -135,22 +135,31 @@ def _outcome(serve: Serve, requests: float = 1000, seconds: float = 5) -> Outcom
     return asyncio.run(sent())
 
 
-@pytest.mark.parametrize("installed", [True, False])
-def test_instructions_are_counted_if_valgrind_is_installed(*, installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("has_valgrind", "answers", "said"),
+    [(True, True, ""), (False, True, "valgrind is missing"), (True, False, "too slow")],
+)
+def test_instructions_are_a_column_if_they_can_be_counted(
+    *, has_valgrind: bool, answers: bool, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     counter = ModuleType(counting.COUNTER)
     counter.__spec__ = ModuleSpec(counting.COUNTER, None)
 
     async def count(app: apps.App, people: object, server_url: str) -> dict[object, float]:
+        if not answers:
+            message = "too slow"
+            raise ServerError(message)
         return {READ: float(len(app.name))} if people and server_url else {}
 
     monkeypatch.setattr(counter, "count", count, raising=False)
     monkeypatch.setitem(sys.modules, counting.COUNTER, counter)
-    monkeypatch.setattr(shutil, "which", lambda _: "valgrind" if installed else None)
+    monkeypatch.setattr(shutil, "which", lambda _: "valgrind" if has_valgrind else None)
     app = apps.App("tutorial", [], ROOT, "asyncpg", "", apps.Kind.TUTORIAL, "benchmarks.tutorial")
     bench = Bench([app], {"": (Person("1"), Person("2"))}, "postgresql://", ROOT, Cores(), rounds=1, seconds=1)
-    numbers, word = asyncio.run(counting.instructions(bench))
-    assert (numbers == {READ: {"tutorial": 8}}) is installed
-    assert ("valgrind is missing" in word) is not installed
+    numbers, words = asyncio.run(counting.instructions(bench))
+    assert numbers == ({} if said else {READ: {"tutorial": 8}})
+    assert said in words
+    assert bool(words) is bool(said)
 
 
 def test_without_a_word_each_structure_without_a_queue_is_measured() -> None:
