@@ -43,7 +43,7 @@ def test_services_with_and_without_a_queue_are_measured_and_nothing_is_left(plac
     numbers = place / "benchmark.json"
     chosen = ["--only", "asyncpg", "dao", "none", "arq", "--json", str(numbers)]
     command = [sys.executable, "-m", "benchmarks", *SMALLEST, *chosen]
-    done = attempt(*command, cwd=ROOT, seconds=600, env=environment(TMPDIR=str(scratch)))
+    done = attempt(*command, cwd=ROOT, seconds=900, env=environment(TMPDIR=str(scratch)))
     assert done.returncode == 0, done.stdout
     assert "\nThe services of this tree refused or did not answer 0 requests.\n" in done.stdout
     tables = {table["title"]: table["rows"] for each in _sections(numbers) for table in each["tables"]}
