@@ -29,7 +29,7 @@ async def proxy(migrated_url: str) -> AsyncIterator[SilentProxy]:
 @pytest.fixture
 async def impatient(proxy: SilentProxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """Yield a database behind the proxy that waits for half a second."""
-    monkeypatch.setattr("app.platform.settings.ANSWER_MARGIN", DEADLINE / 2)
+    monkeypatch.setattr("app.platform.db.pool.ANSWER_MARGIN", DEADLINE / 2)
     database = Database(
         settings_for(proxy.url, statement_timeout=DEADLINE / 2, connect_timeout=DEADLINE, pool_ping_idle=0.0)
     )

@@ -41,6 +41,9 @@ EXTERNAL_CONNECTIONS = 50
 WAITING_PER_CONNECTION = 25
 """How many units of work may wait for each connection: of 256 clients of a pool with 10, none is refused."""
 
+ANSWER_MARGIN = 5.0
+"""Seconds between `DB_STATEMENT_TIMEOUT`, when the server cancels a statement, and the end of waiting for an answer."""
+
 
 def numbers(settings: DatabaseSettings) -> PoolNumbers | None:
     """Return the profile's numbers with the overrides applied; `None` when an external pooler holds the connections."""
@@ -67,6 +70,11 @@ def gate(settings: DatabaseSettings) -> Gate:
     pool = numbers(settings)
     places = pool.total if pool else settings.pool_size or EXTERNAL_CONNECTIONS
     return Gate(places, settings.pool_timeout, settings.pool_max_waiting or WAITING_PER_CONNECTION * places)
+
+
+def deadline(settings: DatabaseSettings) -> float:
+    """Return the most seconds to wait for an answer; the server ends a statement earlier, unless it is out of reach."""
+    return settings.statement_timeout + ANSWER_MARGIN
 
 
 def engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:

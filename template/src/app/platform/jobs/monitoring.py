@@ -16,7 +16,7 @@ from app.platform.jobs.broker import QueueStatus
 from app.platform.jobs.models import DeadLetter, JobState, OutboxMessage
 from app.platform.metrics import render
 from app.platform.resources import Check
-from app.platform.settings import JobSettings
+from app.platform.jobs.settings import JobSettings
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)

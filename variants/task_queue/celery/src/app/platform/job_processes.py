@@ -1,6 +1,7 @@
 """The processes of a job worker that open connections to PostgreSQL: it, and those in which Celery runs jobs."""
 
-from app.platform.settings import JobSettings, load
+from app.platform.jobs.settings import JobSettings
+from app.platform.settings import load
 
 QUEUE = True
 

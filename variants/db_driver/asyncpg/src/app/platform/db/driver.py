@@ -8,7 +8,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.util import await_only
 
-from app.platform.db import address, connecting, words
+from app.platform.db import address, connecting, pool, words
 from app.platform.errors import DatabaseUnavailable
 from app.platform.settings import DatabaseSettings, PoolProfile
 
@@ -37,7 +37,8 @@ def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     """
     given = words.with_defaults(address.read(settings, connecting.VOCABULARY)[1], settings)
     # the deadline of every answer, unless the URL has its own
-    arguments = {"command_timeout": settings.deadline} | connecting.arguments(given, words.server_settings(settings))
+    arguments = connecting.arguments(given, words.server_settings(settings))
+    arguments = {"command_timeout": pool.deadline(settings)} | arguments
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
         return arguments | {
             "statement_cache_size": 0,

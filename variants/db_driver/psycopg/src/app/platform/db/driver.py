@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 from sqlalchemy.util import await_only
 
-from app.platform.db import address, connecting, words
+from app.platform.db import address, connecting, pool, words
 from app.platform.db.bounded import BoundedConnection
 from app.platform.settings import DatabaseSettings, PoolProfile
 
@@ -39,7 +39,7 @@ def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
         ConfigError: the URL has words that libpq does not know, or contradicts a variable.
     """
     given = words.with_defaults(address.read(settings, connecting.VOCABULARY)[1], settings)
-    bounded = {"async_creator_fn": partial(BoundedConnection.connect_within, settings.deadline)}
+    bounded = {"async_creator_fn": partial(BoundedConnection.connect_within, pool.deadline(settings))}
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
         return bounded | connecting.arguments(given, {}) | {"prepare_threshold": None}
     return bounded | connecting.arguments(given, words.server_settings(settings))
