@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Engine, event
 from sqlalchemy import Connection as SqlConnection
 from sqlalchemy.engine.interfaces import DBAPIConnection
