@@ -108,7 +108,7 @@ async def worker_database_url(server_url: str) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 async def worker_engine(worker_database_url: str) -> AsyncIterator[AsyncEngine]:
     """Yield the engine of this worker's database."""
-    database = Database(settings_for(worker_database_url))
+    database = Database(settings_for(worker_database_url), Resources.on_connect)
     await database.init()
     yield database.engine
     await database.close()
@@ -155,7 +155,7 @@ async def database(
 ) -> AsyncIterator[Database]:
     """Yield the test's database; without the marker `commits`, its transactions are savepoints."""
     if request.node.get_closest_marker("commits"):
-        database = Database(settings.database)
+        database = Database(settings.database, Resources.on_connect)
         await database.init()
         yield database
         await database.close()

@@ -124,7 +124,7 @@ def test_psql_asks_the_database_of_the_launcher(used_project: Project) -> None:
 
 def test_psql_asks_the_database_that_is_given_in_parts(used_project: Project, server_url: str) -> None:
     url = make_url(server_url)
-    parts = {"HOST": url.host or url.query["host"], "PORT": url.port or "", "NAME": "postgres"}
+    parts: dict[str, object] = {"HOST": url.host or url.query["host"], "PORT": url.port or "", "NAME": "postgres"}
     parts |= {"USER": url.username, "PASSWORD": url.password}
     variables = {f"DB_{name}": str(value) for name, value in parts.items() if value}
     with used_project.start("-m", "dev.psql", "-XAtc", "select current_database()", **variables) as process:

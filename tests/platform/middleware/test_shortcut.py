@@ -151,7 +151,7 @@ def test_document_has_what_the_routers_say(things: FastAPI) -> None:
         (request("GET", "/api/v1/things/7"), Match.NONE),
         (request("GET", "/api/v1/things/inner/ada"), Match.FULL),
         (request("POST", "/api/v1/things/forms"), Match.NONE),
-        (request("GET", "/api/v1/things/inner/ada") | {"fastapi.telemetry": object()}, Match.NONE),
+        ({**request("GET", "/api/v1/things/inner/ada"), "fastapi.telemetry": object()}, Match.NONE),
         ({"type": "websocket", "path": "/api/v1/things/inner/socket", "headers": []}, Match.NONE),
         (request("GET", "/livez"), Match.NONE),
     ],

@@ -1,14 +1,15 @@
 """The queries for orders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from app.features.orders.models import Order, OrderLine, OrderStatus
 from app.features.orders.schemas import StatusSummary
+from app.platform.db.bulk import copy_rows
 from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.repository import AsyncRepository
 
@@ -52,7 +53,6 @@ class OrderRepository(AsyncRepository[Order]):
         )
         return [StatusSummary.model_validate(row) for row in await self._session.execute(query)]
 
-    async def insert_rows(self, orders: Sequence[dict[str, Any]], lines: Sequence[dict[str, Any]]) -> None:
-        """Insert many orders and their lines, without making model instances."""
-        await self._session.execute(insert(Order), orders)
-        await self._session.execute(insert(OrderLine), lines)
+    async def copy_lines(self, lines: Iterable[dict[str, Any]]) -> int:
+        """Store many lines of orders that are stored already, and return their number."""
+        return await copy_rows(self._session, OrderLine, lines)

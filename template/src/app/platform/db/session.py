@@ -4,6 +4,7 @@ A service method opens `transaction()` to write or `read()` to read, and closes 
 comes before the response, and no connection is held while the response is sent.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn, Protocol
 
@@ -17,7 +18,8 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import Session
 
-from app.platform.db import driver, monitoring, pool, safety
+from app.platform.db import driver, json_values, monitoring, pool, safety
+from app.platform.db.connections import OnConnect, run_on_connect
 from app.platform.db.gate import Gate
 from app.platform.db.unit_of_work import UnitOfWork
 from app.platform.settings import DatabaseSettings
@@ -65,11 +67,13 @@ def _refuse_write() -> NoReturn:
 class Database:
     """The engine and its sessions.
 
-    `init` and `close` may be called repeatedly. `reset` is for a forked worker process or a new event loop.
+    `init` and `close` may be called repeatedly. `reset` is for a forked worker process or a new event loop. The
+    functions `on_connect` run on each new connection.
     """
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(self, settings: DatabaseSettings, on_connect: Sequence[OnConnect] = ()) -> None:
         self._settings = settings
+        self._on_connect = on_connect
         self._engine: AsyncEngine | None = None
         self._sessions: async_sessionmaker[AsyncSession] | None = None
         self._readers: async_sessionmaker[AsyncSession] | None = None
@@ -97,6 +101,8 @@ class Database:
         self._engine = create_async_engine(
             driver.url(self._settings),
             connect_args=driver.connect_arguments(self._settings),
+            json_serializer=json_values.dumps,
+            json_deserializer=json_values.loads,
             # exceptions and log lines must not contain personal data
             hide_parameters=True,
             **pool.engine_arguments(self._settings),
@@ -107,6 +113,7 @@ class Database:
         monitoring.attach(self._engine.sync_engine, self._settings)
         self._gate = pool.gate(self._settings)
         self._bind(self._engine)
+        run_on_connect(self._engine.sync_engine, self._on_connect)
 
     async def close(self) -> None:
         """Close all connections."""
