@@ -16,11 +16,12 @@ def run_on_connect(engine: Engine, functions: Sequence[OnConnect]) -> None:
 
     def run(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         adapted: Any = connection
+        autocommit = adapted.autocommit
         # outside of a transaction, which would have to be committed
         adapted.autocommit = True
         for function in functions:
             adapted.run_async(function)
-        adapted.autocommit = False
+        adapted.autocommit = autocommit
 
     if functions:
         event.listen(engine, "connect", run)

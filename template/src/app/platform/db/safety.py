@@ -27,13 +27,14 @@ def prepare_connections(engine: Engine, settings: DatabaseSettings) -> None:
     statements = driver.first_statements(settings)
 
     def run(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        autocommit = connection.autocommit
         # outside of a transaction, which would have to be committed
         connection.autocommit = True
         cursor = connection.cursor()
         for statement in statements:
             cursor.execute(statement)
         cursor.close()
-        connection.autocommit = False
+        connection.autocommit = autocommit
 
     if statements:
         event.listen(engine, "connect", run)
