@@ -36,7 +36,7 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
             self._place = await self._gate.enter()
         if self._writes:
             # sends nothing: BEGIN comes with the first statement
-            self._transaction = self._session.sync_session.begin()
+            self._transaction = self._session.sync_session.begin().__enter__()
         return self._session
 
     async def __aexit__(
