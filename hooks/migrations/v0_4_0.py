@@ -165,7 +165,7 @@ NAMES = {
     "app.rate_limits:Verdict": "app.platform.rate_limits:RateLimitResult",
     "app.strict_json:whole": "app.platform.strict_json:to_integer",
     "app.concurrency:end": "app.platform.concurrency:cancel_and_wait",
-    "app.config:TaskSettings": "app.platform.jobs.settings:JobSettings",
+    "app.config:TaskSettings": "app.platform.settings:JobSettings",
     "app.tasks.attempt:AttemptOverruled": "app.platform.jobs.attempt:AttemptSuperseded",
     "app.tasks.attempt:add_attempt": "app.platform.jobs.logging:add_attempt",
     "app.tasks.attempt:finish": "app.platform.jobs.outbox:finish",

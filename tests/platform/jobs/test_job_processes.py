@@ -11,7 +11,7 @@ from app.platform import job_processes
 from app.platform.cli import Command, run
 from app.platform.db import budget_arguments
 from app.platform.db.budget import pool_budget
-from app.platform.jobs.settings import JobSettings
+from app.platform.settings import JobSettings
 
 # ARQ runs all jobs in the worker; Celery runs each in one of three processes that the worker starts
 PROCESSES = 4 if "pool" in JobSettings.model_fields else 1

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings, load_settings
-from app.platform.jobs.settings import JobSettings
-from app.platform.settings import ConfigError
+from app.platform.settings import ConfigError, JobSettings
 
 GOOD = {"DATABASE_URL": "postgresql://ada:hunter2@db/shop", "AUTH_SECRET_KEY": "k" * 32}
 # only Celery has a choice of pools

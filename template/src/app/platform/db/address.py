@@ -49,13 +49,9 @@ def read(settings: DatabaseSettings, vocabulary: Vocabulary) -> tuple[URL, dict[
         # as in URLs of JDBC, which libpq understands, too
         single["sslmode"] = "require"
     found = words.check(single, vocabulary)
-    given = given.set(
-        drivername=vocabulary.drivername,
-        username=found.pop("user", given.username),
-        password=found.pop("password", given.password),
-        database=found.pop("dbname", given.database),
-    )
-    url = _at(given, hosts)
+    of_url = {"username": "user", "password": "password", "database": "dbname"}
+    parts = {part: found.pop(word) for part, word in of_url.items() if word in found}
+    url = _at(given.set(drivername=vocabulary.drivername, **parts), hosts)
     _refuse_contradictions(settings, url)
     return url, found
 

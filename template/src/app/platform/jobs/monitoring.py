@@ -14,9 +14,9 @@ from app.platform.errors import StartupError
 from app.platform.jobs import metrics
 from app.platform.jobs.broker import QueueStatus
 from app.platform.jobs.models import DeadLetter, JobState, OutboxMessage
-from app.platform.jobs.settings import JobSettings
 from app.platform.metrics import render
 from app.platform.resources import Check
+from app.platform.settings import JobSettings
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)

@@ -14,7 +14,7 @@ from app.platform.db.listen import listening
 from app.platform.db.session import Database
 from app.platform.jobs.broker import Delivery, Publisher
 from app.platform.jobs.outbox import CHANNEL, take_due
-from app.platform.jobs.settings import JobSettings
+from app.platform.settings import JobSettings
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)

@@ -1,7 +1,6 @@
 """The processes of a job worker that open connections to PostgreSQL: it, and those in which Celery runs jobs."""
 
-from app.platform.jobs.settings import JobSettings
-from app.platform.settings import load
+from app.platform.settings import JobSettings, load
 
 QUEUE = True
 

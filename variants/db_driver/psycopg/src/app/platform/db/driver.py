@@ -12,7 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 from sqlalchemy.util import await_only
 
 from app.platform.db import address, connecting, pool, words
-from app.platform.db.bounded import BoundedConnection
+from app.platform.db.connecting import BoundedConnection
 from app.platform.settings import DatabaseSettings, PoolProfile
 
 DRIVERNAME = connecting.VOCABULARY.drivername
