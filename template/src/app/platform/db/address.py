@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import unquote
 
 from sqlalchemy import URL, make_url
@@ -50,7 +51,7 @@ def read(settings: DatabaseSettings, vocabulary: Vocabulary) -> tuple[URL, dict[
         single["sslmode"] = "require"
     found = words.check(single, vocabulary)
     of_url = {"username": "user", "password": "password", "database": "dbname"}
-    parts = {part: found.pop(word) for part, word in of_url.items() if word in found}
+    parts: dict[str, Any] = {part: found.pop(word) for part, word in of_url.items() if word in found}
     url = _at(given.set(drivername=vocabulary.drivername, **parts), hosts)
     _refuse_contradictions(settings, url)
     return url, found
