@@ -36,7 +36,7 @@ class InForce:
 
 
 async def verify(database: Database, settings: DatabaseSettings) -> None:
-    """Compare the time zone and the timeouts of a connection with our settings; a stricter timeout is in order.
+    """Compare the time zone and the timeouts of a connection with our settings; a stricter timeout is fine.
 
     With the profile `external_pooler` log a warning that names what is not in force and the statements that mend it.
 
