@@ -32,6 +32,8 @@ HTTP_CLIENT_SECONDS = Histogram(
     "Time of a call of another service with all its tries, by outcome.",
     ["outcome"],
 )
+DB_ERRORS = Counter("db_errors_total", "Errors of the database, by cause.", ["cause"])
+DB_RETRIES = Counter("db_retries_total", "Reads and units of work that were repeated, by cause.", ["cause"])
 DB_SLOW_STATEMENTS = Counter("db_slow_statements_total", "SQL statements that took longer than DB_SLOW_SQL_THRESHOLD.")
 
 

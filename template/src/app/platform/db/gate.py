@@ -32,6 +32,14 @@ class Place:
 _current: ContextVar[Place | None] = ContextVar("place", default=None)
 
 
+def is_entered() -> bool:
+    """Return whether the caller is inside a unit of work."""
+    place = _current.get()
+    while place is not None and not place.taken:
+        place = place.outer
+    return place is not None
+
+
 class Gate:
     """As many places as the pool has connections, and a queue.
 

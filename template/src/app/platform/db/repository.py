@@ -1,9 +1,11 @@
 """The base class of all repositories: the queries that every model needs. The service commits, not the repository."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from pydantic import BaseModel
 from sqlalchemy import ColumnExpressionArgument, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
@@ -23,8 +25,12 @@ from app.platform.db.pagination import (
     sorted_by,
     to_page,
 )
+from app.platform.db.reading import ReadQuery
+from app.platform.db.selection import Selection
+from app.platform.db.shapes import shape_of
 
 ModelT = TypeVar("ModelT", bound=Base)
+ReadT = TypeVar("ReadT", bound=BaseModel)
 Condition = ColumnExpressionArgument[bool]
 
 
@@ -46,6 +52,15 @@ class AsyncRepository(Generic[ModelT]):
         other = copy(self)
         other._deleted = True  # noqa: SLF001 - of the same class
         return other
+
+    def read(self, read_model: type[ReadT]) -> ReadQuery[ReadT]:
+        """Return a query whose rows become this read model, without entities: the usual way to read for an answer.
+
+        Raises:
+            TypeError: a field of the read model is neither a column nor a relationship of the model.
+        """
+        selection = Selection(shape_of(self.model, read_model), deleted=self._deleted)
+        return ReadQuery(lambda: nullcontext(self._session), selection)
 
     async def get(self, key: Any, *options: ORMOption) -> ModelT | None:
         """Return the row with this primary key, without a query if the session has loaded it."""

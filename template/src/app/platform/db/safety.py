@@ -8,7 +8,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.platform.db import driver
+from app.platform import metrics
+from app.platform.db import driver, errors
+from app.platform.db.errors import Goes
 from app.platform.errors import DatabaseUnavailable
 from app.platform.settings import DatabaseSettings
 
@@ -16,6 +18,7 @@ from app.platform.settings import DatabaseSettings
 def attach(engine: Engine, settings: DatabaseSettings) -> None:
     """Attach all listeners of this module to the engine."""
     prepare_connections(engine, settings)
+    _throw_away_connections(engine)
     _refuse_lost_commits(engine)
     if settings.pool_pre_ping:
         _ping_idle_connections(engine, settings)
@@ -54,6 +57,21 @@ def name_connection_failures(engine: Engine) -> None:
             return dialect.connect(*args, **kwargs)
         except Exception as error:
             raise DatabaseUnavailable from error
+
+
+def _throw_away_connections(engine: Engine) -> None:
+    """Count errors by their cause, and throw away the connections that an error makes useless (`errors.py`)."""
+
+    @event.listens_for(engine, "handle_error")
+    def condemn(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        meaning = errors.meaning(error) if error else None
+        if meaning is None:
+            return
+        metrics.DB_ERRORS.labels(meaning.cause).inc()
+        if meaning.goes is not Goes.NONE:
+            context.is_disconnect = True
+            context.invalidate_pool_on_disconnect = meaning.goes is Goes.ALL
 
 
 def _refuse_lost_commits(engine: Engine) -> None:

@@ -38,6 +38,8 @@ class SessionProvider(Protocol):
 class ReadSession(Session):
     """A session that refuses to write: each statement commits by itself, so a write could not be rolled back."""
 
+    reads_only = True
+
     def flush(self, objects: Any = None) -> None:
         """Raise when there is anything to flush.
 

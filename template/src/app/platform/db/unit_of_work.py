@@ -6,10 +6,12 @@ from types import TracebackType
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.platform.db.gate import Gate, Place
+from app.platform.errors import OutcomeUnknown
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
@@ -61,6 +63,10 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
         try:
             if self._transaction:
                 self._transaction.__exit__(*error)
+        except DBAPIError as failure:
+            if error[0] is None and failure.connection_invalidated:
+                raise OutcomeUnknown from failure
+            raise
         finally:
             session.close()
 

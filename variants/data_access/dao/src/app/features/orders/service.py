@@ -50,15 +50,14 @@ class OrderService:
         Raises:
             OrderNotFound: the owner has no order with this id.
         """
-        order = await self._orders.find(owner, order_id)
+        order = await self._orders.show(owner, order_id)
         if order is None:
             raise OrderNotFound
-        return OrderRead.model_validate(order)
+        return order
 
     async def page(self, owner: UUID, request: PageRequest, status: OrderStatus | None = None) -> Page[OrderRead]:
         """Return one page of orders, newest first; with `status`, only orders with this status."""
-        page = await self._orders.page_of(owner, request, status)
-        return Page([OrderRead.model_validate(order) for order in page.items], page.next_cursor)
+        return await self._orders.page_of(owner, request, status)
 
     async def summary(self, owner: UUID) -> OrderSummary:
         """Return the number of orders and their total, by status."""

@@ -103,3 +103,9 @@ def refuses_value(error: DBAPIError) -> bool:
     """Return whether the driver refused a value before it asked the server: a number too large for its type."""
     refusal = error.orig.__cause__ if error.orig else None
     return refusal is not None and isinstance(refusal.__cause__, OverflowError)
+
+
+def plan_is_outdated(error: DBAPIError) -> bool:
+    """Return whether a prepared statement has other result types than when it was prepared: a migration ran."""
+    # asyncpg.InvalidCachedStatementError is a FeatureNotSupportedError, too
+    return getattr(error.orig, "sqlstate", None) == "0A000" and "cached" in str(error.orig)

@@ -107,3 +107,8 @@ def refuses_value(error: DBAPIError) -> bool:
     """Return whether the driver refused a value before it asked the server: a text with NUL."""
     # without a SQLSTATE it is the driver's own; of these, only this one is about a value that a client may send
     return isinstance(error.orig, psycopg.DataError) and not error.orig.sqlstate and "NUL" in str(error.orig)
+
+
+def plan_is_outdated(error: DBAPIError) -> bool:
+    """Return whether a prepared statement has other result types than when it was prepared: a migration ran."""
+    return getattr(error.orig, "sqlstate", None) == "0A000" and "cached plan" in str(error.orig)
