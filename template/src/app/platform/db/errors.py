@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.platform.db import driver
+from app.platform.db.connecting import NoAnswer
 from app.platform.errors import (
     AppError,
     DatabaseUnavailable,
@@ -50,6 +51,8 @@ class Meaning:
 
 _VALUE = Meaning("value_refused", ValueRefused)
 _LOST = Meaning("connection_lost", DatabaseUnavailable, Goes.ALL, repeatable=True)
+# what was asked for may still be going on, so it is not repeated
+_NO_ANSWER = Meaning("no_answer", DatabaseUnavailable, Goes.ALL)
 _RESOURCES = Meaning("insufficient_resources", DatabaseUnavailable)
 # the connection has other prepared statements than the driver believes: a pooler, or DISCARD ALL
 _PREPARED = Meaning("prepared_statement_lost", DatabaseUnavailable, Goes.THIS, repeatable=True)
@@ -94,6 +97,8 @@ def meaning(error: BaseException) -> Meaning | None:
         return _POOL
     if not isinstance(error, DBAPIError):
         return None
+    if isinstance(error.orig, NoAnswer):
+        return _NO_ANSWER
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
     found = BY_SQLSTATE.get(sqlstate) or BY_CLASS.get(sqlstate[:2])
     if found is None and driver.plan_is_outdated(error):

@@ -3,16 +3,19 @@
 import time
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.platform import metrics
+from app.platform import metrics, tracebacks
 from app.platform.db import driver, errors
 from app.platform.db.errors import Goes
 from app.platform.errors import DatabaseUnavailable
 from app.platform.settings import DatabaseSettings
+
+log = structlog.get_logger(__name__)
 
 
 def attach(engine: Engine, settings: DatabaseSettings) -> None:
@@ -46,8 +49,10 @@ def prepare_connections(engine: Engine, settings: DatabaseSettings) -> None:
 def name_connection_failures(engine: Engine) -> None:
     """Raise `DatabaseUnavailable` for every failed connection attempt.
 
-    Without it each driver raises errors of its own, and SQLAlchemy lets an `OSError` through unwrapped.
+    Without it each driver raises errors of its own, and SQLAlchemy lets an `OSError` through unwrapped. The log has the
+    reason, but not for each request that fails.
     """
+    reported = _Failures()
 
     @event.listens_for(engine, "do_connect")
     def connect(
@@ -56,6 +61,8 @@ def name_connection_failures(engine: Engine) -> None:
         try:
             return dialect.connect(*args, **kwargs)
         except Exception as error:
+            metrics.DB_ERRORS.labels("not_connected").inc()
+            reported.report(error)
             raise DatabaseUnavailable from error
 
 
@@ -119,3 +126,19 @@ def _ping_idle_connections(engine: Engine, settings: DatabaseSettings) -> None:
         except Exception as error:
             # makes the pool open a new connection and retry
             raise DisconnectionError from error
+
+
+class _Failures:
+    """Logs the reason of failed connection attempts, at most once in `SECONDS`."""
+
+    SECONDS = 10.0
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._attempts = 0
+
+    def report(self, error: Exception) -> None:
+        self._attempts += 1
+        if time.monotonic() >= self._next:
+            log.warning("database_not_connected", reason=tracebacks.message(error), attempts=self._attempts)
+            self._next, self._attempts = time.monotonic() + self.SECONDS, 0

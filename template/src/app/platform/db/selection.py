@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from sqlalchemy import ColumnExpressionArgument, Integer, Select, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, Integer, Select, bindparam, func, select, tuple_
 
 from app.platform.db import filters
 from app.platform.db.filters import Condition
@@ -104,18 +104,16 @@ class Selection:
         if request.sorting is None and isinstance(request.after, Cursor | None):
             return rows._newest_first(request.after)  # noqa: SLF001 (of the same class)
         condition = after_cursor(self.shape.model, request)
-        columns = request.sorting.columns if request.sorting else ()
-        rows = replace(rows, conditions=(*rows.conditions, condition)).sorted(*columns)
-        # the cursor is made of the columns without their direction
-        return rows.statement("sorted", lambda query: query.add_columns(*(each.element for each in columns))), (
-            rows.parameters()
-        )
+        sorting = request.sorting
+        rows = replace(rows, conditions=(*rows.conditions, condition)).sorted(*(sorting.columns if sorting else ()))
+        names = (sorting.key, "id") if sorting else ()
+        return rows.statement("sorted", lambda query: query.add_columns(*self._absent(*names))), rows.parameters()
 
     def _newest_first(self, after: Cursor | None) -> tuple[Select[Any], dict[str, Any]]:
         created_at, key = column_of(self.shape.model, "created_at"), column_of(self.shape.model, "id")
 
         def change(query: Select[Any]) -> Select[Any]:
-            query = query.add_columns(*(each for each in (created_at, key) if each not in set(self.shape.columns)))
+            query = query.add_columns(*self._absent("created_at", "id"))
             if after:
                 position = (bindparam("after_at", type_=created_at.type), bindparam("after_id", type_=key.type))
                 query = query.where(tuple_(created_at, key) < tuple_(*position))
@@ -125,6 +123,14 @@ class Selection:
         if after:
             parameters |= {"after_at": after.created_at, "after_id": after.id}
         return self.statement("after" if after else "newest", change), parameters
+
+    def _absent(self, *names: str) -> Iterator[ColumnElement[Any]]:
+        """Yield the columns with these names that the rows lack, or have under another name: cursors are made of them."""
+        selected = {id(each) for each in self.shape.columns}
+        for name in names:
+            column = column_of(self.shape.model, name)
+            if id(column) not in selected or column.key != name:
+                yield column.label(name)
 
     def _where(self) -> Iterator[Condition]:
         model = self.shape.model

@@ -23,6 +23,7 @@ class Shape:
         model: the model.
         names: the names of the fields that columns fill, in the order of `columns`.
         columns: what to select; after those of the fields, the keys that related rows are found by.
+        key: the primary key.
         adapter: makes a list of read models from a list of dictionaries.
 
     Raises:
@@ -51,6 +52,7 @@ class Shape:
             relation_.first = len(columns)
             columns |= {f"{relation_.name} {number}": each for number, each in enumerate(relation_.local)}
         self.columns = tuple(columns.values())
+        self.key: tuple[ColumnElement[Any], ...] = tuple(mapper.primary_key)
 
     def plain(self) -> Select[Any]:
         """Return a SELECT of the columns."""
@@ -75,7 +77,7 @@ class Shape:
         """Return the function that joins the related rows, if one statement is enough: there is one relationship."""
         if len(self._relations) != 1 or not self._relations[0].joins:
             return None
-        return self._relations[0].join
+        return lambda query: self._relations[0].join(query).add_columns(*self.key)
 
     def load_joined(self, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
         """Return the rows of a joined statement as dictionaries: one for each row of the model."""
@@ -83,14 +85,12 @@ class Shape:
         own = len(self.columns)
         found: dict[tuple[Any, ...], dict[str, Any]] = {}
         for row in rows:
-            values = tuple(row)
-            parent = found.get(values[:own])
-            if parent is None:
-                parent = dict(zip(self.names, values, strict=False)) | {relation.name: relation.none()}
-                found[values[:own]] = parent
-            # the first of the key's columns is NULL where the join found nothing
-            if values[-1] is not None:
-                relation.add(parent, dict(zip(relation.shape.names, values[own:], strict=False)))
+            key = tuple(row[-len(self.key) :])
+            if (parent := found.get(key)) is None:
+                parent = found[key] = dict(zip(self.names, row, strict=False)) | {relation.name: relation.none()}
+            # it is NULL where the join found nothing
+            if row.related is not None:
+                relation.add(parent, dict(zip(relation.shape.names, row[own:], strict=False)))
         return list(found.values())
 
     def load(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
@@ -119,7 +119,7 @@ class _Relation:
         self.joins = relation.secondary is None and not self.shape.has_relations
 
     def join(self, query: Select[Any]) -> Select[Any]:
-        """Add the related rows to a SELECT; the last column is NULL in rows without."""
+        """Add the related rows to a SELECT; the column `related` is NULL in rows without."""
         joined = query.add_columns(*self.shape.columns, self._remote[0].label("related"))
         matches = and_(*(local == remote for local, remote in zip(self.local, self._remote, strict=True)))
         return joined.outerjoin(self._relation.mapper.local_table, matches).order_by(*self._order)

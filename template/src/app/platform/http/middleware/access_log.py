@@ -12,6 +12,9 @@ from app.platform.http.middleware.sending import Sending
 
 log = structlog.get_logger("access")
 
+# the statuses from here on are failures of the service
+FIRST_OF_SERVER = 500
+
 
 class AccessLogMiddleware:
     """Logs requests when they end, WebSockets too: method, route, status, duration in milliseconds, client.
@@ -33,7 +36,9 @@ class AccessLogMiddleware:
         try:
             await self._app(scope, receive, sending)
         finally:
-            log.info(
+            # whoever is on call looks for them
+            write = log.warning if sending.status >= FIRST_OF_SERVER else log.info
+            write(
                 "request",
                 method=scope.get("method", "WEBSOCKET"),
                 route=route_template(scope),

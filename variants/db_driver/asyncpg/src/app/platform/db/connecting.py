@@ -54,6 +54,13 @@ _INSTEAD = {
 VOCABULARY = Vocabulary("postgresql+asyncpg", _WORDS, _IGNORED, _INSTEAD)
 
 
+class NoAnswer(Exception):
+    """The server did not answer within the deadline, or its connection broke."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error) or "the server did not answer in time")
+
+
 def arguments(words: Mapping[str, str], server_settings: Mapping[str, str]) -> dict[str, Any]:
     """Return the arguments of SQLAlchemy's connections for words and settings of each session.
 

@@ -5,15 +5,15 @@ from uuid import uuid4
 
 from sqlalchemy import URL, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.util import await_only
 
+from app.platform import metrics
 from app.platform.db import address, connecting, pool, words
-from app.platform.errors import DatabaseUnavailable
+from app.platform.db.connecting import NoAnswer
 from app.platform.settings import DatabaseSettings, PoolProfile
 
 DRIVERNAME = connecting.VOCABULARY.drivername
-NO_ANSWER = "The database did not answer."
 
 
 def url(settings: DatabaseSettings) -> URL:
@@ -70,13 +70,17 @@ def engine_arguments() -> dict[str, Any]:
 
 
 def attach(engine: Engine) -> None:
-    """Turn asyncpg's `TimeoutError` into an error that throws the connection away."""
+    """Turn asyncpg's own `TimeoutError` into an error of the database, whose connection is thrown away."""
 
     @event.listens_for(engine, "handle_error")
-    def condemn(context: ExceptionContext) -> None:
-        if isinstance(context.original_exception, TimeoutError):
+    def name_silence(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if isinstance(error, OSError):
             context.is_disconnect = True
-            raise DatabaseUnavailable(NO_ANSWER) from context.original_exception
+            metrics.DB_ERRORS.labels("no_answer").inc()
+            raise OperationalError(
+                context.statement, None, NoAnswer(error), hide_parameters=True, connection_invalidated=True
+            ) from error
 
 
 def ping(connection: DBAPIConnection, seconds: float) -> None:

@@ -29,6 +29,10 @@ def arguments(words: Mapping[str, str], server_settings: Mapping[str, str]) -> d
     return {**words, "connect_timeout": timeout} | ({"options": " ".join(options)} if options else {})
 
 
+class NoAnswer(psycopg.OperationalError):
+    """The server did not answer within the deadline."""
+
+
 class BoundedConnection(psycopg.AsyncConnection[Any]):
     """Gives up when the server does not answer: psycopg itself waits until the kernel does, about 15 minutes.
 
@@ -50,7 +54,7 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
         """Wait for the server's answer; psycopg calls this for everything that it sends.
 
         Raises:
-            psycopg.OperationalError: no answer came within the deadline; the connection is closed.
+            NoAnswer: no answer came within the deadline; the connection is closed.
         """
         if self.deadline is None:
             return await super().wait(gen, *args, **kwargs)
@@ -61,7 +65,7 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
             if not self._silent:
                 raise
             message = f"the server did not answer within {self.deadline:g} s"
-            raise psycopg.OperationalError(message) from error
+            raise NoAnswer(message) from error
         finally:
             timer.cancel()
 

@@ -85,7 +85,7 @@ def ping(connection: DBAPIConnection, seconds: float) -> None:
     """Make one round trip.
 
     Raises:
-        psycopg.OperationalError: the server did not answer within the seconds.
+        NoAnswer: the server did not answer within the seconds.
     """
     bounded = _bounded(connection)
     deadline, bounded.deadline = bounded.deadline, seconds
