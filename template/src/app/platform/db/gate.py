@@ -5,11 +5,14 @@ outnumber connections, some of them would never be served.
 """
 
 import asyncio
+import time
 from collections import deque
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from app.platform import metrics
 
 
 @dataclass(slots=True, eq=False)
@@ -21,23 +24,25 @@ class Place:
         waiting: how many units of work inside this one wait for a place.
         spare: whether this is the gate's spare place.
         taken: whether the unit of work is still open.
+        backend_pid: the server process of its connection, once it has one.
     """
 
     outer: "Place | None" = None
     waiting: int = 0
     spare: bool = False
     taken: bool = True
+    backend_pid: int | None = None
 
 
 _current: ContextVar[Place | None] = ContextVar("place", default=None)
 
 
-def is_entered() -> bool:
-    """Return whether the caller is inside a unit of work."""
+def current_place() -> Place | None:
+    """Return the place of the unit of work that the caller is inside of; `None` outside of all."""
     place = _current.get()
     while place is not None and not place.taken:
         place = place.outer
-    return place is not None
+    return place
 
 
 class Gate:
@@ -70,14 +75,15 @@ class Gate:
         Raises:
             sqlalchemy.exc.TimeoutError: none became free within the timeout, or too many wait already.
         """
-        outer = _current.get()
-        while outer is not None and not outer.taken:
-            outer = outer.outer
+        outer = current_place()
         if self._free:
             self._free -= 1
             place = Place()
+            metrics.DB_POOL_CHECKOUT_SECONDS.observe(0.0)
         else:
+            started = time.perf_counter()
             place = await self._wait(outer)
+            metrics.DB_POOL_CHECKOUT_SECONDS.observe(time.perf_counter() - started)
         place.outer = outer
         _current.set(place)
         return place
@@ -97,6 +103,7 @@ class Gate:
 
     async def _wait(self, outer: Place | None) -> Place:
         if self.waiting >= self._max_waiting:
+            metrics.DB_POOL_TIMEOUTS.inc()
             message = f"{self.waiting} units of work wait for a connection already"
             raise PoolTimeoutError(message)
         queue = self._inner if outer else self._first
@@ -122,6 +129,7 @@ class Gate:
 
     def _expire(self, given: "asyncio.Future[Place]") -> None:
         if not given.done():
+            metrics.DB_POOL_TIMEOUTS.inc()
             given.set_exception(PoolTimeoutError(f"no connection became free within {self._timeout:g} s"))
 
     def _mark(self, holders: list[Place], change: int) -> None:

@@ -41,7 +41,7 @@ def repeatable(work: Callable[P, Awaitable[ResultT]]) -> Callable[P, Awaitable[R
                 return await work(*args, **kwargs)
             except Exception as error:
                 cause = _cause(error)
-                if cause is None or gate.is_entered() or time.monotonic() > until:
+                if cause is None or gate.current_place() or time.monotonic() > until:
                     raise
                 metrics.DB_RETRIES.labels(cause).inc()
                 log.info("unit_of_work_repeated", work=work.__qualname__, cause=cause)

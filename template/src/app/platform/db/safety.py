@@ -59,11 +59,13 @@ def name_connection_failures(engine: Engine) -> None:
         dialect: Dialect, _record: ConnectionPoolEntry, args: list[Any], kwargs: dict[str, Any]
     ) -> DBAPIConnection:
         try:
-            return dialect.connect(*args, **kwargs)
+            connection = dialect.connect(*args, **kwargs)
         except Exception as error:
             metrics.DB_ERRORS.labels("not_connected").inc()
             reported.report(error)
             raise DatabaseUnavailable from error
+        reported.since_start = True
+        return connection
 
 
 def _throw_away_connections(engine: Engine) -> None:
@@ -129,16 +131,20 @@ def _ping_idle_connections(engine: Engine, settings: DatabaseSettings) -> None:
 
 
 class _Failures:
-    """Logs the reason of failed connection attempts, at most once in `SECONDS`."""
+    """Logs the reason of failed connection attempts, at most once in `SECONDS`.
+
+    A process that never connected says the reason when it ends.
+    """
 
     SECONDS = 10.0
 
     def __init__(self) -> None:
         self._next = 0.0
         self._attempts = 0
+        self.since_start = False
 
     def report(self, error: Exception) -> None:
         self._attempts += 1
-        if time.monotonic() >= self._next:
+        if self.since_start and time.monotonic() >= self._next:
             log.warning("database_not_connected", reason=tracebacks.message(error), attempts=self._attempts)
             self._next, self._attempts = time.monotonic() + self.SECONDS, 0

@@ -125,7 +125,7 @@ class Selection:
         return self.statement("after" if after else "newest", change), parameters
 
     def _absent(self, *names: str) -> Iterator[ColumnElement[Any]]:
-        """Yield the columns with these names that the rows lack, or have under another name: cursors are made of them."""
+        """Yield the columns with these names that the rows lack, or have under other names, for the cursor."""
         selected = {id(each) for each in self.shape.columns}
         for name in names:
             column = column_of(self.shape.model, name)

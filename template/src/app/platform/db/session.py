@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from app.platform.db import driver, json_values, monitoring, pool, safety
 from app.platform.db.connections import OnConnect, run_on_connect
 from app.platform.db.gate import Gate
+from app.platform.db.held import Watch
 from app.platform.db.unit_of_work import UnitOfWork
 from app.platform.settings import DatabaseSettings
 
@@ -80,6 +81,7 @@ class Database:
         self._sessions: async_sessionmaker[AsyncSession] | None = None
         self._readers: async_sessionmaker[AsyncSession] | None = None
         self._gate: Gate | None = None
+        self._watch: Watch | None = None
 
     @property
     def engine(self) -> AsyncEngine:
@@ -112,8 +114,8 @@ class Database:
         )
         driver.attach(self._engine.sync_engine)
         safety.attach(self._engine.sync_engine, self._settings)
-        monitoring.attach(self._engine.sync_engine, self._settings)
-        self._gate = pool.gate(self._settings)
+        self._gate, self._watch = pool.gate(self._settings), Watch(self._settings.hold_threshold)
+        monitoring.attach(self._engine.sync_engine, self._settings, self._gate)
         self._bind(self._engine)
         run_on_connect(self._engine.sync_engine, self._on_connect)
 
@@ -159,7 +161,7 @@ class Database:
     ) -> UnitOfWork:
         if sessions is None:
             raise self._not_initialised()
-        return UnitOfWork(sessions(**options), self._gate, writes=writes)
+        return UnitOfWork(sessions(**options), self._gate, self._watch, writes=writes)
 
     def _bind(self, bind: AsyncEngine | AsyncConnection, **options: Any) -> None:
         readers: AsyncEngine | AsyncConnection = bind

@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-from app.platform.db.gate import Gate, Place
+from app.platform.db.gate import Gate
+from app.platform.db.held import Held, Watch
 from app.platform.errors import OutcomeUnknown
 from app.platform.tracebacks import summary
 
@@ -24,18 +25,19 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
     costs a tenth of a read, and is needed only if the block fails and may be cancelled once more meanwhile.
     """
 
-    __slots__ = ("_gate", "_place", "_session", "_transaction", "_writes")
+    __slots__ = ("_gate", "_held", "_session", "_transaction", "_watch", "_writes")
 
-    def __init__(self, session: AsyncSession, gate: Gate | None, *, writes: bool) -> None:
+    def __init__(self, session: AsyncSession, gate: Gate | None, watch: Watch | None, *, writes: bool) -> None:
         self._session = session
         self._gate = gate
+        self._watch = watch
         self._writes = writes
-        self._place: Place | None = None
+        self._held: Held | None = None
         self._transaction: SessionTransaction | None = None
 
     async def __aenter__(self) -> AsyncSession:
-        if self._gate:
-            self._place = await self._gate.enter()
+        if self._gate and self._watch:
+            self._held = self._watch.begin(await self._gate.enter())
         if self._writes:
             # sends nothing: BEGIN comes with the first statement
             self._transaction = self._session.sync_session.begin().__enter__()
@@ -71,5 +73,6 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
             session.close()
 
     def _leave(self, _: object = None) -> None:
-        if self._gate and self._place:
-            self._gate.leave(self._place)
+        if self._gate and self._watch and self._held:
+            self._watch.end(self._held)
+            self._gate.leave(self._held.place)

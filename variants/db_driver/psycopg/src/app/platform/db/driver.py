@@ -95,7 +95,7 @@ def ping(connection: DBAPIConnection, seconds: float) -> None:
 
 def announced_process(connection: Any) -> int:
     """Return the id of the server process that was announced when the connection was made."""
-    return int(connection.info.backend_pid)
+    return int(connection.pgconn.backend_pid)
 
 
 def constraint_name(error: IntegrityError) -> str | None:
