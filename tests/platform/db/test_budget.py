@@ -65,6 +65,17 @@ async def connected(url: str, application: str) -> AsyncIterator[None]:
     await database.close()
 
 
+async def wait_until_alone(server_url: str, url: str) -> None:
+    """Wait until the connections of earlier statements to this database have gone from the server's list."""
+    database = Database(settings_for(server_url))
+    await database.init()
+    left = text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name")
+    async with asyncio.timeout(10), database.read() as session:
+        while await session.scalar(left, {"name": make_url(url).database}):  # noqa: ASYNC110 (the server sends no event)
+            await asyncio.sleep(0.05)
+    await database.close()
+
+
 def row(printed: str, name: str) -> list[int]:
     """Return the numbers of a line of a table."""
     found = re.search(rf"^{re.escape(name)} +(\d.*)$", printed, re.MULTILINE)
@@ -133,11 +144,12 @@ async def test_connections_of_others_are_left_to_them(
     await execute(
         server_url, f"CREATE DATABASE {quoted} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
     )
+    await wait_until_alone(server_url, migrated_url)
     try:
         async with connected(migrated_url, "nightly\x1b[31m"), connected(sibling(role_url, foreign), "other"):
             status, printed = await asyncio.to_thread(budget)
     finally:
-        await execute(server_url, f"DROP DATABASE {quoted}")
+        await execute(server_url, f"DROP DATABASE {quoted} WITH (FORCE)")
     assert status == 1, printed
     # the superuser's connection to this database, and this role's to the other one
     assert row(printed, "CONNECTION LIMIT of the database") == [12, 0, 1, 11]
