@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import make_url, text
 from structlog.testing import capture_logs
 
-from app.platform.db import poolers, startup
+from app.platform.db import in_force, poolers, startup
 from app.platform.db.session import Database
 from app.platform.errors import StartupError
 from app.platform.settings import PoolProfile
@@ -26,6 +26,7 @@ async def warnings(url: str, profile: PoolProfile, **values: object) -> list[dic
     try:
         with capture_logs() as logs:
             await startup.verify(database, settings)
+            await in_force.warn_of_dropped_settings(database, settings)
     finally:
         await database.close()
     return [dict(each) for each in logs if each["event"] == "database_settings_not_in_force"]

@@ -38,16 +38,12 @@ class InForce:
 async def verify(database: Database, settings: DatabaseSettings) -> None:
     """Compare the time zone and the timeouts of a connection with our settings; a stricter timeout is fine.
 
-    With the profile `external_pooler` log a warning that names what is not in force and the statements that mend it.
-
     Raises:
-        StartupError: with another profile something is not in force, or a pooler shares connections.
+        StartupError: without the profile `external_pooler` something is not in force, or a pooler shares connections.
     """
-    found = await _read_back(database, settings)
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
-        if dropped := found.dropped:
-            log.warning("database_settings_not_in_force", settings=list(dropped), run=list(dropped.values()))
         return
+    found = await _read_back(database, settings)
     where = address.redacted(database.engine.url)
     if found.dropped:
         names = ", ".join(found.dropped)
@@ -55,6 +51,14 @@ async def verify(database: Database, settings: DatabaseSettings) -> None:
         raise StartupError(message)
     if found.pooled and await poolers.shares_connections(settings):
         raise poolers.wrong_profile(where)
+
+
+async def warn_of_dropped_settings(database: Database, settings: DatabaseSettings) -> None:
+    """Log what is not in force behind an external pooler, with the statements that mend it."""
+    if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
+        dropped = (await _read_back(database, settings)).dropped
+        if dropped:
+            log.warning("database_settings_not_in_force", settings=list(dropped), run=list(dropped.values()))
 
 
 async def _read_back(database: Database, settings: DatabaseSettings) -> InForce:
