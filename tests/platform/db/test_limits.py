@@ -84,6 +84,7 @@ async def test_resources_look_at_the_limits(settings: Settings, role_url: str) -
         log=settings.log,
     )
     with capture_logs() as events:
-        async with Resources(narrow):
-            pass
+        async with Resources(narrow) as resources:
+            assert events == []
+            await resources.warn()
     assert "pool_can_take_all_connections" in [event["event"] for event in events]

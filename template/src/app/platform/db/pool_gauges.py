@@ -97,7 +97,8 @@ for _index, _gauge in enumerate(GAUGES):
 
 def _total() -> list[int]:
     # a copy, because another thread may add an engine meanwhile
-    return [sum(numbers) for numbers in zip([0] * len(GAUGES), *(each.count() for each in tuple(_engines)), strict=True)]
+    counted = [each.count() for each in tuple(_engines)]
+    return [sum(numbers) for numbers in zip([0] * len(GAUGES), *counted, strict=True)]
 
 
 def _write() -> None:
