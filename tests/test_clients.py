@@ -3,6 +3,7 @@
 Node.js comes out of a wheel (requirements.txt), and the packages of tests/clients/package.json from the npm registry.
 """
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,9 @@ def npm(workshop: Path, *arguments: str) -> str:
 def with_node(workshop: Path, *arguments: str, **variables: str) -> str:
     """Run Node.js, which also finds itself in PATH."""
     variables["PATH"] = f"{NODE / 'bin'}:{environment()['PATH']}"
+    if authorities := os.environ.get("SSL_CERT_FILE"):
+        # Node.js does not know the variable of other tools
+        variables["NODE_EXTRA_CA_CERTS"] = authorities
     return run("node", *arguments, cwd=workshop, env=environment(**variables))
 
 
