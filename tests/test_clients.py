@@ -3,7 +3,6 @@
 Node.js comes out of a wheel (requirements.txt), and the packages of tests/clients/package.json from the npm registry.
 """
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -51,10 +50,11 @@ def npm(workshop: Path, *arguments: str) -> str:
 
 def with_node(workshop: Path, *arguments: str, **variables: str) -> str:
     """Run Node.js, which also finds itself in PATH."""
-    variables["PATH"] = f"{NODE / 'bin'}:{environment()['PATH']}"
-    if authorities := os.environ.get("SSL_CERT_FILE"):
-        # Node.js does not know the variable of other tools
-        variables["NODE_EXTRA_CA_CERTS"] = authorities
+    ours = environment()
+    variables["PATH"] = f"{NODE / 'bin'}:{ours['PATH']}"
+    if "SSL_CERT_FILE" in ours:
+        # Node.js has a variable of its own for certificate authorities
+        variables["NODE_EXTRA_CA_CERTS"] = ours.get("NODE_EXTRA_CA_CERTS", ours["SSL_CERT_FILE"])
     return run("node", *arguments, cwd=workshop, env=environment(**variables))
 
 
