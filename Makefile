@@ -40,7 +40,7 @@ release: $(READY) ## Tag this commit as a release, if it may be one: make releas
 	@$(BIN)/python -m tests.release "$(VERSION)"
 
 .PHONY: bench
-bench: $(READY) ## Measure the structural variants beside the usual tutorial: make bench BENCH_ARGS="--help"
+bench: $(READY) ## Measure the variants beside the usual tutorial: make bench BENCH_ARGS="--help"
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 .PHONY: lint

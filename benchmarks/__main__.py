@@ -1,55 +1,39 @@
-"""Measures each structural variant and the usual tutorial, in one run on one PostgreSQL.
-
-The services run with production settings and everything enabled. Only ratios are meaningful, and only those further
-from 1.00 than the ratio of the tutorial's twin, which is the same program as the tutorial.
-"""
+"""Runs the sections of the benchmark and prints their tables: `python -m benchmarks --help`."""
 
 import argparse
 import asyncio
+import json
 import platform
 import signal
 import sys
 import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-from benchmarks import apps, report, workload
+from benchmarks import answers, apps, importing, options, peer, starting, starvation, workload
 from benchmarks.apps import App
-from benchmarks.benchmark import Benchmark, Results
+from benchmarks.bench import BASELINE, TWIN, Bench, say
 from benchmarks.jobs import command
+from benchmarks.report import Section
 from benchmarks.server import Cores, ServerError, pinned
-from benchmarks.workload import ENDPOINTS
 from tests import rendering
 from tests.shell import CommandError
 from tests.variants import ROOT
 
-BASELINE = "tutorial"
 BASELINE_DRIVER = "asyncpg"
-TUTORIALS = {BASELINE: BASELINE_DRIVER, "tutorial, its twin": BASELINE_DRIVER, "tutorial, psycopg": "psycopg"}
+TUTORIALS = {BASELINE: BASELINE_DRIVER, TWIN: BASELINE_DRIVER, "tutorial, psycopg": "psycopg"}
 
 
-def parse(arguments: list[str]) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="starts of each app (5; take 8 for less than 15 %%)")
-    parser.add_argument("--connections", type=int, default=16, help="concurrent clients (16)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="the longest a measurement may take (10)")
-    answers = [answer for offered in apps.STRUCTURES.values() for answer in offered]
-    only = "only services with these answers, such as psycopg dao; those with a queue if it is named, such as celery"
-    parser.add_argument("--only", nargs="+", default=[], choices=answers, metavar="ANSWER", help=only)
-    parser.add_argument("--compare", type=Path, help="another working tree of this repository, measured as well")
-    return parser.parse_args(arguments)
-
-
-def build(options: argparse.Namespace, place: Path) -> list[App]:
+def build(wanted: argparse.Namespace, place: Path) -> list[App]:
     """Render and install all apps."""
     template = rendering.snapshot(place / "template")
     trees = {"": template}
-    if options.compare:
-        trees["other"] = rendering.snapshot(place / "other", options.compare.resolve())
+    if wanted.compare:
+        trees["other"] = rendering.snapshot(place / "other", wanted.compare.resolve())
     services = [
         apps.service(tree, place, structure, label)
         for label, tree in trees.items()
-        for structure in apps.structures(tree, options.only)
+        for structure in apps.structures(tree, wanted.only)
     ]
     environments = {app.driver: app for app in reversed(services)}
     if BASELINE_DRIVER not in environments:
@@ -60,42 +44,45 @@ def build(options: argparse.Namespace, place: Path) -> list[App]:
         for name, driver in TUTORIALS.items()
         if driver in environments
     ]
-    return tutorials + services
+    return tutorials + services + ([peer.rendered(place)] if wanted.peers else [])
 
 
-async def measure(options: argparse.Namespace, place: Path, server_url: str, cores: Cores) -> int:
-    """Run the whole benchmark and print the tables; return 1 if a request failed."""
+async def sections(wanted: argparse.Namespace, bench: Bench) -> AsyncIterator[Section]:
+    """Yield the wanted sections; the import comes after those that read orders, because it removes them."""
+    if "requests" in wanted.sections:
+        yield await answers.measure(bench, wanted.clients, count=wanted.instructions)
+    if "starvation" in wanted.sections:
+        yield await starvation.measure(bench.about_data(), wanted.pools, wanted.crowds, wanted.window)
+    if "import" in wanted.sections:
+        yield await importing.measure(bench.about_data(), importing.Sizes(wanted.orders, wanted.large))
+    if "start" in wanted.sections:
+        yield await starting.measure(bench.without_twin())
+
+
+async def measure(wanted: argparse.Namespace, place: Path, server_url: str, cores: Cores) -> int:
+    """Run the benchmark, print each table when it is there, and write the JSON; return 1 if a service failed."""
     say("Rendering and installing")
-    found = build(options, place)
+    found = build(wanted, place)
     say("Migrating and filling the databases")
     people = await workload.prepare(found, place / "template", server_url, cores)
-    benchmark = Benchmark(found, people, server_url, cores, options.connections, options.seconds)
-    say("Counting round trips")
-    trips = await benchmark.round_trips()
-    results: Results = {endpoint: {app.name: [] for app in found} for endpoint in ENDPOINTS}
-    for number in range(options.rounds):
-        say(f"Round {number + 1} of {options.rounds}")
-        for endpoint, samples in (await benchmark.round(number)).items():
-            for name, more in samples.items():
-                results[endpoint][name] += more
-    python = f"Python {platform.python_version()}"
-    sys.stdout.write(
-        f"\n{python}; {cores}; {options.connections} connections; {options.rounds} rounds\n"
-        f"Medians. ratio: {BASELINE} in the same turn = 1.00 (middle half of all turns)."
-        f" trips: to PostgreSQL, which does not wait for its disk.\n"
-    )
-    for endpoint, rounds in results.items():
-        sys.stdout.write("\n" + report.table(endpoint.title, rounds, trips[endpoint], BASELINE))
-    failed = sum(
-        sample.outcome.failed for rounds in results.values() for samples in rounds.values() for sample in samples
-    )
-    sys.stdout.write(f"\n{failed} requests were refused or not answered.\n")
+    bench = Bench(found, people, server_url, place / "template", cores, wanted.rounds, wanted.seconds)
+    head = f"Python {platform.python_version()}; {cores}; {wanted.rounds} rounds"
+    sys.stdout.write(f"\n{head}\n")
+    measured = []
+    async for section in sections(wanted, bench):
+        sys.stdout.write(f"\n{section}")
+        sys.stdout.flush()
+        measured.append(section)
+        if wanted.json:
+            document = {
+                "run": head,
+                "apps": [app.name for app in found],
+                "sections": [each.json() for each in measured],
+            }
+            wanted.json.write_text(json.dumps(document, indent=1) + "\n")
+    failed = sum(section.failed for section in measured)
+    sys.stdout.write(f"\nThe services of this tree refused or did not answer {failed} requests.\n")
     return 1 if failed else 0
-
-
-def say(what: str) -> None:
-    """Report progress."""
-    sys.stderr.write(f"{what} ...\n")
 
 
 def main(arguments: list[str]) -> int:
@@ -103,7 +90,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if arguments[:1] == ["jobs"]:
         return command.main(arguments[1:])
-    options = parse(arguments)
+    wanted = options.parse(arguments)
     sys.path.append(str(ROOT / "template"))
     from dev.errors import ServiceError  # noqa: PLC0415 - importable only now
     from dev.postgres import postgres  # noqa: PLC0415
@@ -112,7 +99,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="benchmarks-", ignore_cleanup_errors=True) as name, pinned(cores.others):
         try:
             with postgres() as server_url:
-                return asyncio.run(measure(options, Path(name).resolve(), server_url, cores))
+                return asyncio.run(measure(wanted, Path(name).resolve(), server_url, cores))
         except (CommandError, ServerError, ServiceError, OSError) as error:
             sys.stderr.write(f"The benchmark failed: {error}\n")
             return 1

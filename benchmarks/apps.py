@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,19 +13,38 @@ from benchmarks.server import Cores, Program, Server, free_port, serving
 from tests import rendering, variants
 from tests.shell import environment, run
 
-# Production settings, with a rate limit that the load does not reach.
-SETTINGS = {"ENVIRONMENT": "production", "AUTH_SECRET_KEY": "benchmark" * 8, "HTTP_RATE_LIMIT": "1000000000/minute"}
+# Production settings, with a rate limit that the load does not reach, and tokens that outlive a round.
+SETTINGS = {
+    "ENVIRONMENT": "production",
+    "AUTH_SECRET_KEY": "benchmark" * 8,
+    "AUTH_ACCESS_TOKEN_TTL": "86400",
+    "HTTP_RATE_LIMIT": "1000000000/minute",
+}
 PROFILE = "small"
-DRIVER, QUEUE, NO_QUEUE = "db_driver", "task_queue", "none"
+DRIVER, STYLE, QUEUE, NO_QUEUE = "db_driver", "data_access", "task_queue", "none"
 # the questions that tell the variants apart
 STRUCTURES = {question: variants.choices()[question] for question in variants.STRUCTURAL}
+
+
+class Kind(StrEnum):
+    """The kinds of apps, which differ in their routes."""
+
+    SERVICE = "service"
+    TUTORIAL = "tutorial"
+    PEER = "peer"
+
+
+PROBES = {Kind.SERVICE: "/readyz", Kind.TUTORIAL: "/openapi.json", Kind.PEER: "/api/health"}
 
 
 @dataclass(frozen=True)
 class App:
     """A server program; `{port}` in the command and in the environment stands for its port.
 
-    Apps with the same `schema` begin with copies of one database.
+    In the environment, `{url}` stands for the parts of the database's URL, and `{database}` for its name.
+
+    Apps with the same `schema` begin with copies of one database. `tree` is the label of the tree that a service is
+    rendered from, empty for this one, and `style` its data access. Importing `module` imports the whole app.
     """
 
     name: str
@@ -32,28 +52,41 @@ class App:
     cwd: Path
     driver: str
     schema: str
-    is_service: bool
+    kind: Kind
+    module: str
     env: Mapping[str, str] = field(default_factory=dict)
+    tree: str = ""
+    style: str = ""
+    has_queue: bool = False
 
     @property
     def database(self) -> str:
         """The name of the app's database."""
         return "bench_" + "".join(letter if letter.isalnum() else "_" for letter in self.name)
 
-    def serving(self, server_url: str, cores: Cores) -> AbstractAsyncContextManager[Server]:
-        """Run the app on its database of this PostgreSQL."""
-        port = free_port()
+    @property
+    def is_service(self) -> bool:
+        """Whether the template rendered it."""
+        return self.kind is Kind.SERVICE
+
+    def variables(self, server_url: str, port: int, **more: str) -> dict[str, str]:
+        """Return the environment of the app, with its database of this PostgreSQL."""
         # a service adds the driver to the URL itself
         scheme = "postgresql" if self.is_service else f"postgresql+{self.driver}"
-        url = urlsplit(server_url)._replace(scheme=scheme, path=self.database).geturl()
-        values = {name: value.format(port=port) for name, value in self.env.items()}
+        url = urlsplit(server_url)._replace(scheme=scheme, path=self.database)
+        values = {name: value.format(port=port, url=url, database=self.database) for name, value in self.env.items()}
+        return environment(**{"DATABASE_URL": url.geturl(), **values, **more})
+
+    def serving(self, server_url: str, cores: Cores, **more: str) -> AbstractAsyncContextManager[Server]:
+        """Run the app on its database of this PostgreSQL, with more variables in its environment."""
+        port = free_port()
         program = Program(
             command=[part.format(port=port) for part in self.command],
             cwd=self.cwd,
-            env=environment(DATABASE_URL=url, **values),
+            env=self.variables(server_url, port, **more),
             log=self.cwd / f"server-{port}.log",
         )
-        return serving(program, port, "/readyz" if self.is_service else "/openapi.json", cores.server)
+        return serving(program, port, PROBES[self.kind], cores.server)
 
 
 def structures(template: Path, only: Collection[str] = ()) -> list[dict[str, str]]:
@@ -89,8 +122,12 @@ def service(template: Path, place: Path, structure: Mapping[str, str], label: st
         driver=structure[DRIVER],
         # jobs have tables of their own; no broker is needed, because no measured request enqueues a job
         schema=f"{label} with jobs" if has_queue else label,
-        is_service=True,
+        kind=Kind.SERVICE,
+        module="app.main",
         env={**SETTINGS, "HTTP_PORT": "{port}"},
+        tree=label,
+        style=structure.get(STYLE, ""),
+        has_queue=has_queue,
     )
 
 
@@ -103,5 +140,6 @@ def tutorial(name: str, template: Path, driver: str, environment_of: App, schema
         cwd=template,
         driver=driver,
         schema=schema,
-        is_service=False,
+        kind=Kind.TUTORIAL,
+        module="benchmarks.tutorial",
     )

@@ -1,55 +1,100 @@
-"""Prints a plain table: absolute numbers, and their ratio to the tutorial's in the same turn."""
+"""Tables: of columns and rows, printed as plain text or written as JSON."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from statistics import median, quantiles
-
-from benchmarks.load import Outcome
+from typing import Any
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One turn of one app; a warm-up turn counts for failures only."""
+class Spread:
+    """A median and the middle half of the values around it."""
 
-    outcome: Outcome
-    cpu_seconds: float | None
-    warm_up: bool
+    median: float
+    low: float
+    high: float
 
-    @property
-    def per_second(self) -> float:
-        """Responses per second."""
-        return len(self.outcome.latencies) / self.outcome.seconds
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread | None":
+        """Return the spread of some values; None if there are none."""
+        if not values:
+            return None
+        if len(values) == 1:
+            return cls(values[0], values[0], values[0])
+        low, _, high = quantiles(values, n=4)
+        return cls(median(values), low, high)
 
-    @property
-    def cpu_us(self) -> float:
-        """Microseconds of the server's CPU time per response; NaN where the system does not report it."""
-        return (self.cpu_seconds or float("nan")) / max(1, len(self.outcome.latencies)) * 1e6
-
-
-def table(title: str, results: Mapping[str, list[Sample]], trips: Mapping[str, float], baseline: str) -> str:
-    """Return the table of one endpoint."""
-    width = max(map(len, results))
-    reference = _measured(results[baseline])
-    lines = [
-        title,
-        f"  {'':{width}}  requests/s  ratio (middle half)  CPU us  ratio  p99 ms  trips  failed",
-    ]
-    for name, samples in results.items():
-        own = _measured(samples)
-        speed = [mine.per_second / other.per_second for mine, other in zip(own, reference, strict=True)]
-        cost = [mine.cpu_us / other.cpu_us for mine, other in zip(own, reference, strict=True)]
-        low, _, high = quantiles(speed, n=4)
-        latencies = list(chain.from_iterable(sample.outcome.latencies for sample in own)) or [float("nan")] * 2
-        lines.append(
-            f"  {name:{width}}  {median(sample.per_second for sample in own):10.0f}"
-            f"  {median(speed):5.2f} ({low:4.2f} - {high:4.2f})"
-            f"  {median(sample.cpu_us for sample in own):6.0f}  {median(cost):5.2f}"
-            f"  {quantiles(latencies, n=100)[98] * 1000:6.1f}  {trips[name]:5.2f}"
-            f"  {sum(sample.outcome.failed for sample in samples):6}"
-        )
-    return "\n".join(lines) + "\n"
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} - {self.high:.2f})"
 
 
-def _measured(samples: list[Sample]) -> list[Sample]:
-    return [sample for sample in samples if not sample.warm_up]
+Cell = Spread | float | str | None
+Row = Mapping[str, Cell]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: the key of its cells in JSON, the heading, and the number of decimals."""
+
+    key: str
+    heading: str
+    decimals: int = 0
+
+    def text(self, cell: Cell) -> str:
+        """Return a cell as text; `-` if there is no number."""
+        if cell is None:
+            return "-"
+        return f"{cell:.{self.decimals}f}" if isinstance(cell, int | float) else str(cell)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Measured numbers: one row for each app, whose name is the cell `app`."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+
+    def __str__(self) -> str:
+        columns = [Column("app", ""), *self.columns]
+        texts = [[column.text(row.get(column.key)) for column in columns] for row in self.rows]
+        headings = [column.heading for column in columns]
+        widths = [max(map(len, cells)) for cells in zip(headings, *texts, strict=True)]
+        lines = [
+            "  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])])
+            for cells in (headings, *texts)
+        ]
+        return "\n  ".join([self.title, *lines]) + "\n"
+
+
+@dataclass(frozen=True)
+class Section:
+    """The tables of one kind of measurement, a word on how to read them, and the number of failed requests."""
+
+    name: str
+    note: str
+    tables: Sequence[Table] = field(default_factory=list)
+    failed: int = 0
+
+    def __str__(self) -> str:
+        return "\n".join([self.note + "\n", *map(str, self.tables)])
+
+    def json(self) -> dict[str, Any]:
+        """Return the content for a JSON document."""
+        tables = [{"title": table.title, "rows": [_plain(row) for row in table.rows]} for table in self.tables]
+        return {"name": self.name, "note": self.note, "failed": self.failed, "tables": tables}
+
+
+def middle(values: Iterable[float | None]) -> float | None:
+    """Return the median of the numbers; None if there are none."""
+    numbers = [value for value in values if value is not None]
+    return median(numbers) if numbers else None
+
+
+def percentile(seconds: Sequence[float], percent: int) -> float | None:
+    """Return a percentile of some durations in milliseconds; None if there are fewer than two."""
+    return quantiles(seconds, n=100)[percent - 1] * 1000 if len(seconds) > 1 else None
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    return {key: asdict(cell) if isinstance(cell, Spread) else cell for key, cell in row.items()}

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import re
 import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -11,7 +13,8 @@ from pathlib import Path
 
 from benchmarks.load import http, once
 
-START_SECONDS = 60.0
+START_SECONDS = 240.0
+PROBE_SECONDS = 0.02
 STOP_SECONDS = 20.0
 
 
@@ -71,10 +74,20 @@ class Program:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server."""
+    """A running server, which was ready some seconds after its start."""
 
     pid: int
     port: int
+    start_seconds: float
+
+    def memory_mib(self, name: str = "VmRSS") -> float | None:
+        """Return the memory in use, or with `VmHWM` the most there ever was; None where the system does not tell."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return None
+        found = re.search(rf"^{name}:\s*(\d+) kB$", status, re.MULTILINE)
+        return int(found[1]) / 1024 if found else None
 
     def cpu_seconds(self) -> float | None:
         """Return the CPU time used so far; None where the system does not report it."""
@@ -92,11 +105,12 @@ async def serving(program: Program, port: int, probe: str, cores: frozenset[int]
     Raises:
         ServerError: the server ended, or did not respond in time.
     """
+    started = time.perf_counter()
     async with running(program, cores) as process:
         if not await _becomes_ready(process, port, probe):
             said = f"{process.returncode}\n{program.last_words()}"
             raise ServerError(f"{' '.join(program.command)} in {program.cwd} did not start: {said}")
-        yield Server(process.pid, port)
+        yield Server(process.pid, port, time.perf_counter() - started)
 
 
 @asynccontextmanager
@@ -129,13 +143,13 @@ def free_port() -> int:
 
 
 async def _becomes_ready(process: asyncio.subprocess.Process, port: int, probe: str) -> bool:
-    for _ in range(int(START_SECONDS / 0.1)):
+    for _ in range(int(START_SECONDS / PROBE_SECONDS)):
         with suppress(OSError, EOFError, TimeoutError):
             if (await once(port, http("GET", probe)))[0] == 200:
                 return True
         if process.returncode is not None:
             break
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(PROBE_SECONDS)
     return False
 
 

@@ -16,7 +16,12 @@ from sqlalchemy import BigInteger, DateTime, ForeignKey, func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, selectinload
 
-engine = create_async_engine(os.environ["DATABASE_URL"])
+# SQLAlchemy's defaults, unless the measurement is about the pool
+engine = create_async_engine(
+    os.environ["DATABASE_URL"],
+    pool_size=int(os.environ.get("DB_POOL_SIZE", "5")),
+    max_overflow=int(os.environ.get("DB_MAX_OVERFLOW", "10")),
+)
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 app = FastAPI()
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from benchmarks.apps import App
+from benchmarks import peer
+from benchmarks.apps import App, Kind
 from benchmarks.load import http, json_request, once
 from benchmarks.server import Cores, Server, ServerError
 from tests.shell import environment, run
@@ -47,48 +48,74 @@ class Person:
 People = tuple[Person, Person]
 
 
+# returns the bytes to send for a reader and a writer
+Ask = Callable[[Person, Person], bytes]
+
+
+def _get(path: str) -> Ask:
+    return lambda reader, _: http("GET", path.format(reader=reader.id), reader.headers)
+
+
+def _post(path: str, content: Mapping[str, object]) -> Ask:
+    return lambda _, writer: json_request(path, content, writer.headers)
+
+
 @dataclass(frozen=True)
 class Endpoint:
-    """A measured request, and the number of requests in a turn: a third of a second's work for the tutorial."""
+    """A measured request, and the number of requests in a turn: a third of a second's work for the tutorial.
+
+    The peer is skipped where it has nothing to compare with.
+    """
 
     title: str
     requests: int
-    of_service: Callable[[Person, Person], bytes]
-    of_tutorial: Callable[[Person, Person], bytes]
+    of_service: Ask
+    of_tutorial: Ask
+    of_peer: Ask | None = None
+
+    def ask(self, kind: Kind) -> Ask | None:
+        """Return how apps of this kind are asked."""
+        return {Kind.SERVICE: self.of_service, Kind.TUTORIAL: self.of_tutorial, Kind.PEER: self.of_peer}[kind]
 
 
+READ = Endpoint(
+    "GET one user by id", 300, _get("/api/v1/users/{reader}"), _get("/users/{reader}"), _get("/api/dummy/?limit=1")
+)
 ENDPOINTS = (
-    Endpoint(
-        "GET one user by id",
-        300,
-        lambda reader, _: http("GET", f"/api/v1/users/{reader.id}", reader.headers),
-        lambda reader, _: http("GET", f"/users/{reader.id}"),
-    ),
+    READ,
     Endpoint(
         "GET a list of 50 orders with 2 lines each",
         60,
-        lambda reader, _: http("GET", "/api/v1/orders?limit=50", reader.headers),
-        lambda reader, _: http("GET", f"/orders?limit=50&user_id={reader.id}"),
+        _get("/api/v1/orders?limit=50"),
+        _get("/orders?limit=50&user_id={reader}"),
+        _get("/api/dummy/?limit=50"),
     ),
     Endpoint(
         "POST an order with 2 lines",
         120,
-        lambda _, writer: json_request("/api/v1/orders", {"lines": LINES}, writer.headers),
+        _post("/api/v1/orders", {"lines": LINES}),
         lambda _, writer: json_request("/orders", {"user_id": writer.id, "lines": LINES}),
+        lambda _, writer: json_request("/api/dummy/", {"name": "TEA-250"}, writer.headers, method="PUT"),
     ),
 )
 
 
+# an app that answers with 404 is skipped, because older trees do not have these routes
+OPTIONAL = (Endpoint("GET one user by id, hot read", 300, _get("/api/v1/hot/users/{reader}"), _get("/users/{reader}")),)
+
+
 async def prepare(apps: list[App], template: Path, server_url: str, cores: Cores) -> dict[str, People]:
-    """Create a database for each app, all with the same rows; return the people of each schema."""
-    return {
-        schema: await _prepare([app for app in apps if app.schema == schema], _Sql(apps, template, server_url), cores)
-        for schema in dict.fromkeys(app.schema for app in apps)
-    }
+    """Create a database for each app, all with the same rows but the peer's; return the people of each schema."""
+    sql = Sql(apps, template, server_url)
+    people: dict[str, People] = {}
+    for schema in dict.fromkeys(app.schema for app in apps):
+        alike = [app for app in apps if app.schema == schema]
+        people[schema] = _prepare_peer(alike[0], sql) if schema == peer.NAME else await _prepare(alike, sql, cores)
+    return people
 
 
 @dataclass(frozen=True)
-class _Sql:
+class Sql:
     """Runs statements on a server, in the environment of an app with asyncpg."""
 
     apps: list[App]
@@ -96,14 +123,23 @@ class _Sql:
     server_url: str
 
     def url(self, database: str) -> str:
+        """Return the URL of a database, without a driver."""
         return urlsplit(self.server_url)._replace(path=database).geturl()
 
     def run(self, database: str, *statements: str) -> None:
+        """Run statements on a database."""
         python = next(app.command[0] for app in self.apps if app.driver == "asyncpg")
         run(python, "-m", "benchmarks.sql", self.url(database), *statements, cwd=self.template)
 
 
-async def _prepare(apps: list[App], sql: _Sql, cores: Cores) -> People:
+def _prepare_peer(app: App, sql: Sql) -> People:
+    sql.run("app", f"CREATE DATABASE {app.database}")
+    peer.migrate(app, sql.server_url)
+    sql.run(app.database, peer.ROWS)
+    return Person(""), Person("")
+
+
+async def _prepare(apps: list[App], sql: Sql, cores: Cores) -> People:
     """Fill the database of a service, whose API registers reader and writer, and copy it for the other apps."""
     first = next(app for app in apps if app.is_service)
     sql.run("app", f"CREATE DATABASE {first.database}")
@@ -118,15 +154,20 @@ async def _prepare(apps: list[App], sql: _Sql, cores: Cores) -> People:
 
 
 async def requests(app: App, server: Server, reader: Person, writer: Person) -> dict[Endpoint, bytes]:
-    """Return the bytes to send for each endpoint; sign in first if the app is a service."""
+    """Return the bytes to send for each endpoint that the app has; sign in first if the app is a service."""
     if app.is_service:
-        reader, writer = [
-            await _sign_in(server, email, person) for email, person in ((READER, reader), (WRITER, writer))
-        ]
+        reader, writer = await sign_in(server, reader, writer)
+    asked = {endpoint: ask(reader, writer) for endpoint in ENDPOINTS + OPTIONAL if (ask := endpoint.ask(app.kind))}
     return {
-        endpoint: (endpoint.of_service if app.is_service else endpoint.of_tutorial)(reader, writer)
-        for endpoint in ENDPOINTS
+        endpoint: request
+        for endpoint, request in asked.items()
+        if endpoint not in OPTIONAL or (await once(server.port, request))[0] != 404
     }
+
+
+async def sign_in(server: Server, reader: Person, writer: Person) -> People:
+    """Return the reader and the writer with fresh tokens."""
+    return await _sign_in(server, READER, reader), await _sign_in(server, WRITER, writer)
 
 
 async def _sign_in(server: Server, email: str, person: Person) -> Person:

@@ -16,9 +16,11 @@ SUITE = "tests/platform"
 _DRIVER = "src/app/platform/db/driver.py"
 _HTTP = ("src/app/platform/http", "src/app/platform/auth", _DRIVER)
 _LISTEN = "src/app/platform/db/listen.py"
+_POOLED = ("in_force", "migrating", "pool", "poolers", "safety", "session", "startup")
 PARTS = {
     "api": _HTTP,
     "db": ("src/app/platform/db", f"!{_LISTEN}", "migrations/env.py"),
+    "db/pooler": (_DRIVER, "migrations/env.py", *(f"src/app/platform/db/{name}.py" for name in _POOLED)),
     "dev": ("dev",),
     "jobs": ("src/app/platform/jobs", _DRIVER, _LISTEN, "dev/jobs_gone.py", "migrations/jobs"),
     "jobs/process/delivery": ("src/app/platform/jobs",),

@@ -40,6 +40,13 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"src/app/\w+\.py|src/app/(features|platform)/.*\.py|src/app/platform/README\.md",
         r"tests/.*\.(py|toml)",
     ),
+    "v0.6.0": (
+        r"(README|CONTRIBUTING|AGENTS)\.md|docs/([\w-]+|adr/[\w-]+)\.md",
+        r"Makefile|pyproject\.toml|\.env\.example|migrations/env\.py",
+        r"dev/(template/)?\w+\.py",
+        r"src/app/\w+\.py|src/app/(features|platform)/.*\.py|src/app/platform/README\.md",
+        r"tests/.*\.(py|toml)",
+    ),
 }
 
 ANSWERS = ".copier-answers.yml"

@@ -15,7 +15,7 @@ ANSWERS = r"\.copier-answers\.yml"
 
 # The files that a switch of each question may change, as patterns for whole paths. Add an entry for a new question.
 BUDGETS = {
-    "db_driver": (ANSWERS, r"src/app/platform/db/(driver|listen)\.py", r"pyproject\.toml"),
+    "db_driver": (ANSWERS, r"src/app/platform/db/(connecting|copying|driver|listen)\.py", r"pyproject\.toml"),
     "data_access": (
         ANSWERS,
         # files named after the style
@@ -43,7 +43,7 @@ BUDGETS = {
         r"docs/adr/0004-jobs-wait-in-postgresql\.md",
         # composition files, and the platform's settings, resources and list of tables
         r"src/app/(__main__|config|services)\.py",
-        r"src/app/platform/(models|resources|settings)\.py",
+        r"src/app/platform/(job_processes|models|resources|settings)\.py",
         r"dev/services\.py",
         # manifests, and documents that mention jobs
         r"pyproject\.toml",
@@ -72,7 +72,7 @@ BUDGETS = {
 
 # The changes allowed in a switch between queue libraries: whole files, and a maximum of lines in other files.
 _ADAPTERS = {f"src/app/platform/jobs/{queue}.py" for queue in ("arq", "celery", "celery_redis")}
-LIBRARY_FILES = {".copier-answers.yml", *_ADAPTERS}
+LIBRARY_FILES = {".copier-answers.yml", "src/app/platform/job_processes.py", *_ADAPTERS}
 LIBRARY_LINES = {
     "AGENTS.md": 1,
     "src/app/platform/resources.py": 1,

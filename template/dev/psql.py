@@ -7,7 +7,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
-from app.platform.db import driver
+from app.platform import urls
+from app.platform.db import address, connecting
 from app.platform.settings import ConfigError, DatabaseSettings
 from dev.binaries import find_client
 from dev.errors import ServiceError
@@ -15,6 +16,7 @@ from dev.errors import ServiceError
 ROOT = Path(__file__).resolve().parents[1]
 # the dialect whose connection arguments are those of libpq; it need not be installed
 WITH_LIBPQ = "postgresql+psycopg"
+PARTS = ("host", "port", "user", "password", "name", "query")
 # parameters for which libpq has no environment variable
 SECRETS = frozenset({"oauth_client_secret", "sslpassword"})
 
@@ -28,13 +30,11 @@ def without_password(url: str) -> tuple[str, str | None]:
         ServiceError: the service would refuse the URL, or libpq reads a secret of it from no other place.
     """
     try:
-        given = driver.url(DatabaseSettings.model_construct(url=SecretStr(url))).set(drivername=WITH_LIBPQ)
+        given, words = address.read(DatabaseSettings.model_construct(url=SecretStr(url)), connecting.VOCABULARY)
     except ConfigError as error:
         raise ServiceError(str(error)) from None
-    _, options = given.get_dialect()().create_connect_args(given)
-    if "ssl" in options:
-        # asyncpg's name
-        options["sslmode"] = options.pop("ssl")
+    with_libpq = given.set(drivername=WITH_LIBPQ)
+    options = dict(with_libpq.get_dialect()().create_connect_args(with_libpq)[1]) | words
     password = options.pop("password", None)
     if secrets := SECRETS.intersection(options):
         raise ServiceError(f"psql would show {', '.join(sorted(secrets))} of DATABASE_URL to other users")
@@ -50,7 +50,8 @@ def main(arguments: list[str]) -> int:
     """Replace this process by psql; return 1 after an error that is said in one line."""
     given = {**dotenv_values(ROOT / ".env"), **os.environ}
     try:
-        if not (url := given.get("DATABASE_URL")):
+        parts = {name: given.get(f"DB_{name.upper()}") for name in PARTS}
+        if not (url := given.get("DATABASE_URL") or urls.joined(parts)):
             raise ServiceError("DATABASE_URL is not set: `make psql` sets it")
         program = find_client("psql")
         address, password = without_password(url)

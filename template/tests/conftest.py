@@ -34,6 +34,7 @@ from app.platform.settings import (
 from app.resources import Resources
 from app.services import Services
 from dev import services as servers
+from tests.support import repetitions
 from tests.support.client import client_of
 from tests.support.databases import execute, migrate, scratch_database, settings_for, sibling
 from tests.support.savepoints import SavepointDatabase
@@ -107,7 +108,7 @@ async def worker_database_url(server_url: str) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 async def worker_engine(worker_database_url: str) -> AsyncIterator[AsyncEngine]:
     """Yield the engine of this worker's database."""
-    database = Database(settings_for(worker_database_url))
+    database = Database(settings_for(worker_database_url), Resources.on_connect)
     await database.init()
     yield database.engine
     await database.close()
@@ -154,7 +155,7 @@ async def database(
 ) -> AsyncIterator[Database]:
     """Yield the test's database; without the marker `commits`, its transactions are savepoints."""
     if request.node.get_closest_marker("commits"):
-        database = Database(settings.database)
+        database = Database(settings.database, Resources.on_connect)
         await database.init()
         yield database
         await database.close()
@@ -170,6 +171,13 @@ def sql_engine(request: pytest.FixtureRequest, database: Database, worker_engine
     """Return the engine of the test's database, for `recorded_statements`."""
     commits = request.node.get_closest_marker("commits")
     return (database.engine if commits else worker_engine).sync_engine
+
+
+@pytest.fixture(autouse=True)
+def _few_statements(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail each GET whose number of statements grows with its rows, unless the test is marked `many_statements`."""
+    with repetitions.refused(request.node.get_closest_marker("many_statements")):
+        yield
 
 
 @pytest.fixture

@@ -71,3 +71,14 @@ async def test_import_may_be_larger_than_other_requests(settings: Settings, stat
         headers = await sign_up(client) | {"Content-Type": "application/x-ndjson"}
         answer = await client.post(f"{ORDERS}/import", content=ndjson(*[BODY] * 100), headers=headers)
     assert answer.json() == {"imported": 100}
+
+
+async def test_import_with_an_idempotency_key_is_stored_once(client: httpx.AsyncClient) -> None:
+    headers = await sign_up(client) | {"Content-Type": "application/x-ndjson", "Idempotency-Key": "import-1"}
+    first = await client.post(f"{ORDERS}/import", content=ndjson(BODY, BODY), headers=headers)
+    again = await client.post(f"{ORDERS}/import", content=ndjson(BODY, BODY), headers=headers)
+    assert (first.json(), again.json()) == ({"imported": 2}, {"imported": 2})
+    assert ("Idempotency-Replayed" in first.headers, again.headers["Idempotency-Replayed"]) == (False, "true")
+    assert (await client.get(f"{ORDERS}/summary", headers=headers)).json()["count"] == 2
+    other = await client.post(f"{ORDERS}/import", content=ndjson(BODY), headers=headers)
+    problem(other, 422, "idempotency_key_reused")

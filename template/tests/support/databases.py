@@ -13,6 +13,9 @@ from sqlalchemy.pool import NullPool
 from app.platform.db import driver, migrations
 from app.platform.settings import DatabaseSettings, PoolProfile
 
+# tests migrate the database they name, whatever `.env` says
+os.environ["DB_MIGRATION_URL"] = ""
+
 
 def settings_for(url: str, **values: object) -> DatabaseSettings:
     """Return settings for the database at `url`, independent of the environment and `.env`.

@@ -1,26 +1,37 @@
 """Count the statements and round trips to PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
 
 from sqlalchemy import Engine, event, make_url
+
+
+@contextmanager
+def each_statement(engine: Engine | type[Engine], moment: str, call: Callable[..., Any]) -> Iterator[None]:
+    """Call a function for each statement inside the block, but those for savepoints: `before` or `after` it runs.
+
+    The arguments are those of SQLAlchemy's events: connection, cursor, statement and more.
+    """
+
+    def without_savepoints(connection: Any, cursor: Any, statement: str, *others: Any) -> None:
+        if "SAVEPOINT" not in statement:
+            call(connection, cursor, statement, *others)
+
+    event.listen(engine, f"{moment}_cursor_execute", without_savepoints)
+    try:
+        yield
+    finally:
+        event.remove(engine, f"{moment}_cursor_execute", without_savepoints)
 
 
 @contextmanager
 def recorded_statements(engine: Engine) -> Iterator[list[str]]:
     """Record the statements that run inside the block, without those for savepoints."""
     statements: list[str] = []
-
-    def record(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if "SAVEPOINT" not in statement:
-            statements.append(statement)
-
-    event.listen(engine, "before_cursor_execute", record)
-    try:
+    with each_statement(engine, "before", lambda _connection, _cursor, statement, *_: statements.append(statement)):
         yield statements
-    finally:
-        event.remove(engine, "before_cursor_execute", record)
 
 
 class RoundTrips:

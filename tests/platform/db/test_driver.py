@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextvars import Context
 
 import pytest
 from sqlalchemy import text
@@ -21,9 +22,7 @@ LOCK = "SELECT pg_advisory_xact_lock(42)"
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", driver.DRIVERNAME])
 def test_url_gets_the_driver(scheme: str) -> None:
     url = driver.url(settings_for(f"{scheme}://ada:secret@db.example:5433/shop?application_name=x"))
-    assert url.render_as_string(hide_password=False) == (
-        f"{driver.DRIVERNAME}://ada:secret@db.example:5433/shop?application_name=x"
-    )
+    assert url.render_as_string(hide_password=False) == f"{driver.DRIVERNAME}://ada:secret@db.example:5433/shop"
 
 
 @pytest.mark.parametrize("wrong", ["mysql://x/y", "postgresql+psycopg2://x/y", "sqlite://"])
@@ -48,7 +47,8 @@ NONSENSE = [
     "//ada:secret@db.example/shop",
     " postgresql://ada:secret@db.example/shop",
     "secret://ada@db.example/shop",
-    "postgresql://ada:secret@one:5432,two:5432/shop",
+    "postgresql://ada:secret@one:5432,two:port/shop",
+    "postgresql://ada:12,secret@one/shop@x",
 ]
 
 
@@ -70,7 +70,7 @@ def test_address_that_is_in_the_query_is_shown() -> None:
     shown = address.redacted(
         driver.url(settings_for("postgresql://ada:secret@/shop?host=one&host=two&sslmode=require"))
     )
-    assert shown == f"{driver.DRIVERNAME}://ada:***@/shop?host=one&host=two"
+    assert shown == f"{driver.DRIVERNAME}://ada:***@/shop?host=one,two&port=5432,5432"
 
 
 async def test_ssl_mode_of_a_managed_database_is_understood(server_url: str) -> None:
@@ -142,8 +142,9 @@ async def test_full_pool_is_reported_after_its_timeout(migrated_url: str) -> Non
     async with database.transaction() as holder:
         await holder.execute(text("SELECT 1"))
         started = time.monotonic()
-        with pytest.raises(Exception, match="QueuePool limit") as exhausted:
-            await database.ping()
+        with pytest.raises(Exception, match=r"within 0\.2 s") as exhausted:
+            # in a context of its own: work inside the transaction would get the spare connection
+            await asyncio.create_task(database.ping(), context=Context())
         assert time.monotonic() - started >= 0.2
     assert isinstance(translate(exhausted.value), PoolExhausted)  # type: ignore[arg-type] # a SQLAlchemyError
     await database.ping()

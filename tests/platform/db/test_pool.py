@@ -40,7 +40,8 @@ def test_each_number_can_be_set_by_itself() -> None:
     settings = settings_for(URL, pool_profile=PoolProfile.HIGH, pool_size=7, max_overflow=0, pool_recycle=60.0)
     assert pool.engine_arguments(settings) == {
         "pool_size": 7,
-        "max_overflow": 0,
+        # the gate's spare place
+        "max_overflow": 1,
         "pool_recycle": 60.0,
         "pool_timeout": 30.0,
     }

@@ -12,10 +12,11 @@ from tests.support.databases import execute, heads, settings_for
 
 
 async def refusal(url: str) -> str:
-    database = Database(settings_for(url, connect_timeout=2.0))
+    settings = settings_for(url, connect_timeout=2.0)
+    database = Database(settings)
     await database.init()
     with pytest.raises(StartupError) as refused:
-        await startup.verify(database)
+        await startup.verify(database, settings)
     await database.close()
     message = str(refused.value)
     assert "\n" not in message
@@ -63,9 +64,10 @@ async def test_unreadable_revisions(migrated_url: str) -> None:
 async def test_schema_of_a_newer_release_is_no_obstacle(migrated_url: str) -> None:
     newer = f"UPDATE alembic_version SET version_num = 'newer' WHERE version_num = '{heads()['service']}'"
     await execute(migrated_url, newer)
-    database = Database(settings_for(migrated_url))
+    settings = settings_for(migrated_url)
+    database = Database(settings)
     await database.init()
-    await startup.verify(database)
+    await startup.verify(database, settings)
     await database.close()
 
 

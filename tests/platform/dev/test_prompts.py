@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 import dev
 from app.platform.db import driver
@@ -89,6 +90,7 @@ def test_shell_without_a_schema_says_so_in_one_line(empty_url: str) -> None:
         ),
         ("postgresql://ada:pa/ss@one/app", ("host='one' dbname='app' user='ada'", "pa/ss")),
         ("postgresql://one/app?user=ada&password=secret", ("host='one' dbname='app' user='ada'", "secret")),
+        ("postgresql://ada@one:1,two:2/app", ("dbname='app' user='ada' host='one,two' port='1,2'", None)),
         ("postgresql://ada@/app?host=one:1&host=two:2", ("dbname='app' user='ada' host='one,two' port='1,2'", None)),
         ("postgresql://one/app?sslmode=require", ("host='one' dbname='app' sslmode='require'", None)),
         ("postgresql://one/app?ssl=require", ("host='one' dbname='app' sslmode='require'", None)),
@@ -118,6 +120,16 @@ def test_psql_does_not_start_with_a_url_that_shows_a_secret(url: str, reason: st
 def test_psql_asks_the_database_of_the_launcher(used_project: Project) -> None:
     asked = used_project.run("run", sys.executable, "-m", "dev.psql", "-XAtc", "select current_user")
     assert asked == (0, "app\n", "")
+
+
+def test_psql_asks_the_database_that_is_given_in_parts(used_project: Project, server_url: str) -> None:
+    url = make_url(server_url)
+    parts: dict[str, object] = {"HOST": url.host or url.query["host"], "PORT": url.port or "", "NAME": "postgres"}
+    parts |= {"USER": url.username, "PASSWORD": url.password}
+    variables = {f"DB_{name}": str(value) for name, value in parts.items() if value}
+    with used_project.start("-m", "dev.psql", "-XAtc", "select current_database()", **variables) as process:
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (0, "postgres\n", "")
 
 
 def test_psql_that_is_missing_is_named_with_what_brings_it(project: Project) -> None:

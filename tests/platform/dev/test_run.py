@@ -70,6 +70,12 @@ def test_a_given_database_url_is_used(project: Project) -> None:
     assert not (project.root / ".dev").exists()
 
 
+def test_a_database_given_in_parts_is_used(project: Project) -> None:
+    command = ("run", "--", "sh", "-c", 'echo "[$DATABASE_URL]"')
+    assert project.run(*command, DB_HOST="db", DB_NAME="shop") == (0, "[]\n", "")
+    assert not (project.root / ".dev").exists()
+
+
 def test_sigterm_lets_the_command_finish_with_its_server(used_project: Project) -> None:
     with used_project.start(*counting()) as launcher:
         wait_until((used_project.root / "started").exists)

@@ -21,7 +21,7 @@ AROUND = {"x-request-id", "x-response-time", "access-control-allow-origin", "x-c
 # Services and their proxies rely on this order, also where the tests below do not depend on it.
 STACK = (
     "StartupMessageMiddleware",
-    "CorrelationIdMiddleware",
+    "RequestIdMiddleware",
     "CorsMiddleware",
     "TimingMiddleware",
     "AccessLogMiddleware",

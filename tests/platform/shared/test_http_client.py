@@ -12,7 +12,8 @@ from prometheus_client import REGISTRY
 
 from app.platform.context import request_id
 from app.platform.http_client import HttpClient, InvalidResponse, NoResponse, UnexpectedStatus
-from app.platform.settings import HttpClientSettings, HttpSettings, load
+from app.platform.http_client_settings import HttpClientSettings
+from app.platform.settings import HttpSettings, load
 from app.resources import Resources
 from tests.platform.support.raw_server import raw_server, says
 from tests.support.receivers import receiving

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.platform.http_client import HttpClient, InvalidResponse
-from app.platform.settings import HttpClientSettings
+from app.platform.http_client_settings import HttpClientSettings
 from tests.platform.support.raw_server import Answer, floods, raw_server, says, sends
 from tests.support.server import PATIENCE
 

@@ -8,7 +8,7 @@ import pytest
 import stamina
 
 from app.platform.http_client import CallOptions, HttpClient, NoFreeConnection, NoResponse, TimedOut
-from app.platform.settings import HttpClientSettings
+from app.platform.http_client_settings import HttpClientSettings
 from tests.platform.support.raw_server import hangs, raw_server, sends
 from tests.support.server import PATIENCE
 

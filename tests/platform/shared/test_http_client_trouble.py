@@ -19,7 +19,7 @@ from app.platform.http_client import (
     TimedOut,
     UnexpectedStatus,
 )
-from app.platform.settings import HttpClientSettings
+from app.platform.http_client_settings import HttpClientSettings
 from tests.platform.support.raw_server import Answer, RawServer, drips, floods, hangs, raw_server, says, sends
 from tests.support.server import PATIENCE
 

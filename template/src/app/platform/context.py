@@ -4,12 +4,8 @@ Context variables, so that services and repositories need not pass them on.
 """
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
-
-from asgi_correlation_id.context import correlation_id as request_id
-
-__all__ = ["Actor", "actor", "actor_id", "request_id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +14,14 @@ class Actor:
 
     user_id: UUID
     is_admin: bool = False
+    text: str = field(init=False, repr=False, compare=False)
+    """The user id as text, for log lines and rate limits: made once for all requests with a token."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", str(self.user_id))
 
 
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
 
 

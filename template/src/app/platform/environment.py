@@ -1,13 +1,19 @@
 """Reads a group of settings from the environment, and explains what is wrong with it."""
 
 import re
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import AliasChoices, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 GroupT = TypeVar("GroupT", bound=BaseSettings)
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+def from_environment(prefix: str) -> SettingsConfigDict:
+    """Return the configuration of a group of variables with this prefix."""
+    return SettingsConfigDict(env_prefix=prefix, env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
 
 
 def read(kind: type[GroupT]) -> tuple[GroupT | None, list[str]]:

@@ -89,6 +89,13 @@ class DatabaseUnavailable(AppError):
     retry_after = 5
 
 
+class OutcomeUnknown(DatabaseUnavailable):
+    """The connection was lost during COMMIT: the change may have been saved, or not."""
+
+    code = "outcome_unknown"
+    title = "It is unknown whether the change was saved"
+
+
 class PoolExhausted(AppError):
     """No database connection became free within `DB_POOL_TIMEOUT`."""
 

@@ -23,8 +23,8 @@ from app.platform.http_calls import (
     UnexpectedStatus,
     check_url,
 )
+from app.platform.http_client_settings import HttpClientSettings
 from app.platform.metrics import HTTP_CLIENT_SECONDS
-from app.platform.settings import HttpClientSettings
 
 if TYPE_CHECKING:
     from app.platform.http_transport import Transport

@@ -25,7 +25,7 @@ from app.platform.http_calls import (
     TimedOut,
     UnexpectedStatus,
 )
-from app.platform.settings import HttpClientSettings
+from app.platform.http_client_settings import HttpClientSettings
 
 DNS_SECONDS = 60
 CHUNK_BYTES = 65_536

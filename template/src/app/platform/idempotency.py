@@ -66,6 +66,11 @@ class Claim:
         request = operation.encode() + b"\n" + to_json(_sort_sets(body.model_dump(mode="json"), body.model_dump()))
         return cls(user_id, key, hashlib.sha256(request).hexdigest())
 
+    @classmethod
+    def of_digest(cls, user_id: UUID, key: str, operation: str, digest: str) -> "Claim":
+        """Return the claim of `key` for an operation with a long body, of which only this digest is in memory."""
+        return cls(user_id, key, hashlib.sha256(f"{operation}\n{digest}".encode()).hexdigest())
+
     def conditions(self) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
         """Return the conditions that select the row of this key."""
         return IdempotencyKey.user_id == self.user_id, IdempotencyKey.key == self.key

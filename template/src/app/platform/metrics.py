@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, Metric, generate_latest
 
 from app.platform import multiprocess
 
@@ -20,18 +21,31 @@ RATE_LIMIT_FALLBACKS = Counter(
     "rate_limit_fallbacks_total",
     "Rate limit decisions taken from this process's memory because Redis did not answer.",
 )
-DB_POOL_CONNECTIONS = Gauge(
-    "db_pool_connections",
-    "Open database connections, by state: idle, checked_out; overflow are those beyond the size of the pool.",
-    ["state"],
-    multiprocess_mode="livesum",
+# the bounds of what an alert may ask for: 1 ms to 1 s, and what is left of DB_POOL_TIMEOUT and of long transactions
+_DB_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+DB_POOL_CHECKOUT_SECONDS = Histogram(
+    "db_pool_checkout_seconds", "Time that work waited for its turn at the connection pool.", buckets=_DB_SECONDS
+)
+DB_CONNECTION_HELD_SECONDS = Histogram(
+    "db_connection_held_seconds", "Time from the turn of some work to its end.", buckets=_DB_SECONDS
+)
+DB_POOL_TIMEOUTS = Counter(
+    "db_pool_timeouts_total", "Work that got no connection: it waited for DB_POOL_TIMEOUT, or too many waited already."
 )
 HTTP_CLIENT_SECONDS = Histogram(
     "http_client_duration_seconds",
     "Time of a call of another service with all its tries, by outcome.",
     ["outcome"],
 )
+DB_ERRORS = Counter("db_errors_total", "Errors of the database, by cause.", ["cause"])
+DB_RETRIES = Counter("db_retries_total", "Reads and units of work that were repeated, by cause.", ["cause"])
 DB_SLOW_STATEMENTS = Counter("db_slow_statements_total", "SQL statements that took longer than DB_SLOW_SQL_THRESHOLD.")
+
+
+@lru_cache(maxsize=1024)
+def http_request_seconds(method: str, route: str, status: int) -> Histogram:
+    """Return the histogram with these labels; there are few, and finding them costs as much as observing."""
+    return HTTP_REQUEST_SECONDS.labels(method, route, status)
 
 
 def render() -> bytes:

@@ -3,9 +3,12 @@
 Libraries show host and port in their errors. A special character in a password makes a part of it the host or the port.
 """
 
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings
 
 PERCENT_ENCODE = "percent-encode special characters of user and password, such as / as %2F"
 
@@ -33,6 +36,50 @@ def check_broker(value: SecretStr) -> SecretStr:
     for url in value.get_secret_value().split(";"):
         _check_parts(url)
     return value
+
+
+def joined(parts: Mapping[str, str | None]) -> str | None:
+    """Return the URL of a database whose parts are given singly; `None` if there are too few of them."""
+    if not (parts.get("host") and parts.get("name")):
+        return None
+    named = {"host": "host", "port": "port", "user": "user", "password": "password", "name": "dbname"}
+    query = urlencode({word: parts[part] for part, word in named.items() if parts.get(part)})
+    return "&".join([f"postgresql://?{query}", *filter(None, [parts.get("query")])])
+
+
+def join_parts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `DatabaseSettings` before they are validated, with the URL that their parts stand for."""
+    fields = {name: value for name, value in values.items() if value != "" or name not in {"url", "DATABASE_URL"}}
+    # what Kubernetes and Docker set for a service called `db`
+    if str(fields.get("port", "")).startswith("tcp://"):
+        del fields["port"]
+    if "url" in fields or "DATABASE_URL" in fields:
+        return fields
+    password = fields.get("password")
+    text = password.get_secret_value() if isinstance(password, SecretStr) else password
+    url = joined(fields | {"password": text})
+    return fields | ({"url": url} if url else {})
+
+
+class DatabaseParts(BaseSettings):
+    """The parts of a database's URL, each a variable of its own."""
+
+    host: str | None = Field(default=None, description="instead of DATABASE_URL: its parts, as they are")
+    port: int | None = Field(default=None, ge=1, le=65_535)
+    user: str | None = None
+    password: SecretStr | None = None
+    name: str | None = Field(default=None, description="of the database")
+    query: str | None = Field(default=None, description="such as sslmode=verify-full&sslrootcert=system")
+
+    _join_parts = model_validator(mode="before")(join_parts)
+
+    def parts(self) -> dict[str, str | None]:
+        """Return the parts that were given instead of the URL, or beside it."""
+        password = self.password.get_secret_value() if self.password else None
+        port = str(self.port) if self.port else None
+        return {"host": self.host, "port": port, "user": self.user, "password": password, "name": self.name} | {
+            "query": self.query
+        }
 
 
 def _check_parts(url: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.features.orders.models import Order, OrderLine, OrderStatus
-from app.features.orders.schemas import OrderCreate
+from app.features.orders.schemas import ImportResult, OrderCreate
 from app.features.orders.service import OrderService
 from app.platform.db.pagination import PageRequest
 from app.platform.db.session import Database
@@ -29,7 +29,7 @@ REFUSE_AT_COMMIT = (
 
 
 async def test_import_stores_all_orders(orders: OrderService, owner: UUID, database: Database) -> None:
-    assert await orders.import_all(owner, batches(600, 1, 300)) == 901
+    assert await orders.import_all(owner, batches(600, 1, 300)) == ImportResult(imported=901)
     assert (await rows(database, Order), await rows(database, OrderLine)) == (901, 1802)
     (imported,) = (await orders.page(owner, PageRequest(limit=1))).items
     assert (imported.status, imported.total_cents) == (OrderStatus.PENDING, 2198)
@@ -37,8 +37,8 @@ async def test_import_stores_all_orders(orders: OrderService, owner: UUID, datab
 
 
 async def test_import_of_nothing_imports_nothing(orders: OrderService, owner: UUID, database: Database) -> None:
-    assert await orders.import_all(owner, batches()) == 0
-    assert await orders.import_all(owner, batches(0)) == 0
+    assert await orders.import_all(owner, batches()) == ImportResult(imported=0)
+    assert await orders.import_all(owner, batches(0)) == ImportResult(imported=0)
     assert await rows(database, Order) == 0
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import selectinload
 
 from app.features.orders.models import Order, OrderLine, OrderStatus
-from app.features.orders.schemas import StatusSummary
+from app.features.orders.schemas import OrderRead, StatusSummary
 from app.platform.db.dao.base import BaseDAO
 from app.platform.db.pagination import Page, PageRequest
 
@@ -23,10 +23,9 @@ class OrderDAO(BaseDAO[Order]):
 
     model = Order
 
-    async def find(self, owner: UUID, order_id: UUID) -> Order | None:
+    async def show(self, owner: UUID, order_id: UUID) -> OrderRead | None:
         """Return the order with its lines, in one statement."""
-        query = self.querier.filter(id=order_id, user_id=owner)
-        return await query.options(joinedload(Order.lines)).one_or_none()
+        return await self.querier.as_(OrderRead).filter(id=order_id, user_id=owner).one_or_none()
 
     async def lock(self, owner: UUID, order_id: UUID) -> Order | None:
         """Return the order, locked until the transaction ends; wait while another transaction has the lock."""
@@ -38,9 +37,9 @@ class OrderDAO(BaseDAO[Order]):
         (order,) = await query.returning(selectinload(Order.lines)).execute()
         return order
 
-    async def page_of(self, owner: UUID, request: PageRequest, status: OrderStatus | None) -> Page[Order]:
+    async def page_of(self, owner: UUID, request: PageRequest, status: OrderStatus | None) -> Page[OrderRead]:
         """Return one page of the owner's orders with their lines, in two statements."""
-        query = self.querier.filter(user_id=owner).options(selectinload(Order.lines))
+        query = self.querier.as_(OrderRead).filter(user_id=owner)
         if status:
             query = query.filter(status=status)
         return await query.page(request)

@@ -1,14 +1,15 @@
 """The queries for orders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy import func, select
+from sqlalchemy.orm import selectinload
 
 from app.features.orders.models import Order, OrderLine, OrderStatus
-from app.features.orders.schemas import StatusSummary
+from app.features.orders.schemas import OrderRead, StatusSummary
+from app.platform.db.bulk import copy_rows
 from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.repository import AsyncRepository
 
@@ -18,11 +19,9 @@ class OrderRepository(AsyncRepository[Order]):
 
     model = Order
 
-    async def find(self, owner: UUID, order_id: UUID) -> Order | None:
+    async def show(self, owner: UUID, order_id: UUID) -> OrderRead | None:
         """Return the order with its lines, in one statement."""
-        query = select(Order).where(Order.id == order_id, Order.user_id == owner)
-        rows = await self._session.scalars(query.options(joinedload(Order.lines)))
-        return rows.unique().one_or_none()
+        return await self.read(OrderRead).filter(id=order_id, user_id=owner).one_or_none()
 
     async def lock(self, owner: UUID, order_id: UUID) -> Order | None:
         """Return the order with its lines, locked until the transaction ends; wait while another one has the lock."""
@@ -31,12 +30,12 @@ class OrderRepository(AsyncRepository[Order]):
         # rows that the session loaded before it had the lock may be out of date
         return await self._session.scalar(query.execution_options(populate_existing=True))
 
-    async def page_of(self, owner: UUID, request: PageRequest, status: OrderStatus | None) -> Page[Order]:
+    async def page_of(self, owner: UUID, request: PageRequest, status: OrderStatus | None) -> Page[OrderRead]:
         """Return one page of the owner's orders with their lines, in two statements."""
-        where = [Order.user_id == owner]
+        query = self.read(OrderRead).filter(user_id=owner)
         if status:
-            where.append(Order.status == status)
-        return await self.page(request, *where, options=[selectinload(Order.lines)])
+            query = query.filter(status=status)
+        return await query.page(request)
 
     async def summary(self, owner: UUID) -> Sequence[StatusSummary]:
         """Return the number of orders and their total per status."""
@@ -52,7 +51,6 @@ class OrderRepository(AsyncRepository[Order]):
         )
         return [StatusSummary.model_validate(row) for row in await self._session.execute(query)]
 
-    async def insert_rows(self, orders: Sequence[dict[str, Any]], lines: Sequence[dict[str, Any]]) -> None:
-        """Insert many orders and their lines, without making model instances."""
-        await self._session.execute(insert(Order), orders)
-        await self._session.execute(insert(OrderLine), lines)
+    async def copy_lines(self, lines: Iterable[dict[str, Any]]) -> int:
+        """Store many lines of orders that are stored already, and return their number."""
+        return await copy_rows(self._session, OrderLine, lines)

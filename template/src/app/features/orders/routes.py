@@ -12,12 +12,13 @@ from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, Or
 from app.platform.auth.dependencies import AUTHENTICATED, CallerId, CurrentActor
 from app.platform.db.pagination import Page
 from app.platform.http import ndjson
-from app.platform.http.created import CREATED_ONCE, Created
+from app.platform.http.created import CREATED_ONCE, REPLAYED, Created
 from app.platform.http.dependencies import IdempotencyKey, Paging
-from app.platform.http.errors import UnsupportedType
 from app.platform.http.limits import large_body
 from app.platform.http.openapi import responses
+from app.platform.http.uploads import receive_lines
 from app.platform.idempotency import Claim, IdempotencyKeyReused
+from app.platform.spools import TooManyUploads
 
 router = APIRouter(prefix="/orders", tags=["orders"], responses=AUTHENTICATED)
 
@@ -52,14 +53,21 @@ async def summarize_orders(caller: CallerId, services: ServicesDep) -> OrderSumm
     return await services.orders.summary(caller)
 
 
-@router.post("/import", responses=responses(InvalidImport), openapi_extra=ndjson.request_body(OrderCreate, _LINE))
+@router.post(
+    "/import",
+    responses=REPLAYED | responses(InvalidImport, IdempotencyKeyReused, TooManyUploads),
+    openapi_extra=ndjson.request_body(OrderCreate, _LINE),
+)
 @large_body
-async def import_orders(request: Request, caller: CurrentActor, services: ServicesDep) -> ImportResult:
+async def import_orders(
+    request: Request, caller: CurrentActor, services: ServicesDep, created: Created, key: IdempotencyKey = None
+) -> ImportResult:
     """Store many orders, all or none."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != ndjson.MEDIA_TYPE:
-        raise UnsupportedType(accept=ndjson.MEDIA_TYPE)
-    orders = ndjson.batches(request.stream(), OrderCreate, InvalidImport)
-    return ImportResult(imported=await services.orders.import_all(caller.user_id, orders))
+    async with receive_lines(request, caller.user_id, OrderCreate, InvalidImport) as orders:
+        claim = orders.claim(key, "import_orders")
+        result = await services.orders.import_all(caller.user_id, orders.batches(), claim)
+    created.repeated(claim)
+    return result
 
 
 @router.get("/{order_id:uuid}", responses=responses(OrderNotFound))

@@ -15,6 +15,12 @@ def order_row(key: UUID, owner: UUID, data: OrderCreate) -> dict[str, Any]:
 def line_rows(key: UUID, data: OrderCreate) -> list[dict[str, Any]]:
     """Return the rows of the table `order_lines`, numbered from 1."""
     return [
-        {"order_id": key, "position": position, **line.model_dump()}
+        {
+            "order_id": key,
+            "position": position,
+            "sku": line.sku,
+            "quantity": line.quantity,
+            "unit_price_cents": line.unit_price_cents,
+        }
         for position, line in enumerate(data.lines, start=1)
     ]

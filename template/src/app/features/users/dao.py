@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, select
 
 from app.features.users.models import User
+from app.features.users.schemas import UserRead
 from app.platform.db.dao.base import BaseDAO
 from app.platform.db.dao.filters import Condition
 from app.platform.db.pagination import Page, PageRequest
@@ -20,8 +21,12 @@ class UserDAO(BaseDAO[User]):
     model = User
 
     async def find(self, user_id: UUID) -> User | None:
-        """Return the user with this id."""
+        """Return the user with this id, with the password's hash."""
         return await self.querier.filter(id=user_id).one_or_none()
+
+    async def show(self, user_id: UUID) -> UserRead | None:
+        """Return the user with this id, to show it."""
+        return await self.querier.as_(UserRead).filter(id=user_id).one_or_none()
 
     async def is_admin(self, user_id: UUID) -> bool | None:
         """Return whether an active user is an administrator; `None` when there is no active user with this id."""
@@ -32,9 +37,9 @@ class UserDAO(BaseDAO[User]):
         """Return the user with this email address, in upper or lower case."""
         return await self.querier.filter(email=email.lower()).one_or_none()
 
-    async def page(self, request: PageRequest) -> Page[User]:
+    async def page(self, request: PageRequest) -> Page[UserRead]:
         """Return one page of all users, newest first."""
-        return await self.querier.page(request)
+        return await self.querier.as_(UserRead).page(request)
 
     async def update(self, who: Condition, **values: Any) -> User | None:
         """Change the user who meets the condition, in one statement; return the user, or `None` if none meets it."""

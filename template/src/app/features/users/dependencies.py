@@ -3,22 +3,26 @@
 from typing import Annotated
 
 from fastapi import Depends
+from fastapi.requests import HTTPConnection
 
-from app.dependencies import ServicesDep
+from app.dependencies import get_services
 from app.features.users.schemas import UserRead
-from app.platform.auth.dependencies import CallerId
+from app.platform.auth.dependencies import CallerDependency
 from app.platform.errors import Forbidden, NotAuthenticated
 
 
-async def active_user(user_id: CallerId, services: ServicesDep) -> UserRead:
-    """Return the caller's current account; refuse a deactivated account although its token is still valid."""
-    user = await services.users.find(user_id)
-    if user is None or not user.is_active:
-        raise NotAuthenticated
-    return user
+class _ActiveUser(CallerDependency):
+    async def __call__(self, connection: HTTPConnection) -> UserRead:
+        """Return the caller's current account; refuse a deactivated account although its token is still valid."""
+        services = await get_services(connection)
+        user = await services.users.find(self.user_id())
+        if user is None or not user.is_active:
+            raise NotAuthenticated
+        return user
 
 
-ActiveUser = Annotated[UserRead, Depends(active_user)]
+active_user = _ActiveUser()
+ActiveUser = Annotated[UserRead, Depends(active_user, scope="request")]
 
 
 async def admin_user(user: ActiveUser) -> UserRead:

@@ -1,13 +1,17 @@
-"""Translate errors of PostgreSQL and SQLAlchemy into the service's own errors.
+"""What errors of PostgreSQL and SQLAlchemy mean: the answer, the fate of the connection, and whether to repeat.
 
 The codes are SQLSTATEs (https://www.postgresql.org/docs/current/errcodes-appendix.html). Both drivers provide them as
 `orig.sqlstate`.
 """
 
+from dataclasses import dataclass
+from enum import Enum, auto
+
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.platform.db import driver
+from app.platform.db.connecting import NoAnswer
 from app.platform.errors import (
     AppError,
     DatabaseUnavailable,
@@ -18,24 +22,67 @@ from app.platform.errors import (
     WriteConflict,
 )
 
-_BY_SQLSTATE: dict[str, type[AppError]] = {
-    "22001": ValueRefused,  # string_data_right_truncation: longer than the column
-    "22003": ValueRefused,  # numeric_value_out_of_range
-    "22008": ValueRefused,  # datetime_field_overflow
-    "22021": ValueRefused,  # character_not_in_repertoire: NUL in text
-    "22P05": ValueRefused,  # untranslatable_character: NUL in jsonb
-    "25P03": QueryTimeout,  # idle_in_transaction_session_timeout
-    "40001": WriteConflict,  # serialization_failure
-    "40P01": WriteConflict,  # deadlock_detected
-    "55P03": WriteConflict,  # lock_not_available
-    "57014": QueryTimeout,  # query_canceled
+
+class Goes(Enum):
+    """Which connections an error makes useless."""
+
+    NONE = auto()
+    THIS = auto()
+    # all that are open: the server they lead to is another one now, or a different kind of server
+    ALL = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What an error means.
+
+    Attributes:
+        cause: its name in the metrics.
+        answer: what the client is told.
+        goes: the connections that are thrown away.
+        repeatable: whether the same unit of work may succeed when it is repeated; it had no effect.
+    """
+
+    cause: str
+    answer: type[AppError]
+    goes: Goes = Goes.NONE
+    repeatable: bool = False
+
+
+_VALUE = Meaning("value_refused", ValueRefused)
+_LOST = Meaning("connection_lost", DatabaseUnavailable, Goes.ALL, repeatable=True)
+# what was asked for may still be going on, so it is not repeated
+_NO_ANSWER = Meaning("no_answer", DatabaseUnavailable, Goes.ALL)
+_RESOURCES = Meaning("insufficient_resources", DatabaseUnavailable)
+# the connection has other prepared statements than the driver believes: a pooler, or DISCARD ALL
+_PREPARED = Meaning("prepared_statement_lost", DatabaseUnavailable, Goes.THIS, repeatable=True)
+_POOL = Meaning("pool_exhausted", PoolExhausted)
+
+BY_SQLSTATE: dict[str, Meaning] = {
+    "22001": _VALUE,  # string_data_right_truncation: longer than the column
+    "22003": _VALUE,  # numeric_value_out_of_range
+    "22008": _VALUE,  # datetime_field_overflow
+    "22021": _VALUE,  # character_not_in_repertoire: NUL in text
+    "22P05": _VALUE,  # untranslatable_character: NUL in jsonb
+    # read_only_sql_transaction: after a fail-over the server of this connection is a standby
+    "25006": Meaning("read_only", DatabaseUnavailable, Goes.ALL, repeatable=True),
+    # idle_in_transaction_session_timeout and transaction_timeout: the server closes the connection
+    "25P03": Meaning("idle_in_transaction", DatabaseUnavailable, Goes.THIS),
+    "25P04": Meaning("transaction_timeout", QueryTimeout, Goes.THIS),
+    "26000": _PREPARED,  # invalid_sql_statement_name
+    "40001": Meaning("serialization_failure", WriteConflict, repeatable=True),
+    "40P01": Meaning("deadlock", WriteConflict, repeatable=True),
+    "42P05": _PREPARED,  # duplicate_prepared_statement
+    "55P03": Meaning("lock_timeout", WriteConflict),  # lock_not_available
+    "57014": Meaning("statement_timeout", QueryTimeout),  # query_canceled
+    "57P05": Meaning("idle_session", DatabaseUnavailable, Goes.THIS, repeatable=True),  # idle_session_timeout
 }
-_BY_CLASS: dict[str, type[AppError]] = {
-    "08": DatabaseUnavailable,  # connection exception
-    "23": IntegrityConflict,  # integrity constraint violation
-    "53": DatabaseUnavailable,  # insufficient resources
-    "57": DatabaseUnavailable,  # operator intervention: shutting down, starting up
-    "58": DatabaseUnavailable,  # system error outside PostgreSQL
+BY_CLASS: dict[str, Meaning] = {
+    "08": _LOST,  # connection exception; PgBouncer's own errors are 08P01
+    "23": Meaning("integrity", IntegrityConflict),  # integrity constraint violation
+    "53": _RESOURCES,  # insufficient resources: disk, memory, connections
+    "57": _LOST,  # operator intervention: shutting down, crashed, starting up, database dropped
+    "58": Meaning("system", DatabaseUnavailable, Goes.THIS),  # system error outside PostgreSQL
 }
 
 
@@ -44,16 +91,26 @@ def violates(error: IntegrityError, constraint: str) -> bool:
     return driver.constraint_name(error) == constraint
 
 
-def translate(error: SQLAlchemyError) -> AppError | None:
-    """Return the expected failure that caused a database error; `None` when the error is a bug in the service."""
+def meaning(error: BaseException) -> Meaning | None:
+    """Return what an error of the database means; `None` when it is a bug in the service, or of something else."""
     if isinstance(error, PoolTimeoutError):
-        return PoolExhausted()
+        return _POOL
     if not isinstance(error, DBAPIError):
         return None
+    if isinstance(error.orig, NoAnswer):
+        return _NO_ANSWER
     sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    kind = _BY_SQLSTATE.get(sqlstate) or _BY_CLASS.get(sqlstate[:2])
-    if kind is None and driver.refuses_value(error):
-        kind = ValueRefused
-    if kind is None and error.connection_invalidated:
-        kind = DatabaseUnavailable
-    return kind() if kind else None
+    found = BY_SQLSTATE.get(sqlstate) or BY_CLASS.get(sqlstate[:2])
+    if found is None and driver.plan_is_outdated(error):
+        found = _PREPARED
+    if found is None and driver.refuses_value(error):
+        found = _VALUE
+    if found is None and error.connection_invalidated:
+        found = _LOST
+    return found
+
+
+def translate(error: SQLAlchemyError) -> AppError | None:
+    """Return the expected failure that caused a database error; `None` when the error is a bug in the service."""
+    found = meaning(error)
+    return found.answer() if found else None

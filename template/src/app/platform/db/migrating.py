@@ -9,7 +9,7 @@ from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.platform.db import autogenerate, driver, monitoring, safety
+from app.platform.db import autogenerate, driver, monitoring, poolers, safety
 from app.platform.errors import StartupError
 from app.platform.settings import DatabaseSettings, load
 
@@ -38,13 +38,15 @@ def run(models: MetaData) -> None:
     Raises:
         ConfigError: the variables of the database are missing or malformed.
         DatabaseUnavailable: PostgreSQL cannot be reached.
-        StartupError: another process migrates for longer than `DB_MIGRATION_WAIT`.
+        StartupError: another process migrates for longer than `DB_MIGRATION_WAIT`, or a pooler in transaction mode is
+            between.
     """
     asyncio.run(_run(models))
 
 
 async def _run(models: MetaData) -> None:
-    settings = load(DatabaseSettings)
+    settings = poolers.for_migrations(load(DatabaseSettings))
+    await poolers.verify_for_migrations(settings)
     engine = create_async_engine(
         driver.url(settings),
         connect_args=driver.connect_arguments(settings),

@@ -5,20 +5,25 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.platform import metrics
-from app.platform.db import pool_gauges
+from app.platform.db import driver, pool, pool_gauges
+from app.platform.db.gate import Gate, current_place
 from app.platform.settings import DatabaseSettings
 
 log = structlog.get_logger(__name__)
 
 
-def attach(engine: Engine, settings: DatabaseSettings) -> None:
+def attach(engine: Engine, settings: DatabaseSettings, gate: Gate) -> None:
     """Attach all listeners of this module to the engine."""
     if settings.echo:
         echo_statements(engine)
     _log_slow_statements(engine, settings.slow_sql_threshold)
-    pool_gauges.count_connections(engine)
+    _note_server_processes(engine)
+    if numbers := pool.numbers(settings):
+        pool_gauges.count_connections(engine, numbers, gate)
 
 
 def echo_statements(engine: Engine) -> None:
@@ -36,7 +41,7 @@ def echo_statements(engine: Engine) -> None:
         @event.listens_for(engine, name)
         def show_name(connection: Connection) -> None:
             # in autocommit the driver sends none of them
-            if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            if not connection.get_execution_options().get("autocommit"):
                 echo.info("sql", statement=name.upper())
 
     for name in ("begin", "commit", "rollback"):
@@ -55,4 +60,15 @@ def _log_slow_statements(engine: Engine, threshold: float) -> None:
         seconds = time.perf_counter() - connection.info["started_at"]
         if seconds >= threshold:
             metrics.DB_SLOW_STATEMENTS.inc()
-            log.warning("slow_sql", duration_ms=round(seconds * 1000, 1), statement=statement)
+            place = current_place()
+            pid = place.backend_pid if place else None
+            log.warning("slow_sql", duration_ms=round(seconds * 1000, 1), statement=statement, backend_pid=pid)
+
+
+def _note_server_processes(engine: Engine) -> None:
+    """Note the server process of each unit of work, which leads from `pg_stat_activity` to a request."""
+
+    @event.listens_for(engine, "checkout")
+    def note(connection: DBAPIConnection, _record: ConnectionPoolEntry, _proxy: object) -> None:
+        if place := current_place():
+            place.backend_pid = driver.announced_process(connection.driver_connection)

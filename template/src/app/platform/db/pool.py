@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy.pool import NullPool
 
+from app.platform.db.gate import Gate
 from app.platform.settings import DatabaseSettings, PoolProfile
 
 
@@ -34,6 +35,15 @@ PROFILES = {
     PoolProfile.HIGH: PoolNumbers(size=50, overflow=20, recycle=900),
 }
 
+EXTERNAL_CONNECTIONS = 50
+"""The most connections of a process to an external pooler, unless `DB_POOL_SIZE` says so. PgBouncer accepts 100."""
+
+WAITING_PER_CONNECTION = 25
+"""How many units of work may wait for each connection: of 256 clients of a pool with 10, none is refused."""
+
+ANSWER_MARGIN = 5.0
+"""Seconds between `DB_STATEMENT_TIMEOUT`, when the server cancels a statement, and the end of waiting for an answer."""
+
 
 def numbers(settings: DatabaseSettings) -> PoolNumbers | None:
     """Return the profile's numbers with the overrides applied; `None` when an external pooler holds the connections."""
@@ -55,6 +65,18 @@ def describe(settings: DatabaseSettings) -> dict[str, Any]:
     return {"profile": settings.pool_profile, "total": pool.total} | asdict(pool)
 
 
+def gate(settings: DatabaseSettings) -> Gate:
+    """Return the gate of the pool."""
+    pool = numbers(settings)
+    places = pool.total if pool else settings.pool_size or EXTERNAL_CONNECTIONS
+    return Gate(places, settings.pool_timeout, settings.pool_max_waiting or WAITING_PER_CONNECTION * places)
+
+
+def deadline(settings: DatabaseSettings) -> float:
+    """Return the most seconds to wait for an answer; the server ends a statement earlier, unless it is out of reach."""
+    return settings.statement_timeout + ANSWER_MARGIN
+
+
 def engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     """Return the arguments of `create_async_engine` that concern the pool."""
     pool = numbers(settings)
@@ -62,7 +84,8 @@ def engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:
         return {"poolclass": NullPool}
     return {
         "pool_size": pool.size,
-        "max_overflow": pool.overflow,
+        # one more, which is the gate's spare place
+        "max_overflow": pool.overflow + 1,
         "pool_recycle": pool.recycle,
         "pool_timeout": settings.pool_timeout,
     }

@@ -1,4 +1,4 @@
-"""Gauges of the connection pool: how many connections are idle, checked out, and beyond the pool's size."""
+"""Gauges of the connection pools: how many connections there may be, how many there are, and how much work waits."""
 
 from functools import partial
 from weakref import WeakSet
@@ -6,26 +6,40 @@ from weakref import WeakSet
 from prometheus_client import Gauge
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.platform import metrics
+from app.platform.db.gate import Gate
+from app.platform.db.pool import PoolNumbers
 
-STATES = ("idle", "checked_out", "overflow")
+GAUGES = tuple(
+    Gauge(f"db_pool_{name}", meaning, multiprocess_mode="livesum")
+    for name, meaning in (
+        ("size", "Connections that the pools may keep open."),
+        ("max_overflow", "Connections that the pools may open beyond their size."),
+        ("idle", "Open connections that nobody uses."),
+        ("checked_out", "Connections in use."),
+        ("overflow", "Open connections beyond the size of their pool."),
+        ("waiting", "Units of work that wait for a connection."),
+    )
+)
 
 
 class _Connections:
-    """The open connections of one engine, counted by the events of its pool."""
+    """The connections of one engine, counted by the events of its pool."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, numbers: PoolNumbers, gate: Gate) -> None:
+        self._numbers = numbers
+        self._gate = gate
         # weak: a disposed pool may still take a connection back, and pool and connection are then freed together
         self._idle: WeakSet[ConnectionPoolEntry] = WeakSet()
         self._checked_out: set[ConnectionPoolEntry] = set()
 
-    def count(self) -> tuple[int, int, int]:
-        """Return the number of connections in each state, in the order of `STATES`."""
-        idle, checked_out = len(self._idle), len(self._checked_out)
-        return idle, checked_out, max(0, idle + checked_out - self._size)
+    def count(self) -> tuple[int, ...]:
+        """Return the values of `GAUGES`."""
+        size, idle, checked_out = self._numbers.size, len(self._idle), len(self._checked_out)
+        overflow = max(0, idle + checked_out - size)
+        return size, self._numbers.overflow, idle, checked_out, overflow, self._gate.waiting
 
     def check_out(self, _connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
         self._idle.discard(entry)
@@ -56,39 +70,35 @@ class _Connections:
         _write()
 
 
-# this process's engines with open connections
+# this process's engines with a pool
 _engines: set[_Connections] = set()
-_gauges: list[Gauge] = []
-_written = [0, 0, 0]
+_written = [0] * len(GAUGES)
 
 
-def count_connections(engine: Engine) -> None:
+def count_connections(engine: Engine, numbers: PoolNumbers, gate: Gate) -> None:
     """Count the engine's connections in the gauges, together with those of the process's other engines."""
-    if not isinstance(engine.pool, QueuePool):
-        return
-    if not _gauges:
-        _gauges.extend(metrics.DB_POOL_CONNECTIONS.labels(state) for state in STATES)
-        for index, gauge in enumerate(_gauges):
-            gauge.set_function(partial(_number, index))
-    connections = _Connections(engine.pool.size())
+    connections = _Connections(numbers, gate)
+    _engines.add(connections)
     event.listen(engine, "checkout", connections.check_out)
     event.listen(engine, "checkin", connections.check_in)
     event.listen(engine, "close", connections.close)
     event.listen(engine, "detach", connections.detach)
     event.listen(engine, "engine_disposed", connections.dispose)
+    _write()
 
 
 def _number(index: int) -> int:
     return _total()[index]
 
 
-def _total() -> tuple[int, int, int]:
-    idle = checked_out = overflow = 0
+for _index, _gauge in enumerate(GAUGES):
+    _gauge.set_function(partial(_number, _index))
+
+
+def _total() -> list[int]:
     # a copy, because another thread may add an engine meanwhile
-    for each in tuple(_engines):
-        one = each.count()
-        idle, checked_out, overflow = idle + one[0], checked_out + one[1], overflow + one[2]
-    return idle, checked_out, overflow
+    counted = [each.count() for each in tuple(_engines)]
+    return [sum(numbers) for numbers in zip([0] * len(GAUGES), *counted, strict=True)]
 
 
 def _write() -> None:
@@ -98,4 +108,4 @@ def _write() -> None:
     for index, value in enumerate(_total()):
         if value != _written[index]:
             _written[index] = value
-            _gauges[index].set(value)
+            GAUGES[index].set(value)

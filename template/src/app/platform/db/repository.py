@@ -1,14 +1,19 @@
 """The base class of all repositories: the queries that every model needs. The service commits, not the repository."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from pydantic import BaseModel
 from sqlalchemy import ColumnExpressionArgument, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
+from app.platform.db import bulk
 from app.platform.db.base import Base
+from app.platform.db.bulk import Items
+from app.platform.db.copy_values import Row
 from app.platform.db.mixins import SoftDelete, is_deleted, live_rows
 from app.platform.db.pagination import (
     OffsetPage,
@@ -20,8 +25,12 @@ from app.platform.db.pagination import (
     sorted_by,
     to_page,
 )
+from app.platform.db.reading import ReadQuery
+from app.platform.db.selection import Selection
+from app.platform.db.shapes import shape_of
 
 ModelT = TypeVar("ModelT", bound=Base)
+ReadT = TypeVar("ReadT", bound=BaseModel)
 Condition = ColumnExpressionArgument[bool]
 
 
@@ -43,6 +52,15 @@ class AsyncRepository(Generic[ModelT]):
         other = copy(self)
         other._deleted = True  # noqa: SLF001 - of the same class
         return other
+
+    def read(self, read_model: type[ReadT]) -> ReadQuery[ReadT]:
+        """Return a query whose rows become this read model, without entities: the usual way to read for an answer.
+
+        Raises:
+            TypeError: a field of the read model is neither a column nor a relationship of the model.
+        """
+        selection = Selection(shape_of(self.model, read_model), deleted=self._deleted)
+        return ReadQuery(lambda: nullcontext(self._session), selection)
 
     async def get(self, key: Any, *options: ORMOption) -> ModelT | None:
         """Return the row with this primary key, without a query if the session has loaded it."""
@@ -118,6 +136,18 @@ class AsyncRepository(Generic[ModelT]):
         """Insert the rows in as few statements as possible."""
         self._session.add_all(rows)
         await self._session.flush()
+
+    async def insert_rows(self, rows: Items[Mapping[str, Any]]) -> int:
+        """Insert the rows in chunks, without making model instances, and return their number."""
+        return await bulk.insert_rows(self._session, self.model, rows)
+
+    async def copy_rows(self, rows: Items[Row], *, columns: Sequence[str] | None = None) -> int:
+        """Store the rows with COPY, the fastest way, and return their number; see `bulk.copy_rows`."""
+        return await bulk.copy_rows(self._session, self.model, rows, columns=columns)
+
+    async def bulk_update(self, rows: Items[Mapping[str, Any]], *, key: Sequence[str] = ()) -> int:
+        """Update many rows with values of their own, and return the number of changed rows; see `bulk.bulk_update`."""
+        return await bulk.bulk_update(self._session, self.model, rows, key=key)
 
     async def update(self, row: ModelT, **values: Any) -> ModelT:
         """Set these attributes of the row, and flush."""

@@ -4,8 +4,8 @@ A service method opens `transaction()` to write or `read()` to read, and closes 
 comes before the response, and no connection is held while the response is sent.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn, Protocol
 
 from sqlalchemy import Connection, Engine, text
@@ -18,7 +18,11 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import Session
 
-from app.platform.db import driver, monitoring, pool, safety
+from app.platform.db import driver, json_values, monitoring, pool, safety
+from app.platform.db.connections import OnConnect, run_on_connect
+from app.platform.db.gate import Gate
+from app.platform.db.held import Watch
+from app.platform.db.unit_of_work import UnitOfWork
 from app.platform.settings import DatabaseSettings
 
 
@@ -34,6 +38,8 @@ class SessionProvider(Protocol):
 
 class ReadSession(Session):
     """A session that refuses to write: each statement commits by itself, so a write could not be rolled back."""
+
+    reads_only = True
 
     def flush(self, objects: Any = None) -> None:
         """Raise when there is anything to flush.
@@ -64,14 +70,18 @@ def _refuse_write() -> NoReturn:
 class Database:
     """The engine and its sessions.
 
-    `init` and `close` may be called repeatedly. `reset` is for a forked worker process or a new event loop.
+    `init` and `close` may be called repeatedly. `reset` is for a forked worker process or a new event loop. The
+    functions `on_connect` run on each new connection.
     """
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(self, settings: DatabaseSettings, on_connect: Sequence[OnConnect] = ()) -> None:
         self._settings = settings
+        self._on_connect = on_connect
         self._engine: AsyncEngine | None = None
         self._sessions: async_sessionmaker[AsyncSession] | None = None
         self._readers: async_sessionmaker[AsyncSession] | None = None
+        self._gate: Gate | None = None
+        self._watch: Watch | None = None
 
     @property
     def engine(self) -> AsyncEngine:
@@ -95,13 +105,19 @@ class Database:
         self._engine = create_async_engine(
             driver.url(self._settings),
             connect_args=driver.connect_arguments(self._settings),
+            json_serializer=json_values.dumps,
+            json_deserializer=json_values.loads,
             # exceptions and log lines must not contain personal data
             hide_parameters=True,
             **pool.engine_arguments(self._settings),
+            **driver.engine_arguments(),
         )
+        driver.attach(self._engine.sync_engine)
         safety.attach(self._engine.sync_engine, self._settings)
-        monitoring.attach(self._engine.sync_engine, self._settings)
+        self._gate, self._watch = pool.gate(self._settings), Watch(self._settings.hold_threshold)
+        monitoring.attach(self._engine.sync_engine, self._settings, self._gate)
         self._bind(self._engine)
+        run_on_connect(self._engine.sync_engine, self._on_connect)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -111,50 +127,46 @@ class Database:
         """Drop the engine without closing its connections, which belong to another process or event loop."""
         await self._drop(close=False)
 
-    @asynccontextmanager
-    async def get_session(self, *, autoflush: bool = True) -> AsyncIterator[AsyncSession]:
+    def get_session(self, *, autoflush: bool = True) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session that the caller commits; uncommitted work is rolled back when the block ends or raises.
 
         Raises:
             RuntimeError: the database was not initialised.
         """
-        if self._sessions is None:
-            raise self._not_initialised()
-        async with self._sessions(autoflush=autoflush) as session:
-            yield session
+        return self._unit_of_work(self._sessions, autoflush=autoflush)
 
-    @asynccontextmanager
-    async def transaction(self, *, autoflush: bool = True) -> AsyncIterator[AsyncSession]:
+    def transaction(self, *, autoflush: bool = True) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session in a transaction: BEGIN, the block, COMMIT; or ROLLBACK when the block raises.
 
         Raises:
             RuntimeError: the database was not initialised.
         """
-        async with self.get_session(autoflush=autoflush) as session, session.begin():
-            yield session
+        return self._unit_of_work(self._sessions, writes=True, autoflush=autoflush)
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
+    def read(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session in autocommit mode: a read of one statement takes one round trip.
 
         Raises:
             RuntimeError: the database was not initialised, or the block tried to write.
         """
-        if self._readers is None:
-            raise self._not_initialised()
-        async with self._readers() as session:
-            yield session
+        return self._unit_of_work(self._readers)
 
     async def ping(self) -> None:
         """Run a trivial statement, which raises when the server does not answer."""
         async with self.read() as session:
             await session.execute(text("SELECT 1"))
 
+    def _unit_of_work(
+        self, sessions: async_sessionmaker[AsyncSession] | None, *, writes: bool = False, **options: Any
+    ) -> UnitOfWork:
+        if sessions is None:
+            raise self._not_initialised()
+        return UnitOfWork(sessions(**options), self._gate, self._watch, writes=writes)
+
     def _bind(self, bind: AsyncEngine | AsyncConnection, **options: Any) -> None:
         readers: AsyncEngine | AsyncConnection = bind
-        isolation = driver.isolation_of_reads(self._settings)
-        if isinstance(bind, AsyncEngine) and isolation:
-            readers = bind.execution_options(isolation_level=isolation)
+        if isinstance(bind, AsyncEngine):
+            readers = bind.execution_options(**driver.options_of_reads(self._settings))
         self._sessions = async_sessionmaker(bind, expire_on_commit=False, **options)
         self._readers = async_sessionmaker(readers, expire_on_commit=False, sync_session_class=ReadSession, **options)
 

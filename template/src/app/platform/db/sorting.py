@@ -101,6 +101,7 @@ class Sorting:
 
     def __init__(self, column: InstrumentedAttribute[Any], *, descending: bool = False) -> None:
         self.model = column.class_
+        self.key: str = column.key
         self.name = f"-{column.key}" if descending else column.key
         self.form = _form_of(column)
         self.pattern = rf"{self.name}\.{self.form.pattern}\.[0-9a-f]{{32}}"

@@ -10,12 +10,15 @@ from sqlalchemy import Connection, MetaData, inspect, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError, SQLAlchemyError
 
 from app.platform import tracebacks
-from app.platform.db import address, driver, migrations
+from app.platform.db import address, driver, in_force, migrations, poolers
 from app.platform.db.base import Base
 from app.platform.db.errors import translate
 from app.platform.db.session import Database
 from app.platform.errors import DatabaseUnavailable, StartupError
 from app.platform.settings import DatabaseSettings
+
+# SQLSTATEs about prepared statements: one does not exist, or exists already
+_SHARED_CONNECTION = {"26000", "42P05"}
 
 log = structlog.get_logger(__name__)
 
@@ -33,20 +36,23 @@ class Schema:
     unknown: set[str]
 
 
-async def verify(database: Database) -> None:
-    """Connect, and compare the applied revisions with those of this release.
+async def verify(database: Database, settings: DatabaseSettings) -> None:
+    """Connect, see that our settings are in force, and compare the applied revisions with those of this release.
 
     Raises:
-        StartupError: PostgreSQL cannot be reached, refuses the connection, its schema lacks a migration, or belongs to
-            another service.
+        StartupError: PostgreSQL cannot be reached, refuses the connection, is behind a pooler for which the profile is
+            wrong, its schema lacks a migration, or belongs to another service.
     """
     where = address.redacted(database.engine.url)
     try:
+        await in_force.verify(database, settings)
         schema = await _compare(database)
         absent = await _absent_tables(database, Base.metadata) if schema.unknown else []
     except DatabaseUnavailable as error:
         raise _unreachable(where, error) from error
     except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in _SHARED_CONNECTION:
+            raise poolers.wrong_profile(where) from error
         message = f"cannot use PostgreSQL at {where}: {_reason(error.orig)}"
         raise StartupError(message) from error
     if absent:
@@ -66,14 +72,15 @@ def migrate(settings: DatabaseSettings, models: MetaData) -> None:
     Raises:
         StartupError: PostgreSQL cannot be reached, or the schema belongs to another service.
     """
-    where = address.redacted(driver.url(settings))
+    direct = poolers.for_migrations(settings)
+    where = address.redacted(driver.url(direct))
     try:
         migrations.upgrade()
     except DatabaseUnavailable as error:
         raise _unreachable(where, error) from error
     except CommandError:
         # compare only now, because a newer release may have migrated while this one waited for the lock
-        schema, absent = asyncio.run(_ahead(settings, models))
+        schema, absent = asyncio.run(_ahead(direct, models))
         if not schema.unknown:
             raise
         if absent:
@@ -134,7 +141,10 @@ async def _applied_revisions(database: Database) -> set[str]:
 
 
 def _unreachable(where: str, error: DatabaseUnavailable) -> StartupError:
-    return StartupError(f"cannot connect to PostgreSQL at {where}: {_reason(error.__cause__)}")
+    reason = _reason(error.__cause__)
+    # PgBouncer's words for what the other profiles send
+    mend = f"; {poolers.MEND}" if "unsupported startup parameter" in reason else ""
+    return StartupError(f"cannot connect to PostgreSQL at {where}: {reason}{mend}")
 
 
 def _reason(error: BaseException | None) -> str:

@@ -20,6 +20,9 @@ CREATED_ONCE: dict[int | str, dict[str, Any]] = {
 }
 """The same for routes that accept an idempotency key."""
 
+REPLAYED: dict[int | str, dict[str, Any]] = {200: {"headers": {"Idempotency-Replayed": _REPLAYED}}}
+"""The OpenAPI response of routes that accept an idempotency key, and answer with status 200."""
+
 
 class CreatedHeaders:
     """Adds the headers to the answer of the route that depends on it."""
@@ -33,6 +36,10 @@ class CreatedHeaders:
         prefix = str(self._request.scope.get("root_path", "")).rstrip("/")
         path = self._request.app.url_path_for(route, **parameters)
         self._response.headers["Location"] = f"{prefix}{path}"
+        self.repeated(claim)
+
+    def repeated(self, claim: Claim | None) -> None:
+        """Say whether the claim of an idempotency key found the answer to an earlier request."""
         if claim and claim.replayed:
             self._response.headers["Idempotency-Replayed"] = "true"
 
@@ -43,4 +50,4 @@ async def created_headers(request: Request, response: Response) -> CreatedHeader
     return CreatedHeaders(request, response)
 
 
-Created = Annotated[CreatedHeaders, Depends(created_headers)]
+Created = Annotated[CreatedHeaders, Depends(created_headers, scope="request")]

@@ -21,7 +21,7 @@ async def page_request(
     return PageRequest(limit, Cursor.decode(cursor) if cursor else None)
 
 
-Paging = Annotated[PageRequest, Depends(page_request)]
+Paging = Annotated[PageRequest, Depends(page_request, scope="request")]
 
 
 def sorted_by(*sortings: Sorting) -> Callable[..., Awaitable[PageRequest]]:

@@ -51,6 +51,14 @@ class TooLarge(AppError):
     title = "Request body too large"
 
 
+class BodyTimeout(AppError):
+    """The client took longer to send the body than `HTTP_BODY_TIMEOUT` and `HTTP_BODY_MIN_RATE` allow."""
+
+    status = 408
+    code = "body_timeout"
+    title = "The request body took too long"
+
+
 class UnsupportedType(AppError):
     """The body has a media type that this route does not accept; `accept` names the types that it accepts."""
 

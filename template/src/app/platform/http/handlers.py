@@ -15,6 +15,7 @@ from starlette.routing import compile_path
 from app.platform.db.errors import translate
 from app.platform.errors import AppError
 from app.platform.http.errors import (
+    BodyTimeout,
     ClientLeft,
     Malformed,
     MethodNotAllowed,
@@ -34,7 +35,9 @@ from app.platform.tracebacks import names, summary
 log = structlog.get_logger(__name__)
 
 # Titles for the errors that Starlette and FastAPI raise; the standard library's phrases differ by Python version.
-_OF_THE_FRAMEWORK = {kind.status: kind for kind in (Malformed, NotFound, MethodNotAllowed, TooLarge, UnsupportedType)}
+_OF_THE_FRAMEWORK = {
+    kind.status: kind for kind in (Malformed, NotFound, MethodNotAllowed, BodyTimeout, TooLarge, UnsupportedType)
+}
 
 
 def install(app: FastAPI) -> None:

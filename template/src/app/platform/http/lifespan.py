@@ -30,6 +30,7 @@ def build_lifespan(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         async with open_resources() as resources:
+            await resources.warn()
             # the objects that exist now live until the process ends, so the garbage collector can skip them
             gc.collect()
             gc.freeze()

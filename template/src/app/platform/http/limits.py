@@ -47,6 +47,10 @@ class MarkedRoutes:
             for method in route.methods or ():
                 # also unmarked routes: the first one that matches handles the request
                 self._by_method.setdefault(method, []).append((pattern, template if marked else None))
+        for paths in self._by_method.values():
+            # most methods have no marked route, so that nothing is left to compare
+            while paths and paths[-1][1] is None:
+                paths.pop()
 
     @classmethod
     def with_large_body(cls, routers: Iterable[APIRouter]) -> "MarkedRoutes":
@@ -60,11 +64,11 @@ class MarkedRoutes:
 
     def find(self, scope: Scope) -> str | None:
         """Return the path template of the marked route that will handle a request; `None` if it is another route."""
+        paths = self._by_method.get(scope.get("method", "WEBSOCKET"))
+        if not paths:
+            return None
         path = path_of(scope)
-        for pattern, template in self._by_method.get(scope.get("method", "WEBSOCKET"), ()):
-            if pattern.match(path):
-                return template
-        return None
+        return next((template for pattern, template in paths if pattern.match(path)), None)
 
 
 def path_of(scope: Scope) -> str:

@@ -22,9 +22,7 @@ class Statements:
     """
 
     def __init__(self, database: Database, settings: DatabaseSettings) -> None:
-        isolation = driver.isolation_of_reads(settings)
-        engine = database.engine.sync_engine
-        self._engine = engine.execution_options(isolation_level=isolation) if isolation else engine
+        self._engine = database.engine.sync_engine.execution_options(**driver.options_of_reads(settings))
 
     async def rows(self, statement: Statement) -> Sequence[Row[Any]]:
         """Run a statement, and return its rows."""

@@ -60,6 +60,7 @@ async def work(settings: PlatformSettings, application: Application) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with application.open_resources(settings) as resources:
+        await resources.warn()
         try:
             await _run(application, resources, worker, stop)
         finally:

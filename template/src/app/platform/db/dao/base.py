@@ -1,22 +1,20 @@
 """The base class of all DAOs: the queries that every model needs. Each call is a unit of work of its own."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import insert
 from sqlalchemy.orm.interfaces import ORMOption
 
+from app.platform.db import bulk
 from app.platform.db.base import Base
+from app.platform.db.bulk import Items, chunks
+from app.platform.db.copy_values import Row
 from app.platform.db.dao.builders import CountBuilder, QueryBuilder
 from app.platform.db.dao.updates import UpdateBuilder
 from app.platform.db.mixins import is_deleted
 from app.platform.db.session import SessionProvider
 
 ModelT = TypeVar("ModelT", bound=Base)
-ItemT = TypeVar("ItemT")
-
-_CHUNK = 1000
 
 
 class BaseDAO(Generic[ModelT]):
@@ -52,7 +50,7 @@ class BaseDAO(Generic[ModelT]):
             row: ModelT | None = await session.get(self.model, key, options=options)
             return None if await is_deleted(session, row) else row
 
-    async def insert_rows(self, rows: Iterable[Mapping[str, Any]]) -> int:
+    async def insert_rows(self, rows: Items[Mapping[str, Any]]) -> int:
         """Insert all rows or none, without making model instances, and return their number.
 
         The rows are read and sent in chunks, so rows from a generator need not fit into memory.
@@ -60,30 +58,25 @@ class BaseDAO(Generic[ModelT]):
         Raises:
             ValueError: a row has a key that is not a column.
         """
-        known = self.model.__mapper__.column_attrs.keys()
-        inserted = 0
         async with self._provider.transaction() as session:
-            for chunk in _chunks(rows):
-                # SQLAlchemy would silently ignore a misspelt key
-                if unknown := set().union(*chunk).difference(known):
-                    message = f"{self.model.__name__} has no column {', '.join(map(repr, sorted(unknown)))}"
-                    raise ValueError(message)
-                await session.execute(insert(self.model), chunk)
-                inserted += len(chunk)
-        return inserted
+            return await bulk.insert_rows(session, self.model, rows)
+
+    async def copy_rows(self, rows: Items[Row], *, columns: Sequence[str] | None = None) -> int:
+        """Store all rows or none with COPY, the fastest way, and return their number; see `bulk.copy_rows`."""
+        async with self._provider.transaction() as session:
+            return await bulk.copy_rows(session, self.model, rows, columns=columns)
+
+    async def bulk_update(self, rows: Items[Mapping[str, Any]], *, key: Sequence[str] = ()) -> int:
+        """Update many rows with values of their own, and return the number of changed rows; see `bulk.bulk_update`."""
+        async with self._provider.transaction() as session:
+            return await bulk.bulk_update(session, self.model, rows, key=key)
 
     async def insert_instances(self, instances: Iterable[ModelT]) -> Sequence[ModelT]:
         """Insert all instances or none, with their related instances, and set the values that the server computes."""
         inserted: list[ModelT] = []
         async with self._provider.transaction() as session:
-            for chunk in _chunks(instances):
+            async for chunk in chunks(instances):
                 session.add_all(chunk)
                 await session.flush()
                 inserted += chunk
         return inserted
-
-
-def _chunks(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, _CHUNK)):
-        yield chunk

@@ -8,8 +8,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.platform.http.middleware.client import client_of
 from app.platform.http.middleware.routes import route_template
+from app.platform.http.middleware.sending import Sending
 
 log = structlog.get_logger("access")
+
+# the statuses from here on are failures of the service
+FIRST_OF_SERVER = 500
 
 
 class AccessLogMiddleware:
@@ -28,34 +32,36 @@ class AccessLogMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 0
-
-        async def note_status(message: Message) -> None:
-            nonlocal status
-            status = _status(message, status)
-            await send(message)
-
+        sending = Sending.through(send) if scope["type"] == "http" else _SocketSending(send)
         try:
-            await self._app(scope, receive, note_status)
+            await self._app(scope, receive, sending)
         finally:
-            log.info(
+            # whoever is on call looks for them
+            write = log.warning if sending.status >= FIRST_OF_SERVER else log.info
+            write(
                 "request",
                 method=scope.get("method", "WEBSOCKET"),
                 route=route_template(scope),
-                status=status,
+                status=sending.status,
                 duration_ms=round((time.perf_counter() - started) * 1000, 1),
                 client=client_of(scope).address,
             )
 
 
-def _status(message: Message, earlier: int) -> int:
-    match message["type"]:
-        case "http.response.start" | "websocket.http.response.start":
-            return int(message["status"])
-        case "websocket.accept":
-            return 101
-        case "websocket.close":
-            # the server answers 403 when the connection was not accepted
-            return earlier or 403
-        case _:
-            return earlier
+class _SocketSending:
+    """Remembers the status of a WebSocket's handshake."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        match message["type"]:
+            case "websocket.http.response.start":
+                self.status = message["status"]
+            case "websocket.accept":
+                self.status = 101
+            case "websocket.close":
+                # the server answers 403 when the connection was not accepted
+                self.status = self.status or 403
+        await self._send(message)

@@ -4,7 +4,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.platform import context
 from app.platform.http.sockets import SUBPROTOCOL
-from app.platform.security import read_access_token
+from app.platform.security import keys, read_access_token
 from app.platform.settings import AuthSettings
 
 
@@ -14,6 +14,7 @@ class AuthenticationMiddleware:
     def __init__(self, app: ASGIApp, *, settings: AuthSettings) -> None:
         self._app = app
         self._settings = settings
+        self._keys = keys(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -26,8 +27,8 @@ class AuthenticationMiddleware:
             if name == b"authorization":
                 scheme, _, token = value.decode("latin-1").partition(" ")
                 if scheme.lower() == "bearer":
-                    return read_access_token(token.strip(), self._settings)
+                    return read_access_token(token.strip(), self._settings, self._keys)
         match scope.get("subprotocols"):
             case [protocol, token] if protocol == SUBPROTOCOL:
-                return read_access_token(token, self._settings)
+                return read_access_token(token, self._settings, self._keys)
         return None

@@ -4,12 +4,13 @@ from collections.abc import Set
 from uuid import UUID
 
 from limits import RateLimitItem
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.platform.context import actor_id
+from app.platform.context import actor
 from app.platform.errors import RateLimited
 from app.platform.http.limits import MarkedRoutes
 from app.platform.http.middleware.client import client_of
+from app.platform.http.middleware.sending import RawHeaders, Sending
 from app.platform.http.problems import problem
 from app.platform.rate_limits import RateLimiter, RateLimitResult
 
@@ -47,28 +48,23 @@ class RateLimitMiddleware:
             await self._app(scope, receive, send)
             return
 
-        async def add_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-ratelimit-limit", b"%d" % result.limit),
-                    (b"x-ratelimit-remaining", b"%d" % result.remaining),
-                    (b"x-ratelimit-reset", b"%d" % result.reset_after),
-                ]
-            await send(message)
+        def add_headers(headers: RawHeaders) -> None:
+            headers += [
+                (b"x-ratelimit-limit", b"%d" % result.limit),
+                (b"x-ratelimit-remaining", b"%d" % result.remaining),
+                (b"x-ratelimit-reset", b"%d" % result.reset_after),
+            ]
 
-        if result.allowed:
-            await self._app(scope, receive, add_headers)
-        else:
-            refusal = problem(RateLimited(result.reset_after))
-            await refusal(scope, receive, add_headers)
+        answer = self._app if result.allowed else problem(RateLimited(result.reset_after))
+        await answer(scope, receive, Sending.through(send, add_headers))
 
     async def _hit(self, scope: Scope) -> RateLimitResult:
         limiter: RateLimiter = scope["state"]["resources"].limiter
         if route := self._strict.find(scope):
             return await limiter.hit(self._strict_limit, f"{route}:{client_of(scope).limit_key}")
-        user = actor_id()
-        return await limiter.hit(self._limit, user_key(user) if user else f"address:{client_of(scope).limit_key}")
+        caller = actor.get()
+        key = f"user:{caller.text}" if caller else f"address:{client_of(scope).limit_key}"
+        return await limiter.hit(self._limit, key)
 
 
 def user_key(user: UUID) -> str:

@@ -1,6 +1,8 @@
 """Security headers for browsers."""
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.platform.http.middleware.sending import RawHeaders, Sending
 
 # The headers of the OWASP list (https://owasp.org/www-project-secure-headers/) that are right for every response.
 _DEFAULTS = (
@@ -26,12 +28,9 @@ class SecurityHeadersMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        await self._app(scope, receive, Sending.through(send, _add))
 
-        async def add_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                there = {name for name, _ in message["headers"]}
-                missing = (header for header in _DEFAULTS if header[0] not in there)
-                message["headers"] = [*message["headers"], *missing]
-            await send(message)
 
-        await self._app(scope, receive, add_headers)
+def _add(headers: RawHeaders) -> None:
+    there = dict(headers)
+    headers += [header for header in _DEFAULTS if header[0] not in there]

@@ -2,10 +2,11 @@
 
 import time
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.platform import metrics
 from app.platform.http.middleware.routes import method_label, route_template
+from app.platform.http.middleware.sending import RawHeaders, Sending
 
 
 class TimingMiddleware:
@@ -20,19 +21,13 @@ class TimingMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 0
 
-        async def add_header(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                elapsed = b"%.1fms" % ((time.perf_counter() - started) * 1000)
-                message["headers"] = [*message["headers"], (b"x-response-time", elapsed)]
-            await send(message)
+        def add_header(headers: RawHeaders) -> None:
+            headers.append((b"x-response-time", b"%.1fms" % ((time.perf_counter() - started) * 1000)))
 
+        sending = Sending.through(send, add_header)
         try:
-            await self._app(scope, receive, add_header)
+            await self._app(scope, receive, sending)
         finally:
-            metrics.HTTP_REQUEST_SECONDS.labels(method_label(scope), route_template(scope), status).observe(
-                time.perf_counter() - started
-            )
+            observed = metrics.http_request_seconds(method_label(scope), route_template(scope), sending.status)
+            observed.observe(time.perf_counter() - started)

@@ -8,11 +8,12 @@ from contextlib import suppress
 import structlog
 from anyio import BrokenResourceError
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.platform.errors import AppError
 from app.platform.http.errors import ClientLeft
 from app.platform.http.middleware import refused_websockets
+from app.platform.http.middleware.sending import Sending
 from app.platform.http.problems import internal_problem, problem
 
 log = structlog.get_logger(__name__)
@@ -36,15 +37,15 @@ class UnexpectedErrorMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        response = _SentResponse(send)
+        response = Sending.through(send)
         try:
-            await self._app(scope, receive, response.send)
+            await self._app(scope, receive, response)
         except AppError as error:
             if response.started:
                 raise
             await problem(error)(scope, receive, send)
         except Exception as error:
-            if response.client_left(error):
+            if _client_left(response, error):
                 if not response.started:
                     await _report_client_left(scope, receive, send)
                 return
@@ -55,30 +56,14 @@ class UnexpectedErrorMiddleware:
             await internal_problem()(scope, receive, send)
 
 
-class _SentResponse:
-    """Sends a response, and remembers whether it has started and whether sending has failed."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._failed = False
-        self.started = False
-
-    async def send(self, message: Message) -> None:
-        self.started = True
-        try:
-            await self._send(message)
-        except OSError:
-            self._failed = True
-            raise
-
-    def client_left(self, error: Exception) -> bool:
-        if isinstance(error, ExceptionGroup):
-            # FastAPI's event streams raise it when the client leaves while an event waits to be sent
-            return self.started and error.split(BrokenResourceError)[1] is None
-        if self._failed:
-            return isinstance(error, OSError | ClientDisconnect)
-        # Starlette also raises ClientDisconnect for any OSError in a streamed response, such as a lost database
-        return isinstance(error, ClientDisconnect) and not isinstance(error.__context__, OSError)
+def _client_left(response: Sending, error: Exception) -> bool:
+    if isinstance(error, ExceptionGroup):
+        # FastAPI's event streams raise it when the client leaves while an event waits to be sent
+        return response.started and error.split(BrokenResourceError)[1] is None
+    if response.failed:
+        return isinstance(error, OSError | ClientDisconnect)
+    # Starlette also raises ClientDisconnect for any OSError in a streamed response, such as a lost database
+    return isinstance(error, ClientDisconnect) and not isinstance(error.__context__, OSError)
 
 
 async def _report_client_left(scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,7 +9,7 @@ from app.features.orders.dao import OrderDAO, OrderLineDAO
 from app.features.orders.errors import OrderNotFound, OrderNotPayable
 from app.features.orders.models import Order, OrderLine, OrderStatus
 from app.features.orders.rows import line_rows, order_row
-from app.features.orders.schemas import OrderCreate, OrderRead, OrderSummary
+from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
 from app.platform.db.dao.transaction import execute_transaction
 from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.session import SessionProvider
@@ -50,15 +50,14 @@ class OrderService:
         Raises:
             OrderNotFound: the owner has no order with this id.
         """
-        order = await self._orders.find(owner, order_id)
+        order = await self._orders.show(owner, order_id)
         if order is None:
             raise OrderNotFound
-        return OrderRead.model_validate(order)
+        return order
 
     async def page(self, owner: UUID, request: PageRequest, status: OrderStatus | None = None) -> Page[OrderRead]:
         """Return one page of orders, newest first; with `status`, only orders with this status."""
-        page = await self._orders.page_of(owner, request, status)
-        return Page([OrderRead.model_validate(order) for order in page.items], page.next_cursor)
+        return await self._orders.page_of(owner, request, status)
 
     async def summary(self, owner: UUID) -> OrderSummary:
         """Return the number of orders and their total, by status."""
@@ -82,17 +81,28 @@ class OrderService:
         """
         return await self._settle(owner, order_id, OrderStatus.CANCELLED)
 
-    async def import_all(self, owner: UUID, batches: AsyncIterator[Sequence[OrderCreate]]) -> int:
-        """Store all orders or none, with one batch in memory at a time, and return their number."""
+    async def import_all(
+        self, owner: UUID, batches: AsyncIterator[Sequence[OrderCreate]], claim: Claim | None = None
+    ) -> ImportResult:
+        """Store all orders or none, with one batch in memory at a time; with a claim, repeated calls store them once.
 
-        async def store(steps: SessionProvider) -> int:
+        Raises:
+            IdempotencyKeyReused: the claim's key was used for another import.
+        """
+
+        async def store(steps: SessionProvider) -> ImportResult:
             orders, lines = OrderDAO(steps), OrderLineDAO(steps)
             imported = 0
-            async for batch in batches:
-                keyed = [(uuid4(), data) for data in batch]
-                imported += await orders.insert_rows(order_row(key, owner, data) for key, data in keyed)
-                await lines.insert_rows(row for key, data in keyed for row in line_rows(key, data))
-            return imported
+            async with steps.transaction() as session:
+                if (answer := await claim_key(session, claim, ImportResult)) is not None:
+                    return answer
+                async for batch in batches:
+                    keyed = [(uuid4(), data) for data in batch]
+                    imported += await orders.copy_rows(order_row(key, owner, data) for key, data in keyed)
+                    await lines.copy_rows(row for key, data in keyed for row in line_rows(key, data))
+                result = ImportResult(imported=imported)
+                await keep_answer(session, claim, result)
+            return result
 
         return await execute_transaction(self._database, store)
 

@@ -71,8 +71,7 @@ class UserService:
 
     async def find(self, user_id: UUID) -> UserRead | None:
         """Return the user with this id; `None` if there is none."""
-        user = await self._users.find(user_id)
-        return UserRead.model_validate(user) if user else None
+        return await self._users.show(user_id)
 
     async def get(self, user_id: UUID) -> UserRead:
         """Return the user with this id.
@@ -87,8 +86,7 @@ class UserService:
 
     async def page(self, request: PageRequest) -> Page[UserRead]:
         """Return one page of all users, newest first."""
-        page = await self._users.page(request)
-        return Page([UserRead.model_validate(user) for user in page.items], page.next_cursor)
+        return await self._users.page(request)
 
     async def update(self, user_id: UUID, data: UserUpdate) -> UserRead:
         """Change the fields that `data` sets.

@@ -9,7 +9,7 @@ from app.features.orders.errors import OrderNotFound, OrderNotPayable
 from app.features.orders.models import Order, OrderLine, OrderStatus
 from app.features.orders.repository import OrderRepository
 from app.features.orders.rows import line_rows, order_row
-from app.features.orders.schemas import OrderCreate, OrderRead, OrderSummary
+from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
 from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.session import SessionProvider
 from app.platform.idempotency import Claim, claim_key, keep_answer
@@ -45,16 +45,15 @@ class OrderService:
             OrderNotFound: the owner has no order with this id.
         """
         async with self._database.read() as session:
-            order = await OrderRepository(session).find(owner, order_id)
+            order = await OrderRepository(session).show(owner, order_id)
         if order is None:
             raise OrderNotFound
-        return OrderRead.model_validate(order)
+        return order
 
     async def page(self, owner: UUID, request: PageRequest, status: OrderStatus | None = None) -> Page[OrderRead]:
         """Return one page of orders, newest first; with `status`, only orders with this status."""
         async with self._database.read() as session:
-            page = await OrderRepository(session).page_of(owner, request, status)
-        return Page([OrderRead.model_validate(order) for order in page.items], page.next_cursor)
+            return await OrderRepository(session).page_of(owner, request, status)
 
     async def summary(self, owner: UUID) -> OrderSummary:
         """Return the number of orders and their total, by status."""
@@ -79,22 +78,26 @@ class OrderService:
         """
         return await self._settle(owner, order_id, OrderStatus.CANCELLED)
 
-    async def import_all(self, owner: UUID, batches: AsyncIterator[Sequence[OrderCreate]]) -> int:
-        """Store all orders or none, with one batch in memory at a time, and return their number."""
+    async def import_all(
+        self, owner: UUID, batches: AsyncIterator[Sequence[OrderCreate]], claim: Claim | None = None
+    ) -> ImportResult:
+        """Store all orders or none, with one batch in memory at a time; with a claim, repeated calls store them once.
+
+        Raises:
+            IdempotencyKeyReused: the claim's key was used for another import.
+        """
         imported = 0
         async with self._database.transaction() as session:
+            if (answer := await claim_key(session, claim, ImportResult)) is not None:
+                return answer
             orders = OrderRepository(session)
             async for batch in batches:
-                if not batch:
-                    # SQLAlchemy would insert one row of defaults for an empty list
-                    continue
                 keyed = [(uuid4(), data) for data in batch]
-                await orders.insert_rows(
-                    [order_row(key, owner, data) for key, data in keyed],
-                    [row for key, data in keyed for row in line_rows(key, data)],
-                )
-                imported += len(batch)
-        return imported
+                imported += await orders.copy_rows(order_row(key, owner, data) for key, data in keyed)
+                await orders.copy_lines(row for key, data in keyed for row in line_rows(key, data))
+            result = ImportResult(imported=imported)
+            await keep_answer(session, claim, result)
+        return result
 
     async def _settle(self, owner: UUID, order_id: UUID, status: OrderStatus) -> OrderRead:
         async with self._database.transaction() as session:

@@ -73,8 +73,7 @@ class UserService:
     async def find(self, user_id: UUID) -> UserRead | None:
         """Return the user with this id; `None` if there is none."""
         async with self._database.read() as session:
-            user = await UserRepository(session).find(user_id)
-        return UserRead.model_validate(user) if user else None
+            return await UserRepository(session).show(user_id)
 
     async def get(self, user_id: UUID) -> UserRead:
         """Return the user with this id.
@@ -90,8 +89,7 @@ class UserService:
     async def page(self, request: PageRequest) -> Page[UserRead]:
         """Return one page of all users, newest first."""
         async with self._database.read() as session:
-            page = await UserRepository(session).page(request)
-        return Page([UserRead.model_validate(user) for user in page.items], page.next_cursor)
+            return await UserRepository(session).read(UserRead).page(request)
 
     async def update(self, user_id: UUID, data: UserUpdate) -> UserRead:
         """Change the fields that `data` sets.

@@ -1,46 +1,47 @@
-"""All code that depends on the driver psycopg, except `listen.py`."""
+"""All code that depends on the driver psycopg, except `connecting.py` and `listen.py`."""
 
-import math
+from functools import partial
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine, event
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
+from sqlalchemy.util import await_only
 
-from app.platform.db import address
+from app.platform.db import address, connecting, pool, words
+from app.platform.db.connecting import BoundedConnection
 from app.platform.settings import DatabaseSettings, PoolProfile
 
-DRIVERNAME = "postgresql+psycopg"
+DRIVERNAME = connecting.VOCABULARY.drivername
 
 
 def url(settings: DatabaseSettings) -> URL:
-    """Return `DATABASE_URL` with this driver.
+    """Return `DATABASE_URL` with this driver, without the words after its `?`, which `connect_arguments` returns.
 
     Raises:
-        ConfigError: it is not a PostgreSQL URL, or names another driver.
+        ConfigError: it is not a PostgreSQL URL, names another driver, or has words that libpq does not know.
     """
-    return address.read(settings, DRIVERNAME)
+    return address.read(settings, connecting.VOCABULARY)[0]
 
 
 def connect_arguments(settings: DatabaseSettings) -> dict[str, Any]:
-    """Return the arguments of `psycopg.AsyncConnection.connect`: sessions are in UTC, the server enforces the timeouts.
+    """Return the arguments of `psycopg.AsyncConnection.connect`: the URL's words, and the service's own.
 
-    PgBouncer in transaction mode allows nothing that outlives a transaction: no prepared statements. It also refuses
-    libpq's options, so there set the timeouts on the role (docs/tuning.md); `first_statements` sets the time zone.
+    Sessions are in UTC, and the server enforces the timeouts. PgBouncer in transaction mode allows nothing that
+    outlives a transaction: no prepared statements. It also refuses libpq's options, so there set the timeouts on the
+    role (docs/tuning.md); `first_statements` sets the time zone.
+
+    Raises:
+        ConfigError: the URL has words that libpq does not know, or contradicts a variable.
     """
-    # libpq accepts only whole seconds, and treats 1 as 2
-    arguments: dict[str, Any] = {"connect_timeout": math.ceil(settings.connect_timeout)}
+    given = words.with_defaults(address.read(settings, connecting.VOCABULARY)[1], settings)
+    bounded = {"async_creator_fn": partial(BoundedConnection.connect_within, pool.deadline(settings))}
     if settings.pool_profile is PoolProfile.EXTERNAL_POOLER:
-        return arguments | {"prepare_threshold": None}
-    return arguments | {
-        # in milliseconds
-        "options": (
-            "-c timezone=UTC"
-            f" -c statement_timeout={settings.statement_timeout * 1000:.0f}"
-            f" -c lock_timeout={settings.lock_timeout * 1000:.0f}"
-            f" -c idle_in_transaction_session_timeout={settings.idle_in_transaction_timeout * 1000:.0f}"
-        )
-    }
+        return bounded | connecting.arguments(given, {}) | {"prepare_threshold": None}
+    return bounded | connecting.arguments(given, words.server_settings(settings))
 
 
 def first_statements(settings: DatabaseSettings) -> tuple[str, ...]:
@@ -48,9 +49,53 @@ def first_statements(settings: DatabaseSettings) -> tuple[str, ...]:
     return ("SET timezone TO 'UTC'",) if settings.pool_profile is PoolProfile.EXTERNAL_POOLER else ()
 
 
-def isolation_of_reads(_settings: DatabaseSettings) -> str | None:
-    """Return the isolation level of reads: autocommit, so that a read of one statement takes one round trip."""
-    return "AUTOCOMMIT"
+def options_of_reads(_settings: DatabaseSettings) -> dict[str, Any]:
+    """Return the execution options of reads: autocommit, so that a read of one statement takes one round trip."""
+    return {"autocommit": True}
+
+
+def engine_arguments() -> dict[str, Any]:
+    """Return the arguments of `create_async_engine` that this driver needs: `attach` does the rest."""
+    return {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+
+
+def attach(engine: Engine) -> None:
+    """Switch each connection to transactions when one begins, and back to autocommit when it returns to the pool."""
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: SqlConnection) -> None:
+        options = connection.get_execution_options()
+        if not (options.get("autocommit") or options.get("isolation_level") == "AUTOCOMMIT"):
+            _bounded(connection.connection).use_transactions()
+
+    @event.listens_for(engine, "reset")
+    def reset(connection: DBAPIConnection, _record: ConnectionPoolEntry, state: PoolResetState) -> None:
+        bounded = _bounded(connection)
+        if state.asyncio_safe and bounded.is_open:
+            connection.rollback()
+            bounded.use_autocommit()
+
+
+def _bounded(connection: DBAPIConnection) -> BoundedConnection:
+    bounded: BoundedConnection = connection.driver_connection
+    return bounded
+
+
+def ping(connection: DBAPIConnection, seconds: float) -> None:
+    """Make one round trip.
+
+    Raises:
+        NoAnswer: the server did not answer within the seconds.
+    """
+    bounded = _bounded(connection)
+    deadline, bounded.deadline = bounded.deadline, seconds
+    await_only(bounded.execute(""))
+    bounded.deadline = deadline
+
+
+def announced_process(connection: Any) -> int:
+    """Return the id of the server process that was announced when the connection was made."""
+    return int(connection.pgconn.backend_pid)
 
 
 def constraint_name(error: IntegrityError) -> str | None:
@@ -62,3 +107,8 @@ def refuses_value(error: DBAPIError) -> bool:
     """Return whether the driver refused a value before it asked the server: a text with NUL."""
     # without a SQLSTATE it is the driver's own; of these, only this one is about a value that a client may send
     return isinstance(error.orig, psycopg.DataError) and not error.orig.sqlstate and "NUL" in str(error.orig)
+
+
+def plan_is_outdated(error: DBAPIError) -> bool:
+    """Return whether a prepared statement has other result types than when it was prepared: a migration ran."""
+    return getattr(error.orig, "sqlstate", None) == "0A000" and "cached plan" in str(error.orig)

@@ -1,0 +1,58 @@
+"""Filters by name: `total_cents__ge=1000`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, ColumnExpressionArgument
+
+from app.platform.db.base import Base
+
+Condition = ColumnExpressionArgument[bool]
+
+_OPERATORS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+    "eq": lambda column, value: column == value,
+    "ne": lambda column, value: column != value,
+    "lt": lambda column, value: column < value,
+    "le": lambda column, value: column <= value,
+    "gt": lambda column, value: column > value,
+    "ge": lambda column, value: column >= value,
+    "in": lambda column, values: column.in_(values),
+    "not_in": lambda column, values: column.not_in(values),
+    "like": lambda column, pattern: column.like(pattern),
+    "ilike": lambda column, pattern: column.ilike(pattern),
+    "contains": lambda column, text: column.contains(text, autoescape=True),
+    "starts_with": lambda column, text: column.startswith(text, autoescape=True),
+    "is_null": lambda column, yes: column.is_(None) if yes else column.is_not(None),
+}
+
+
+def split(model: type[Base], name: str) -> tuple[str, str]:
+    """Return the column and the operator of a filter such as `total_cents__ge`; without an operator, `eq` applies.
+
+    Raises:
+        ValueError: the column or the operator does not exist.
+    """
+    column, separator, operator = name.partition("__")
+    if column not in model.__mapper__.column_attrs:
+        message = f"filter {name!r}: {model.__name__} has no column {column!r}"
+        raise ValueError(message)
+    chosen = operator if separator else "eq"
+    if chosen not in _OPERATORS:
+        message = f"filter {name!r}: no operator {operator!r} for column {column!r}, only {', '.join(_OPERATORS)}"
+        raise ValueError(message)
+    return column, chosen
+
+
+def compare(column: Any, operator: str, value: object) -> ColumnElement[bool]:
+    """Return the condition that compares a column with a value."""
+    return _OPERATORS[operator](column, value)
+
+
+def condition(model: type[Base], name: str, value: object) -> ColumnElement[bool]:
+    """Return the condition for a filter such as `total_cents__ge=1000`.
+
+    Raises:
+        ValueError: the column or the operator does not exist.
+    """
+    column, operator = split(model, name)
+    return compare(getattr(model, column), operator, value)

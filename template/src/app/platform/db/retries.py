@@ -1,0 +1,62 @@
+"""Repeat units of work that failed for a reason that may be gone: a deadlock, a lost connection."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from app.platform import metrics
+from app.platform.db import errors, gate
+from app.platform.errors import DatabaseUnavailable, OutcomeUnknown
+
+P = ParamSpec("P")
+ResultT = TypeVar("ResultT")
+
+TRIES = 3
+SECONDS = 10.0
+"""After this time no further try begins: the client has waited long enough."""
+FIRST_PAUSE = 0.05
+"""The longest pause before the second try, in seconds; it doubles with each further one."""
+
+log = structlog.get_logger(__name__)
+
+
+def repeatable(work: Callable[P, Awaitable[ResultT]]) -> Callable[P, Awaitable[ResultT]]:
+    """Repeat a unit of work that failed before its commit, at most twice: mark only what may run several times.
+
+    Serialization failures, deadlocks and lost connections are repeated (`errors.py`), after a random pause that grows.
+    A connection that is lost during COMMIT is not, because the change may have been saved. Inside another unit of work
+    nothing is repeated, because that one has failed as well.
+    """
+
+    @wraps(work)
+    async def repeat(*args: P.args, **kwargs: P.kwargs) -> ResultT:
+        until = time.monotonic() + SECONDS
+        for number in range(1, TRIES):
+            try:
+                return await work(*args, **kwargs)
+            except Exception as error:
+                cause = _cause(error)
+                if cause is None or gate.current_place() or time.monotonic() > until:
+                    raise
+                metrics.DB_RETRIES.labels(cause).inc()
+                log.info("unit_of_work_repeated", work=work.__qualname__, cause=cause)
+            # spreads those that got in each other's way, is no secret
+            await asyncio.sleep(random.uniform(0, FIRST_PAUSE * 2 ** (number - 1)))  # noqa: S311
+        return await work(*args, **kwargs)
+
+    return repeat
+
+
+def _cause(error: Exception) -> str | None:
+    """Return why a unit of work failed; `None` if it may not be repeated."""
+    if isinstance(error, OutcomeUnknown):
+        return None
+    if isinstance(error, DatabaseUnavailable):
+        return "not_connected"
+    meaning = errors.meaning(error)
+    return meaning.cause if meaning and meaning.repeatable else None

@@ -1,0 +1,214 @@
+"""How the rows of a model become a read model: which columns, which related rows, which statements."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Any, get_args, get_origin
+
+from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
+from sqlalchemy import Connection, Row, Select, and_, bindparam, select, tuple_
+from sqlalchemy.orm import Mapper, RelationshipProperty
+from sqlalchemy.sql.elements import ColumnElement
+
+# statements for different filters; a program has few, and a client that invents some must not fill the memory
+MOST_STATEMENTS = 500
+KEYS = "keys"
+
+
+class Shape:
+    """The columns of a model for the fields of a read model, and the relationships for its nested read models.
+
+    Attributes:
+        model: the model.
+        names: the names of the fields that columns fill, in the order of `columns`.
+        columns: what to select; after those of the fields, the keys that related rows are found by.
+        key: the primary key.
+        adapter: makes a list of read models from a list of dictionaries.
+
+    Raises:
+        TypeError: a field is neither a column nor a relationship of the model.
+    """
+
+    def __init__(self, model: type[Any], read_model: type[BaseModel]) -> None:
+        mapper: Mapper[Any] = model.__mapper__
+        self.model = model
+        self.adapter: TypeAdapter[list[Any]] = TypeAdapter(list[read_model])  # type: ignore[valid-type]
+        self._relations: list[_Relation] = []
+        self._statements: dict[object, Select[Any]] = {}
+        columns: dict[str, ColumnElement[Any]] = {}
+        for name, info in read_model.model_fields.items():
+            attribute = _attribute(name, info)
+            if attribute in mapper.relationships:
+                relation = mapper.relationships[attribute]
+                self._relations.append(_Relation(attribute, relation, _nested(read_model, name, info)))
+            elif attribute in mapper.column_attrs:
+                columns[attribute] = column_of(model, attribute)
+            else:
+                message = f"{read_model.__name__}.{name}: {model.__name__} has no column or relationship {attribute!r}"
+                raise TypeError(message)
+        self.names = tuple(columns)
+        for relation_ in self._relations:
+            relation_.first = len(columns)
+            columns |= {f"{relation_.name} {number}": each for number, each in enumerate(relation_.local)}
+        self.columns = tuple(columns.values())
+        self.key: tuple[ColumnElement[Any], ...] = tuple(mapper.primary_key)
+
+    def plain(self) -> Select[Any]:
+        """Return a SELECT of the columns."""
+        return select(*self.columns)
+
+    def statement(self, key: object, build: Callable[[Select[Any]], Select[Any]]) -> Select[Any]:
+        """Return the statement with this key, which is built from a plain SELECT the first time."""
+        found = self._statements.get(key)
+        if found is None:
+            if len(self._statements) >= MOST_STATEMENTS:
+                self._statements.clear()
+            found = self._statements[key] = build(self.plain())
+        return found
+
+    @property
+    def has_relations(self) -> bool:
+        """Whether related rows belong to the read model."""
+        return bool(self._relations)
+
+    @property
+    def join(self) -> Callable[[Select[Any]], Select[Any]] | None:
+        """Return the function that joins the related rows, if one statement is enough: there is one relationship."""
+        if len(self._relations) != 1 or not self._relations[0].joins:
+            return None
+        return lambda query: self._relations[0].join(query).add_columns(*self.key)
+
+    def load_joined(self, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+        """Return the rows of a joined statement as dictionaries: one for each row of the model."""
+        (relation,) = self._relations
+        own = len(self.columns)
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for row in rows:
+            key = tuple(row[-len(self.key) :])
+            if (parent := found.get(key)) is None:
+                parent = found[key] = dict(zip(self.names, row, strict=False)) | {relation.name: relation.none()}
+            # it is NULL where the join found nothing
+            if row.related is not None:
+                relation.add(parent, dict(zip(relation.shape.names, row[own:], strict=False)))
+        return list(found.values())
+
+    def load(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+        """Return the rows as dictionaries for the read model, with their related rows; a statement a relationship."""
+        found = [dict(zip(self.names, row, strict=False)) for row in rows]
+        if found:
+            for relation in self._relations:
+                relation.attach(connection, rows, found)
+        return found
+
+
+class _Relation:
+    """Related rows that fill a field: one read model, or a list of them."""
+
+    def __init__(self, name: str, relation: RelationshipProperty[Any], read_model: type[BaseModel]) -> None:
+        self.name = name
+        self.first = 0
+        self.shape = shape_of(relation.mapper.class_, read_model)
+        self._many = bool(relation.uselist)
+        pairs = relation.synchronize_pairs if relation.secondary is not None else relation.local_remote_pairs or []
+        self.local = tuple(local for local, _ in pairs)
+        self._remote = tuple(remote for _, remote in pairs)
+        self._order = relation.order_by or ()
+        self._relation = relation
+        # further relationships would multiply the rows
+        self.joins = relation.secondary is None and not self.shape.has_relations
+
+    def join(self, query: Select[Any]) -> Select[Any]:
+        """Add the related rows to a SELECT; the column `related` is NULL in rows without."""
+        joined = query.add_columns(*self.shape.columns, self._remote[0].label("related"))
+        matches = and_(*(local == remote for local, remote in zip(self.local, self._remote, strict=True)))
+        return joined.outerjoin(self._relation.mapper.local_table, matches).order_by(*self._order)
+
+    def none(self) -> list[dict[str, Any]] | None:
+        """Return the value of the field without related rows."""
+        return [] if self._many else None
+
+    def add(self, parent: dict[str, Any], child: dict[str, Any]) -> None:
+        """Put a related row into the field."""
+        if self._many:
+            parent[self.name].append(child)
+        else:
+            parent[self.name] = child
+
+    def attach(self, connection: Connection, rows: Sequence[Row[Any]], found: list[dict[str, Any]]) -> None:
+        """Read the related rows of all rows in one statement, and put them where they belong."""
+        width = len(self._remote)
+        keys = [tuple(row[self.first : self.first + width]) for row in rows]
+        wanted = {key for key in keys if None not in key}
+        values: Iterable[Any] = wanted if width > 1 else (key for (key,) in wanted)
+        related = connection.execute(self._query, {KEYS: list(values)}).all() if wanted else []
+        children: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+        for row, child in zip(related, self.shape.load(connection, related), strict=True):
+            children[tuple(row[-width:])].append(child)
+        for key, parent in zip(keys, found, strict=True):
+            parent[self.name] = self.none()
+            for child in children.get(key, ()):
+                self.add(parent, child)
+
+    @cached_property
+    def _query(self) -> Select[Any]:
+        key: Any = tuple_(*self._remote) if len(self._remote) > 1 else self._remote[0]
+        query = select(*self.shape.columns, *self._remote).where(key.in_(bindparam(KEYS, expanding=True)))
+        if self._relation.secondary is not None:
+            related = self._relation.mapper.local_table
+            query = query.select_from(related.join(self._relation.secondary, self._relation.secondaryjoin))
+        return query.order_by(*self._order)
+
+
+_shapes: dict[tuple[type[Any], type[BaseModel]], Shape] = {}
+
+
+def shape_of(model: type[Any], read_model: type[BaseModel]) -> Shape:
+    """Return the shape of a read model of a model; it is made once for each pair of classes.
+
+    Raises:
+        TypeError: a field of the read model is neither a column nor a relationship of the model.
+    """
+    found = _shapes.get((model, read_model))
+    if found is None:
+        found = _shapes[model, read_model] = Shape(model, read_model)
+    return found
+
+
+def column_of(model: type[Any], name: str) -> Any:
+    """Return a column for statements over columns.
+
+    That of the table, because a statement over attributes of the ORM costs twice as much. A model that inherits needs
+    the ORM, which adds the condition for its kind of rows.
+    """
+    mapper: Mapper[Any] = model.__mapper__
+    if mapper.inherits or mapper.polymorphic_on is not None:
+        return getattr(model, name)
+    return mapper.column_attrs[name].columns[0]
+
+
+def _attribute(name: str, info: FieldInfo) -> str:
+    """Return the name that a field is read by, from attributes and from dictionaries alike."""
+    alias = info.validation_alias or info.alias or name
+    if isinstance(alias, AliasPath | AliasChoices):
+        message = f"{name}: a read model over columns needs plain names, not {type(alias).__name__}"
+        raise TypeError(message)
+    return alias
+
+
+def _nested(read_model: type[BaseModel], name: str, info: FieldInfo) -> type[BaseModel]:
+    """Return the read model in a field's type, which may be a list or optional."""
+    found = list(_models_in(info.annotation))
+    if len(found) != 1:
+        message = f"{read_model.__name__}.{name} is a relationship: its type must have one read model"
+        raise TypeError(message)
+    return found[0]
+
+
+def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:
+    if get_origin(annotation) is None:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation
+        return
+    for part in get_args(annotation):
+        yield from _models_in(part)

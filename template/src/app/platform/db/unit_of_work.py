@@ -1,0 +1,78 @@
+"""Units of work: a session behind the gate of the pool, from the first statement to the commit."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session, SessionTransaction
+
+from app.platform.db.gate import Gate
+from app.platform.db.held import Held, Watch
+from app.platform.errors import OutcomeUnknown
+from app.platform.tracebacks import summary
+
+log = structlog.get_logger(__name__)
+
+
+class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
+    """A session, in a transaction if it is to write; after the block nothing of it is left open.
+
+    A class, and closed in one step of the event loop: `async with session` starts a task of its own to close it, which
+    costs a tenth of a read, and is needed only if the block fails and may be cancelled once more meanwhile.
+    """
+
+    __slots__ = ("_gate", "_held", "_session", "_transaction", "_watch", "_writes")
+
+    def __init__(self, session: AsyncSession, gate: Gate | None, watch: Watch | None, *, writes: bool) -> None:
+        self._session = session
+        self._gate = gate
+        self._watch = watch
+        self._writes = writes
+        self._held: Held | None = None
+        self._transaction: SessionTransaction | None = None
+
+    async def __aenter__(self) -> AsyncSession:
+        if self._gate and self._watch:
+            self._held = self._watch.begin(await self._gate.enter())
+        if self._writes:
+            # sends nothing: BEGIN comes with the first statement
+            self._transaction = self._session.sync_session.begin().__enter__()
+        return self._session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            try:
+                await self._session.run_sync(self._end, None, None, None)
+            finally:
+                self._leave()
+            return
+        ending = asyncio.ensure_future(self._session.run_sync(self._end, kind, error, traceback))
+        # also when this is cancelled before the rollback is through
+        ending.add_done_callback(self._leave)
+        try:
+            await asyncio.shield(ending)
+        except Exception as failure:  # noqa: BLE001 (whatever it is, the block's own error says more)
+            # nothing is lost: a connection that cannot roll back is thrown away, and the server rolls back
+            log.warning("rollback_failed", reason=summary(failure))
+
+    def _end(self, session: Session, *error: Any) -> None:
+        try:
+            if self._transaction:
+                self._transaction.__exit__(*error)
+        except DBAPIError as failure:
+            if error[0] is None and failure.connection_invalidated:
+                raise OutcomeUnknown from failure
+            raise
+        finally:
+            session.close()
+
+    def _leave(self, _: object = None) -> None:
+        if self._gate and self._watch and self._held:
+            self._watch.end(self._held)
+            self._gate.leave(self._held.place)

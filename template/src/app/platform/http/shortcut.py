@@ -1,0 +1,77 @@
+"""Find the route of a request in one step."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from re import Pattern
+from typing import Any
+
+from fastapi.params import Form
+from fastapi.routing import APIRoute, APIWebSocketRoute, RouteContext, iter_route_contexts
+from starlette.datastructures import URLPath
+from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.types import Receive, Scope, Send
+
+from app.platform.http.limits import path_of
+
+_NONE: tuple[Match, Scope] = (Match.NONE, {})
+
+
+class RouteShortcut(BaseRoute):
+    """Stands before the included routers, and passes requests to their routes.
+
+    FastAPI 0.165 asks each route of an included router through five calls, and twice. The routers remain for OpenAPI,
+    for URLs, and for the requests that this class leaves to FastAPI.
+    """
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        self._routes = routes
+
+    @cached_property
+    def _by_method(self) -> dict[str, list[tuple[Pattern[str], Any]]]:
+        """The paths of the routes up to the first mount, each with its route, or `None` to leave it to FastAPI."""
+        found: dict[str, list[tuple[Pattern[str], Any]]] = {}
+        for context in iter_route_contexts(self._routes):
+            if isinstance(context.original_route, APIWebSocketRoute):
+                continue
+            if not context.methods:
+                break
+            for method in context.methods:
+                # the object that FastAPI itself puts into the scope; the context finds each attribute with three calls
+                selected = context.matches.__self__ if _is_plain(context) else None
+                found.setdefault(method, []).append((context.path_regex, selected))
+        return found
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether a route has this path and method, and what FastAPI adds to the scope for it."""
+        # only FastAPI itself tells OpenTelemetry the route
+        if scope["type"] != "http" or scope.get("fastapi.telemetry"):
+            return _NONE
+        path = path_of(scope)
+        for pattern, selected in self._by_method.get(scope["method"], ()):
+            if pattern.match(path):
+                return _match(selected, scope) if selected else _NONE
+        return _NONE
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the route that matched."""
+        await scope["fastapi"]["effective_route_context"].app(scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: object) -> URLPath:
+        """Leave URLs to the included routers."""
+        raise NoMatchFound(name, path_params)
+
+
+def _is_plain(context: RouteContext) -> bool:
+    """Return whether FastAPI itself would only match the path and the method, and call the route."""
+    route = context.original_route
+    if not isinstance(route, APIRoute) or type(route).matches is not APIRoute.matches:
+        return False
+    # a router may have limits for forms, which FastAPI collects on the way to the route
+    is_form = context.body_field is not None and isinstance(context.body_field.field_info, Form)
+    return type(route).handle is APIRoute.handle and not is_form
+
+
+def _match(selected: Any, scope: Scope) -> tuple[Match, Scope]:
+    match, child_scope = selected.matches(scope)
+    child_scope |= {"route": selected.original_route, "fastapi": {"effective_route_context": selected}}
+    return match, child_scope

@@ -1,0 +1,49 @@
+"""A TCP proxy in front of PostgreSQL that can fall silent: it accepts what it gets, and forwards nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from sqlalchemy import make_url
+
+
+class SilentProxy:
+    """Forwards until `silent` is set; connections stay open, as when a network drops packets."""
+
+    def __init__(self, url: str) -> None:
+        self._target = make_url(url)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.url = url
+        self.silent = False
+        self.accepted = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["SilentProxy"]:
+        """Listen on a free port of the loopback interface."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        self.url = self._target.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+        async with server:
+            yield self
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        upstream = await asyncio.open_connection(self._target.host, self._target.port or 5432)
+        for source, sink in ((reader, upstream[1]), (upstream[0], writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65_536):
+                if not self.silent:
+                    sink.write(data)
+                    await sink.drain()
+        except ConnectionError:
+            pass
+        finally:
+            sink.close()
+            with suppress(ConnectionError):
+                await sink.wait_closed()
