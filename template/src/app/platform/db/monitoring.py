@@ -9,6 +9,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.platform import metrics
+from app.platform.context import current_route
 from app.platform.db import driver, pool, pool_gauges
 from app.platform.db.gate import Gate, current_place
 from app.platform.settings import DatabaseSettings
@@ -61,8 +62,8 @@ def _log_slow_statements(engine: Engine, threshold: float) -> None:
         if seconds >= threshold:
             metrics.DB_SLOW_STATEMENTS.inc()
             place = current_place()
-            pid = place.backend_pid if place else None
-            log.warning("slow_sql", duration_ms=round(seconds * 1000, 1), statement=statement, backend_pid=pid)
+            fields = {"route": current_route(), "backend_pid": place.backend_pid if place else None}
+            log.warning("slow_sql", duration_ms=round(seconds * 1000, 1), statement=statement, **fields)
 
 
 def _note_server_processes(engine: Engine) -> None:
