@@ -180,7 +180,8 @@ class Database:
     def _bind(self, bind: AsyncEngine | AsyncConnection, **options: Any) -> None:
         readers: AsyncEngine | AsyncConnection = bind
         if isinstance(bind, AsyncEngine):
-            readers = bind.execution_options(**driver.options_of_reads(self._settings))
+            options_of_reads = driver.options_of_reads(self._settings)
+            readers = bind.execution_options(slow_sql_threshold=self._settings.slow_sql_threshold, **options_of_reads)
         self._sessions = async_sessionmaker(bind, expire_on_commit=False, **options)
         self._readers = async_sessionmaker(readers, expire_on_commit=False, sync_session_class=ReadSession, **options)
         self._readiness = Readiness(self._settings, self._readers, self._gate)
