@@ -1,4 +1,7 @@
-"""A TCP proxy in front of PostgreSQL that can fall silent: it accepts what it gets, and forwards nothing."""
+"""A TCP proxy in front of PostgreSQL that can fall silent, or break its connections.
+
+While it is silent it accepts what it gets, and forwards nothing.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,6 +16,7 @@ class SilentProxy:
     def __init__(self, url: str) -> None:
         self._target = make_url(url)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open: set[asyncio.StreamWriter] = set()
         self.url = url
         self.silent = False
         self.accepted = 0
@@ -27,6 +31,15 @@ class SilentProxy:
             yield self
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def lead_to(self, url: str) -> None:
+        """Connect new clients to another server; connections that are open stay where they are."""
+        self._target = make_url(url)
+
+    def cut(self) -> None:
+        """Break all connections, without a word."""
+        for sink in self._open:
+            sink.transport.abort()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         upstream = await asyncio.open_connection(self._target.host, self._target.port or 5432)
@@ -36,6 +49,7 @@ class SilentProxy:
             task.add_done_callback(self._tasks.discard)
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        self._open.add(sink)
         try:
             while data := await source.read(65_536):
                 if not self.silent:
@@ -44,6 +58,7 @@ class SilentProxy:
         except ConnectionError:
             pass
         finally:
+            self._open.discard(sink)
             sink.close()
             with suppress(ConnectionError):
                 await sink.wait_closed()

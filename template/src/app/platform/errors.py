@@ -94,6 +94,8 @@ class OutcomeUnknown(DatabaseUnavailable):
 
     code = "outcome_unknown"
     title = "It is unknown whether the change was saved"
+    # clients that try again by themselves could make the change twice
+    retry_after = None
 
 
 class PoolExhausted(AppError):

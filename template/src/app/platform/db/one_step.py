@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,10 +11,14 @@ from sqlalchemy.orm import Session
 
 from app.platform import metrics
 from app.platform.db import errors
+from app.platform.tracebacks import summary
+
+log = structlog.get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
 
-# a read changes nothing, so it may be repeated: on a new connection, when the first one was lost
+# A read changes nothing, so it may be repeated: on a new connection if the first one was lost, and at once, because
+# reads do not get in each other's way.
 TRIES = 2
 
 
@@ -21,8 +26,8 @@ async def in_one_step(session: AsyncSession, work: Callable[[Connection], Result
     """Call `work` with a connection, and return what it returns. It must only read.
 
     In a session of `Database.read()` that has no connection yet, `work` gets one of its own, in autocommit mode, and is
-    repeated once if the connection is lost. Else it gets the connection of the session, which sees the transaction's
-    own changes.
+    repeated once after a lost connection, a deadlock or a serialization failure. Else it gets the connection of the
+    session, which sees the transaction's own changes.
     """
     return await session.run_sync(_run, work)
 
@@ -42,5 +47,6 @@ def _run(session: Session, work: Callable[[Connection], ResultT]) -> ResultT:
             if meaning is None or not meaning.repeatable:
                 raise
             metrics.DB_RETRIES.labels(meaning.cause).inc()
+            log.info("read_repeated", cause=meaning.cause, reason=summary(error))
     with engine.connect() as connection:
         return work(connection)

@@ -12,6 +12,7 @@ import structlog
 from app.platform import metrics
 from app.platform.db import errors, gate
 from app.platform.errors import DatabaseUnavailable, OutcomeUnknown
+from app.platform.tracebacks import summary
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
@@ -44,7 +45,7 @@ def repeatable(work: Callable[P, Awaitable[ResultT]]) -> Callable[P, Awaitable[R
                 if cause is None or gate.current_place() or time.monotonic() > until:
                     raise
                 metrics.DB_RETRIES.labels(cause).inc()
-                log.info("unit_of_work_repeated", work=work.__qualname__, cause=cause)
+                log.info("unit_of_work_repeated", work=work.__qualname__, cause=cause, reason=summary(error))
             # spreads those that got in each other's way, is no secret
             await asyncio.sleep(random.uniform(0, FIRST_PAUSE * 2 ** (number - 1)))  # noqa: S311
         return await work(*args, **kwargs)
@@ -54,9 +55,9 @@ def repeatable(work: Callable[P, Awaitable[ResultT]]) -> Callable[P, Awaitable[R
 
 def _cause(error: Exception) -> str | None:
     """Return why a unit of work failed; `None` if it may not be repeated."""
-    if isinstance(error, OutcomeUnknown):
+    if isinstance(error, OutcomeUnknown) or errors.outcome_is_unknown(error):
         return None
     if isinstance(error, DatabaseUnavailable):
-        return "not_connected"
+        return errors.NOT_CONNECTED
     meaning = errors.meaning(error)
     return meaning.cause if meaning and meaning.repeatable else None
