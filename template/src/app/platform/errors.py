@@ -86,7 +86,7 @@ class DatabaseUnavailable(AppError):
     status = 503
     code = "database_unavailable"
     title = "The database is unavailable"
-    retry_after = 5
+    retry_after: int | None = 5
 
 
 class OutcomeUnknown(DatabaseUnavailable):

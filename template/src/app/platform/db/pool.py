@@ -69,7 +69,8 @@ def gate(settings: DatabaseSettings) -> Gate:
     """Return the gate of the pool."""
     pool = numbers(settings)
     places = pool.total if pool else settings.pool_size or EXTERNAL_CONNECTIONS
-    return Gate(places, settings.pool_timeout, settings.pool_max_waiting or WAITING_PER_CONNECTION * places)
+    most = settings.pool_max_waiting or WAITING_PER_CONNECTION * places
+    return Gate(places, settings.pool_timeout, most, deadline(settings))
 
 
 def deadline(settings: DatabaseSettings) -> float:
