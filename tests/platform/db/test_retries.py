@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,8 +17,10 @@ from app.platform.db.retries import repeatable
 from app.platform.db.session import SessionProvider
 from app.platform.db.shared import shared_transaction
 from app.platform.errors import AppError, DatabaseUnavailable, OutcomeUnknown
+from app.platform.http.lifespan import State
 from tests.platform.support.silent_proxy import SilentProxy
 from tests.platform.support.trouble import TABLES, Trouble, grow, growth, opened
+from tests.support.client import client_of, problem
 from tests.support.databases import execute
 
 ASYNCPG = driver.DRIVERNAME == "postgresql+asyncpg"
@@ -139,6 +142,20 @@ async def test_connection_that_is_lost_during_the_commit(trouble: Trouble) -> No
     assert (service.tries, grown) == (1, {})
     [event] = [each for each in logs if each["event"] == "outcome_unknown"]
     assert event["reason"]
+
+
+async def test_client_is_told_that_the_outcome_is_unknown(trouble: Trouble, app: FastAPI, state: State) -> None:
+    @app.post("/work")
+    async def work() -> None:
+        await is_killed_in_its_commit(trouble, Service(trouble.database).work())
+
+    with growth(metrics.DB_ERRORS) as grown:
+        async with client_of(app, state) as client:
+            answer = await client.post("/work")
+    problem(answer, 503, "outcome_unknown")
+    # nobody is asked to send it again
+    assert "retry-after" not in answer.headers
+    assert grown == {"connection_lost": 1}
 
 
 async def test_commit_of_the_caller_is_not_repeated_either(trouble: Trouble) -> None:

@@ -53,6 +53,10 @@ class Trouble:
         await self.others_run(f"SELECT pg_terminate_backend({pid})")
         await asyncio.sleep(0.1)
 
+    async def ask(self, session: AsyncSession) -> None:
+        """Run a statement that only fails if the connection is lost."""
+        await session.execute(text("SELECT 1"))
+
     async def sizes(self) -> list[int]:
         """Return the sizes of the first two things."""
         async with self.database.read() as session:

@@ -60,8 +60,8 @@ _PLAN = Meaning("plan_outdated", DatabaseUnavailable, Goes.ALL, repeatable=True)
 # counted by the gate of the pool, as db_pool_timeouts_total
 _POOL = Meaning("pool_exhausted", PoolExhausted)
 
-NOT_CONNECTED = "not_connected"
-"""The cause of failed connection attempts, whatever the server or the network says."""
+NOT_CONNECTED = Meaning("not_connected", DatabaseUnavailable, repeatable=True)
+"""A failed connection attempt, whatever the server or the network says (`safety.py`)."""
 
 BY_SQLSTATE: dict[str, Meaning] = {
     "22001": _VALUE,  # string_data_right_truncation: longer than the column
@@ -91,10 +91,8 @@ BY_CLASS: dict[str, Meaning] = {
     "57": _LOST,  # operator intervention: shutting down, crashed, starting up, database dropped
     "58": Meaning("system", DatabaseUnavailable, Goes.THIS),  # system error outside PostgreSQL
 }
-CAUSES = {NOT_CONNECTED} | {
-    each.cause for each in (*BY_SQLSTATE.values(), *BY_CLASS.values(), _LOST, _NO_ANSWER, _PLAN, _PREPARED)
-}
-"""All causes that `db_errors_total` has."""
+MEANINGS = {*BY_SQLSTATE.values(), *BY_CLASS.values(), NOT_CONNECTED, _NO_ANSWER, _PLAN}
+"""All that `db_errors_total` counts; docs/errors.md lists them."""
 
 
 def violates(error: IntegrityError, constraint: str) -> bool:

@@ -63,6 +63,6 @@ def _cause(error: Exception) -> str | None:
     if isinstance(error, OutcomeUnknown) or errors.outcome_is_unknown(error):
         return None
     if isinstance(error, DatabaseUnavailable):
-        return errors.NOT_CONNECTED
+        return errors.NOT_CONNECTED.cause
     meaning = errors.meaning(error)
     return meaning.cause if meaning and meaning.repeatable else None

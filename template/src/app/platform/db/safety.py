@@ -61,7 +61,7 @@ def name_connection_failures(engine: Engine) -> None:
         try:
             connection = dialect.connect(*args, **kwargs)
         except Exception as error:
-            metrics.DB_ERRORS.labels(errors.NOT_CONNECTED).inc()
+            metrics.DB_ERRORS.labels(errors.NOT_CONNECTED.cause).inc()
             reported.report(error)
             raise DatabaseUnavailable from error
         reported.since_start = True
