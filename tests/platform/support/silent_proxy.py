@@ -44,15 +44,19 @@ class SilentProxy:
         self.accepted += 1
         upstream = await asyncio.open_connection(self._target.host, self._target.port or 5432)
         for source, sink in ((reader, upstream[1]), (upstream[0], writer)):
-            task = asyncio.create_task(self._pump(source, sink))
+            task = asyncio.create_task(self._pump(source, sink, of_the_client=source is reader))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    def forwards(self, *, of_the_client: bool) -> bool:  # noqa: ARG002 (for classes that are based on this one)
+        """Return whether to forward what somebody has just sent."""
+        return not self.silent
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, of_the_client: bool) -> None:
         self._open.add(sink)
         try:
             while data := await source.read(65_536):
-                if not self.silent:
+                if self.forwards(of_the_client=of_the_client):
                     sink.write(data)
                     await sink.drain()
         except ConnectionError:

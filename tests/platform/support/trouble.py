@@ -1,7 +1,7 @@
 """Make PostgreSQL really raise its errors: the statements of a unit of work, and those of others around it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from prometheus_client import Counter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.platform.db.connections import OnConnect
 from app.platform.db.session import Database
 from tests.support.databases import execute, settings_for
 
@@ -69,9 +70,9 @@ async def grow(session: AsyncSession, key: int) -> None:
 
 
 @asynccontextmanager
-async def opened(url: str, **values: object) -> AsyncIterator[Database]:
+async def opened(url: str, on_connect: Sequence[OnConnect] = (), **values: object) -> AsyncIterator[Database]:
     """Yield a database with these settings."""
-    database = Database(settings_for(url, **values))
+    database = Database(settings_for(url, **values), on_connect)
     await database.init()
     try:
         yield database

@@ -3,9 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy.pool import NullPool
-
 from app.platform.db.gate import Gate
+from app.platform.db.pool_classes import Pooled, Unpooled
 from app.platform.settings import DatabaseSettings, PoolProfile
 
 
@@ -82,8 +81,9 @@ def engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     """Return the arguments of `create_async_engine` that concern the pool."""
     pool = numbers(settings)
     if pool is None:
-        return {"poolclass": NullPool}
+        return {"poolclass": Unpooled}
     return {
+        "poolclass": Pooled,
         "pool_size": pool.size,
         # one more, which is the gate's spare place
         "max_overflow": pool.overflow + 1,
