@@ -40,6 +40,7 @@ def repeatable(work: Work[P, ResultT]) -> Work[P, ResultT]:
     @wraps(work)
     async def repeat(*args: P.args, **kwargs: P.kwargs) -> ResultT:
         started = time.monotonic()
+        # not with stamina, because its log quotes the error, and with it values
         for number in range(1, TRIES):
             # spreads those that got in each other's way, is no secret
             pause = random.uniform(0, FIRST_PAUSE * 2 ** (number - 1))  # noqa: S311
