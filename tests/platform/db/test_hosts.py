@@ -1,5 +1,6 @@
 """Several hosts in `DATABASE_URL`: the first that answers and is of the wanted kind is used."""
 
+import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -8,10 +9,15 @@ from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
 
+from app.platform import metrics
+from app.platform.db.errors import translate
 from app.platform.db.session import Database
 from app.platform.errors import DatabaseUnavailable
 from dev.services import postgres
+from tests.platform.support.silent_proxy import SilentProxy
+from tests.platform.support.trouble import growth, opened
 from tests.support.databases import execute, settings_for
 
 TWIN = "CREATE ROLE twin LOGIN SUPERUSER PASSWORD 'twin'"
@@ -140,3 +146,22 @@ async def test_connections_go_to_the_other_host_when_the_first_is_gone(servers: 
         async with database.transaction() as session:
             assert await session.scalar(text("SELECT inet_server_port()")) == servers.primary
         await database.close()
+
+
+async def test_connections_to_a_former_primary_are_thrown_away(servers: Servers) -> None:
+    """A name that leads to the primary leads to another server after a fail-over; the old one only reads now."""
+    async with SilentProxy(servers.url("standby")).running() as proxy, opened(proxy.url, pool_size=2) as database:
+
+        async def port() -> int | None:
+            async with database.transaction() as session:
+                used: int | None = await session.scalar(text("SELECT inet_server_port() FROM pg_sleep(0.1)"))
+                return used
+
+        assert set(await asyncio.gather(port(), port())) == {servers.standby}
+        proxy.lead_to(servers.url("primary"))
+        with growth(metrics.DB_ERRORS) as grown, pytest.raises(DBAPIError) as refused:
+            async with database.transaction() as session:
+                await session.execute(text("CREATE TABLE new (id integer)"))
+        assert isinstance(translate(refused.value), DatabaseUnavailable)
+        assert grown == {"read_only": 1}
+        assert set(await asyncio.gather(port(), port())) == {servers.primary}

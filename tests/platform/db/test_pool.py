@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy.pool import NullPool, QueuePool
 
 from app.platform.db import pool
+from app.platform.db.pool_classes import Pooled
 from app.platform.db.session import Database
 from app.platform.settings import PoolProfile
 from tests.support.databases import settings_for
@@ -39,6 +40,7 @@ async def test_profile_is_what_the_engine_gets(profile: PoolProfile, size: int, 
 def test_each_number_can_be_set_by_itself() -> None:
     settings = settings_for(URL, pool_profile=PoolProfile.HIGH, pool_size=7, max_overflow=0, pool_recycle=60.0)
     assert pool.engine_arguments(settings) == {
+        "poolclass": Pooled,
         "pool_size": 7,
         # the gate's spare place
         "max_overflow": 1,

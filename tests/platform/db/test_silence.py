@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.platform.db.errors import translate
 from app.platform.db.session import Database
 from app.platform.errors import AppError, DatabaseUnavailable
+from app.platform.tracebacks import message
 from tests.platform.support.silent_proxy import SilentProxy
 from tests.support.databases import settings_for
 
@@ -69,6 +70,15 @@ async def test_commit_ends(proxy: SilentProxy, impatient: Database) -> None:
             proxy.silent = True
 
     await fails_in_time(asyncio.create_task(work()))
+
+
+async def test_reason_is_shown(proxy: SilentProxy, impatient: Database) -> None:
+    async with impatient.read() as session:
+        await session.execute(text("SELECT 1"))
+        proxy.silent = True
+        with pytest.raises(SQLAlchemyError) as failed:
+            await session.execute(text("SELECT 2"))
+    assert "did not answer" in message(failed.value)
 
 
 async def test_rollback_ends(proxy: SilentProxy, impatient: Database) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from app.config import Settings
 from app.main import create_app
+from app.platform.db import errors as db_errors
+from app.platform.db.errors import Goes
 from app.platform.errors import AppError
 from app.platform.reference import settings_table, variables
 from app.platform.settings import PlatformSettings
@@ -52,6 +54,15 @@ def errors(kind: type[AppError] = AppError) -> Iterator[type[AppError]]:
     for each in kind.__subclasses__():
         yield from errors(each)
     yield kind
+
+
+def test_table_of_causes_is_that_of_the_code() -> None:
+    page = (ROOT / "docs/errors.md").read_text().partition("## Errors of the database")[2].partition("## In the log")[0]
+    listed = [tuple(cell.strip(" `") for cell in line.split("|")[1:5]) for line in page.splitlines() if "| `" in line]
+    goes = {Goes.NONE: "none", Goes.THIS: "this one", Goes.ALL: "all"}
+    found = db_errors.MEANINGS
+    known = [(each.cause, each.answer.code, goes[each.goes], "yes" if each.repeatable else "no") for each in found]
+    assert listed == sorted(known)
 
 
 def test_page_has_every_code_of_the_platform(settings: Settings) -> None:

@@ -1,4 +1,7 @@
-"""A TCP proxy in front of PostgreSQL that can fall silent: it accepts what it gets, and forwards nothing."""
+"""A TCP proxy in front of PostgreSQL that can fall silent, or break its connections.
+
+While it is silent it accepts what it gets, and forwards nothing.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,6 +16,7 @@ class SilentProxy:
     def __init__(self, url: str) -> None:
         self._target = make_url(url)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open: set[asyncio.StreamWriter] = set()
         self.url = url
         self.silent = False
         self.accepted = 0
@@ -29,23 +33,38 @@ class SilentProxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def lead_to(self, url: str) -> None:
+        """Connect new clients to another server; connections that are open stay where they are."""
+        self._target = make_url(url)
+
+    def cut(self) -> None:
+        """Break all connections, without a word."""
+        for sink in self._open:
+            sink.transport.abort()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
         upstream = await asyncio.open_connection(self._target.host, self._target.port or 5432)
         for source, sink in ((reader, upstream[1]), (upstream[0], writer)):
-            task = asyncio.create_task(self._pump(source, sink))
+            task = asyncio.create_task(self._pump(source, sink, of_the_client=source is reader))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    def forwards(self, *, of_the_client: bool) -> bool:  # noqa: ARG002 (for classes that are based on this one)
+        """Return whether to forward what somebody has just sent."""
+        return not self.silent
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, of_the_client: bool) -> None:
+        self._open.add(sink)
         try:
             while data := await source.read(65_536):
-                if not self.silent:
+                if self.forwards(of_the_client=of_the_client):
                     sink.write(data)
                     await sink.drain()
         except ConnectionError:
             pass
         finally:
+            self._open.discard(sink)
             sink.close()
             with suppress(ConnectionError):
                 await sink.wait_closed()

@@ -86,7 +86,7 @@ class DatabaseUnavailable(AppError):
     status = 503
     code = "database_unavailable"
     title = "The database is unavailable"
-    retry_after = 5
+    retry_after: int | None = 5
 
 
 class OutcomeUnknown(DatabaseUnavailable):
@@ -94,6 +94,8 @@ class OutcomeUnknown(DatabaseUnavailable):
 
     code = "outcome_unknown"
     title = "It is unknown whether the change was saved"
+    # clients that try again by themselves could make the change twice
+    retry_after = None
 
 
 class PoolExhausted(AppError):

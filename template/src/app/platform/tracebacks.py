@@ -21,6 +21,8 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 LEFT_OUT = "(text left out, because it may quote values)"
 
 _DRIVERS = {"asyncpg", "psycopg"}
+# our own errors of the drivers, which quote no values
+_CONNECTING = f"{__package__}.db.connecting"
 _VALIDATION = {"fastapi", "pydantic_core"}
 _NAMES = {"constraint": "constraint_name", "table": "table_name", "column": "column_name"}
 # The classes of SQLSTATE in which PostgreSQL's own messages quote the names of things, and never values.
@@ -176,7 +178,8 @@ def _root(error: BaseException) -> str:
 
 
 def _of_a_driver(error: BaseException) -> bool:
-    return _root(error) in _DRIVERS or type(error).__module__.startswith("sqlalchemy.dialects.")
+    module = type(error).__module__
+    return _root(error) in _DRIVERS or module == _CONNECTING or module.startswith("sqlalchemy.dialects.")
 
 
 def _about_data(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.orders.errors import OrderNotFound, OrderNotPayable
 from app.features.orders.models import Order, OrderLine, OrderStatus
@@ -109,6 +110,27 @@ async def test_of_two_concurrent_payers_one_wins(orders: OrderService, owner: UU
         outcomes = [payer.result() for payer in payers]
         assert outcomes.count(OrderNotPayable) == 1
         assert (await orders.get(owner, placed.id)) in outcomes
+
+
+@pytest.mark.commits
+async def test_two_payers_in_a_deadlock_both_pay(database: Database, orders: OrderService, owner: UUID) -> None:
+    both = asyncio.Barrier(2)
+    one, other = [(await orders.create(owner, BASKET)).id for _ in range(2)]
+    calls: list[UUID] = []
+
+    async def lock_the_other(session: AsyncSession, _owner: UUID, paid: UUID) -> None:
+        calls.append(paid)
+        if len(calls) <= 2:
+            # each has locked its own order
+            await both.wait()
+        await session.execute(select(Order.id).where(Order.id != paid).with_for_update())
+
+    paying = OrderService(database, lock_the_other)
+    await asyncio.gather(paying.pay(owner, one), paying.pay(owner, other))
+    # PostgreSQL ended one of them, which was repeated
+    assert len(calls) == 3
+    page = await orders.page(owner, PageRequest(), OrderStatus.PAID)
+    assert {each.id for each in page.items} == {one, other}
 
 
 @pytest.mark.commits

@@ -17,6 +17,7 @@ from app.platform.auth.models import RefreshToken
 from app.platform.auth.revocation import revoke, revoke_all
 from app.platform.auth.schemas import TokenPair
 from app.platform.context import Actor
+from app.platform.db.retries import repeatable
 from app.platform.db.session import SessionProvider
 from app.platform.settings import AuthSettings
 
@@ -98,20 +99,20 @@ class AuthService:
         Raises:
             InvalidRefreshToken: it is unknown, expired, revoked or used too long ago, or its user is no longer active.
         """
-        async with self._database.transaction() as session:
-            # raising inside this block would roll the revocation back
-            successor = await self._use(session, token) or await self._use_again(session, token)
+        successor = await self._exchange(token)
         actor = successor and await self._accounts.active_actor(successor.user_id)
         if not actor or not successor:
             raise InvalidRefreshToken
         return self._pair(actor, successor.token)
 
+    @repeatable
     async def sign_out(self, token: str) -> None:
         """Revoke the family of a refresh token; ignore an unknown token."""
         family = select(RefreshToken.family_id).where(RefreshToken.token_digest == security.digest(token))
         async with self._database.transaction() as session:
             await revoke(session, RefreshToken.family_id.in_(family))
 
+    @repeatable
     async def sign_out_everywhere(self, user_id: UUID) -> None:
         """Revoke all refresh tokens of a user; access tokens end by themselves, after `AUTH_ACCESS_TOKEN_TTL`."""
         async with self._database.transaction() as session:
@@ -123,6 +124,13 @@ class AuthService:
         async with self._database.transaction() as session:
             result = await session.execute(expired.returning(RefreshToken.id))
             return len(result.all())
+
+    @repeatable
+    async def _exchange(self, token: str) -> _Successor | None:
+        """Return the successor of a token; a token that was used too long ago loses its family."""
+        async with self._database.transaction() as session:
+            # raising inside this block would roll the revocation back
+            return await self._use(session, token) or await self._use_again(session, token)
 
     async def _use(self, session: AsyncSession, token: str) -> _Successor | None:
         """Exchange an unused token. Of two requests at once, the second waits here, and then finds the token used."""

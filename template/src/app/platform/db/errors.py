@@ -1,7 +1,6 @@
 """What errors of PostgreSQL and SQLAlchemy mean: the answer, the fate of the connection, and whether to repeat.
 
-The codes are SQLSTATEs (https://www.postgresql.org/docs/current/errcodes-appendix.html). Both drivers provide them as
-`orig.sqlstate`.
+The codes are SQLSTATEs (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 """
 
 from dataclasses import dataclass
@@ -56,7 +55,13 @@ _NO_ANSWER = Meaning("no_answer", DatabaseUnavailable, Goes.ALL)
 _RESOURCES = Meaning("insufficient_resources", DatabaseUnavailable)
 # the connection has other prepared statements than the driver believes: a pooler, or DISCARD ALL
 _PREPARED = Meaning("prepared_statement_lost", DatabaseUnavailable, Goes.THIS, repeatable=True)
+# a migration changed the types of a statement's result, so this may be true of all connections
+_PLAN = Meaning("plan_outdated", DatabaseUnavailable, Goes.ALL, repeatable=True)
+# counted by the gate of the pool, as db_pool_timeouts_total
 _POOL = Meaning("pool_exhausted", PoolExhausted)
+
+NOT_CONNECTED = Meaning("not_connected", DatabaseUnavailable, repeatable=True)
+"""A failed connection attempt, whatever the server or the network says (`safety.py`)."""
 
 BY_SQLSTATE: dict[str, Meaning] = {
     "22001": _VALUE,  # string_data_right_truncation: longer than the column
@@ -66,14 +71,16 @@ BY_SQLSTATE: dict[str, Meaning] = {
     "22P05": _VALUE,  # untranslatable_character: NUL in jsonb
     # read_only_sql_transaction: after a fail-over the server of this connection is a standby
     "25006": Meaning("read_only", DatabaseUnavailable, Goes.ALL, repeatable=True),
-    # idle_in_transaction_session_timeout and transaction_timeout: the server closes the connection
+    # idle_in_transaction_session_timeout: the server closes the connection. asyncpg does not keep what a server says
+    # while no statement runs, so there it is a lost connection, and so is idle_session_timeout.
     "25P03": Meaning("idle_in_transaction", DatabaseUnavailable, Goes.THIS),
-    "25P04": Meaning("transaction_timeout", QueryTimeout, Goes.THIS),
+    "25P04": Meaning("transaction_timeout", QueryTimeout, Goes.THIS),  # the server closes the connection
     "26000": _PREPARED,  # invalid_sql_statement_name
     "40001": Meaning("serialization_failure", WriteConflict, repeatable=True),
     "40P01": Meaning("deadlock", WriteConflict, repeatable=True),
     "42P05": _PREPARED,  # duplicate_prepared_statement
     "55P03": Meaning("lock_timeout", WriteConflict),  # lock_not_available
+    "54000": _VALUE,  # program_limit_exceeded: longer than an index allows
     "57014": Meaning("statement_timeout", QueryTimeout),  # query_canceled
     "57P05": Meaning("idle_session", DatabaseUnavailable, Goes.THIS, repeatable=True),  # idle_session_timeout
 }
@@ -84,6 +91,8 @@ BY_CLASS: dict[str, Meaning] = {
     "57": _LOST,  # operator intervention: shutting down, crashed, starting up, database dropped
     "58": Meaning("system", DatabaseUnavailable, Goes.THIS),  # system error outside PostgreSQL
 }
+MEANINGS = {*BY_SQLSTATE.values(), *BY_CLASS.values(), NOT_CONNECTED, _NO_ANSWER, _PLAN}
+"""All that `db_errors_total` counts; docs/errors.md lists them."""
 
 
 def violates(error: IntegrityError, constraint: str) -> bool:
@@ -99,15 +108,26 @@ def meaning(error: BaseException) -> Meaning | None:
         return None
     if isinstance(error.orig, NoAnswer):
         return _NO_ANSWER
-    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    sqlstate = driver.sqlstate(error)
     found = BY_SQLSTATE.get(sqlstate) or BY_CLASS.get(sqlstate[:2])
     if found is None and driver.plan_is_outdated(error):
-        found = _PREPARED
+        found = _PLAN
     if found is None and driver.refuses_value(error):
         found = _VALUE
     if found is None and error.connection_invalidated:
         found = _LOST
     return found
+
+
+def outcome_is_unknown(error: BaseException) -> bool:
+    """Return whether a connection was lost during COMMIT, so that nobody knows whether the change was saved."""
+    return (
+        isinstance(error, DBAPIError)
+        # that of COMMIT and ROLLBACK; the INSERT of a flush before COMMIT is known to be lost
+        and error.statement is None
+        and error.connection_invalidated
+        and not driver.commit_was_not_sent(error)
+    )
 
 
 def translate(error: SQLAlchemyError) -> AppError | None:

@@ -25,6 +25,7 @@ class Place:
         spare: whether this is the gate's spare place.
         taken: whether the unit of work is still open.
         backend_pid: the server process of its connection, once it has one.
+        deadline: seconds that an answer of the server may take.
     """
 
     outer: "Place | None" = None
@@ -32,6 +33,7 @@ class Place:
     spare: bool = False
     taken: bool = True
     backend_pid: int | None = None
+    deadline: float | None = None
 
 
 _current: ContextVar[Place | None] = ContextVar("place", default=None)
@@ -45,6 +47,12 @@ def current_place() -> Place | None:
     return place
 
 
+def latest_deadline() -> float | None:
+    """Return the deadline of the caller's latest unit of work, also after it has ended; `None` without any."""
+    place = _current.get()
+    return place.deadline if place else None
+
+
 class Gate:
     """As many places as the pool has connections, and a queue.
 
@@ -53,8 +61,9 @@ class Gate:
     place, for which the pool has one more connection.
     """
 
-    def __init__(self, places: int, timeout: float, max_waiting: int) -> None:
+    def __init__(self, places: int, timeout: float, max_waiting: int, deadline: float | None = None) -> None:
         self.places = places
+        self._deadline = deadline
         self._timeout = timeout
         self._max_waiting = max_waiting
         self._free = places
@@ -84,7 +93,7 @@ class Gate:
             started = time.perf_counter()
             place = await self._wait(outer)
             metrics.DB_POOL_CHECKOUT_SECONDS.observe(time.perf_counter() - started)
-        place.outer = outer
+        place.outer, place.deadline = outer, self._deadline
         _current.set(place)
         return place
 

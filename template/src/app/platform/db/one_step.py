@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,10 +12,14 @@ from sqlalchemy.orm import Session
 from app.platform import metrics
 from app.platform.db import errors, monitoring
 from app.platform.db.rows import Cursors, Run, on_connection
+from app.platform.tracebacks import summary
+
+log = structlog.get_logger(__name__)
 
 ResultT = TypeVar("ResultT")
 
-# a read changes nothing, so it may be repeated: on a new connection, when the first one was lost
+# A read changes nothing, so it may be repeated: on a new connection if the first one was lost, and at once, because
+# reads do not get in each other's way.
 TRIES = 2
 
 
@@ -22,8 +27,8 @@ async def in_one_step(session: AsyncSession, work: Callable[[Run], ResultT], *, 
     """Call `work` with a function that runs SELECTs, and return what it returns.
 
     In a session of `Database.read()` that has no connection yet, the statements get one of their own, in autocommit
-    mode, and are repeated once if the connection is lost; those that are built once take a shorter way. Else they run
-    on the connection of the session, and see the transaction's own changes.
+    mode, and are repeated once after a lost connection, a deadlock or a serialization failure; those that are built
+    once take a shorter way. Else they run on the connection of the session, and see the transaction's own changes.
     """
 
     def shared(connection: Connection) -> ResultT:
@@ -53,4 +58,5 @@ def _run(session: Session, shared: Callable[[Connection], ResultT], alone: Calla
             if meaning is None or not meaning.repeatable:
                 raise
             metrics.DB_RETRIES.labels(meaning.cause).inc()
+            log.info("read_repeated", cause=meaning.cause, reason=summary(error))
     return alone(engine)

@@ -3,9 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy.pool import NullPool
-
 from app.platform.db.gate import Gate
+from app.platform.db.pool_classes import Pooled, Unpooled
 from app.platform.settings import DatabaseSettings, PoolProfile
 
 
@@ -73,7 +72,8 @@ def gate(settings: DatabaseSettings) -> Gate:
     """Return the gate of the pool."""
     pool = numbers(settings)
     places = pool.total if pool else settings.pool_size or EXTERNAL_CONNECTIONS
-    return Gate(places, settings.pool_timeout, settings.pool_max_waiting or WAITING_PER_CONNECTION * places)
+    most = settings.pool_max_waiting or WAITING_PER_CONNECTION * places
+    return Gate(places, settings.pool_timeout, most, deadline(settings))
 
 
 def deadline(settings: DatabaseSettings) -> float:
@@ -85,8 +85,9 @@ def engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     """Return the arguments of `create_async_engine` that concern the pool."""
     pool = numbers(settings)
     if pool is None:
-        return {"poolclass": NullPool}
+        return {"poolclass": Unpooled}
     return {
+        "poolclass": Pooled,
         "pool_size": pool.size,
         "max_overflow": pool.overflow + BESIDE_THE_GATE,
         "pool_recycle": pool.recycle,

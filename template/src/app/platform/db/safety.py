@@ -61,7 +61,7 @@ def name_connection_failures(engine: Engine) -> None:
         try:
             connection = dialect.connect(*args, **kwargs)
         except Exception as error:
-            metrics.DB_ERRORS.labels("not_connected").inc()
+            metrics.DB_ERRORS.labels(errors.NOT_CONNECTED.cause).inc()
             reported.report(error)
             raise DatabaseUnavailable from error
         reported.since_start = True
@@ -73,7 +73,8 @@ def _throw_away_connections(engine: Engine) -> None:
 
     @event.listens_for(engine, "handle_error")
     def condemn(context: ExceptionContext) -> None:
-        error = context.sqlalchemy_exception
+        # what the driver's listener made of an error that SQLAlchemy does not know; else there is no such attribute
+        error = getattr(context, "chained_exception", None) or context.sqlalchemy_exception
         meaning = errors.meaning(error) if error else None
         if meaning is None:
             return

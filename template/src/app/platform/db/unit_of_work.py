@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
+from app.platform.db import errors
 from app.platform.db.gate import Gate
 from app.platform.db.held import Held, Watch
 from app.platform.errors import OutcomeUnknown
@@ -70,7 +71,8 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
             if self._transaction:
                 self._transaction.__exit__(*error)
         except DBAPIError as failure:
-            if error[0] is None and failure.connection_invalidated:
+            if error[0] is None and errors.outcome_is_unknown(failure):
+                log.warning("outcome_unknown", reason=summary(failure))
                 raise OutcomeUnknown from failure
             raise
         finally:

@@ -12,6 +12,7 @@ from app.features.orders.rows import line_rows, order_row
 from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
 from app.platform.db.dao.transaction import execute_transaction
 from app.platform.db.pagination import Page, PageRequest
+from app.platform.db.retries import repeatable
 from app.platform.db.session import SessionProvider
 from app.platform.idempotency import Claim, claim_key, keep_answer
 
@@ -27,6 +28,7 @@ class OrderService:
         self._on_paid = on_paid
         self._orders = OrderDAO(database)
 
+    @repeatable
     async def create(self, owner: UUID, data: OrderCreate, claim: Claim | None = None) -> OrderRead:
         """Place an order; with a claim, repeated calls place it only once.
 
@@ -63,6 +65,7 @@ class OrderService:
         """Return the number of orders and their total, by status."""
         return OrderSummary.of(await self._orders.summary(owner))
 
+    @repeatable
     async def pay(self, owner: UUID, order_id: UUID) -> OrderRead:
         """Pay a pending order; of two calls at once, one succeeds.
 
@@ -72,6 +75,7 @@ class OrderService:
         """
         return await self._settle(owner, order_id, OrderStatus.PAID)
 
+    @repeatable
     async def cancel(self, owner: UUID, order_id: UUID) -> OrderRead:
         """Cancel a pending order.
 

@@ -11,6 +11,7 @@ from app.features.orders.repository import OrderRepository
 from app.features.orders.rows import line_rows, order_row
 from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
 from app.platform.db.pagination import Page, PageRequest
+from app.platform.db.retries import repeatable
 from app.platform.db.session import SessionProvider
 from app.platform.idempotency import Claim, claim_key, keep_answer
 
@@ -25,6 +26,7 @@ class OrderService:
         self._database = database
         self._on_paid = on_paid
 
+    @repeatable
     async def create(self, owner: UUID, data: OrderCreate, claim: Claim | None = None) -> OrderRead:
         """Place an order; with a claim, repeated calls place it only once.
 
@@ -60,6 +62,7 @@ class OrderService:
         async with self._database.read() as session:
             return OrderSummary.of(await OrderRepository(session).summary(owner))
 
+    @repeatable
     async def pay(self, owner: UUID, order_id: UUID) -> OrderRead:
         """Pay a pending order; of two calls at once, one succeeds.
 
@@ -69,6 +72,7 @@ class OrderService:
         """
         return await self._settle(owner, order_id, OrderStatus.PAID)
 
+    @repeatable
     async def cancel(self, owner: UUID, order_id: UUID) -> OrderRead:
         """Cancel a pending order.
 

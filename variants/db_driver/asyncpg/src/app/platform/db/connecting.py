@@ -54,6 +54,10 @@ _INSTEAD = {
 VOCABULARY = Vocabulary("postgresql+asyncpg", _WORDS, _IGNORED, _INSTEAD)
 
 
+# what asyncpg raises when a connection is lost
+BROKEN = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+
+
 class NoAnswer(Exception):
     """The server did not answer within the deadline, or its connection broke."""
 

@@ -3,12 +3,12 @@
 from typing import Any
 from uuid import uuid4
 
+import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import URL, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.util import await_only
 
-from app.platform import metrics
 from app.platform.db import address, connecting, pool, words
 from app.platform.db.connecting import NoAnswer
 from app.platform.settings import DatabaseSettings, PoolProfile
@@ -70,17 +70,31 @@ def engine_arguments() -> dict[str, Any]:
 
 
 def attach(engine: Engine) -> None:
-    """Turn asyncpg's own `TimeoutError` into an error of the database, whose connection is thrown away."""
+    """Turn asyncpg's own errors into those of SQLAlchemy: a `TimeoutError`, and errors in the middle of a stream."""
 
-    @event.listens_for(engine, "handle_error")
-    def name_silence(context: ExceptionContext) -> None:
+    @event.listens_for(engine, "handle_error", retval=True)
+    def translate(context: ExceptionContext) -> DBAPIError | None:
         error = context.original_exception
         if isinstance(error, OSError):
             context.is_disconnect = True
-            metrics.DB_ERRORS.labels("no_answer").inc()
-            raise OperationalError(
-                context.statement, None, NoAnswer(error), hide_parameters=True, connection_invalidated=True
-            ) from error
+            silence = NoAnswer(error)
+            return OperationalError(context.statement, None, silence, hide_parameters=True, connection_invalidated=True)
+        if isinstance(error, (asyncpg.PostgresError, asyncpg.InterfaceError)):
+            # SQLAlchemy lets through what a server-side cursor raises while it fetches rows
+            return _of_a_stream(context, error)
+        return None
+
+
+def _of_a_stream(context: ExceptionContext, error: Exception) -> DBAPIError:
+    connection = context.connection
+    if connection is not None and not connection.invalidated:
+        native: Any = connection.connection.driver_connection
+        context.is_disconnect = native.is_closed()
+    # the class that keeps the SQLSTATE
+    orig = context.dialect.loaded_dbapi.Error(str(error), error)
+    orig.__cause__ = error
+    statement = context.execution_context.statement if context.execution_context else None
+    return DBAPIError(statement, None, orig, hide_parameters=True, connection_invalidated=context.is_disconnect)
 
 
 def ping(connection: DBAPIConnection, seconds: float) -> None:
@@ -103,6 +117,19 @@ def constraint_name(error: IntegrityError) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def sqlstate(error: DBAPIError) -> str:
+    """Return the SQLSTATE; of a connection that the server closed, the one that the server gave as its reason."""
+    said = error.orig.__cause__ if error.orig else None
+    if isinstance(said, asyncpg.ConnectionDoesNotExistError) and isinstance(said.__cause__, asyncpg.PostgresError):
+        said = said.__cause__
+    return getattr(said, "sqlstate", None) or getattr(error.orig, "sqlstate", None) or ""
+
+
+def commit_was_not_sent(error: DBAPIError) -> bool:
+    """Return whether the connection was known to be lost before COMMIT was sent: the change was not saved."""
+    return error.orig is not None and isinstance(error.orig.__cause__, asyncpg.InterfaceError)
+
+
 def refuses_value(error: DBAPIError) -> bool:
     """Return whether the driver refused a value before it asked the server: a number too large for its type."""
     refusal = error.orig.__cause__ if error.orig else None
@@ -111,5 +138,4 @@ def refuses_value(error: DBAPIError) -> bool:
 
 def plan_is_outdated(error: DBAPIError) -> bool:
     """Return whether a prepared statement has other result types than when it was prepared: a migration ran."""
-    # asyncpg.InvalidCachedStatementError is a FeatureNotSupportedError, too
-    return getattr(error.orig, "sqlstate", None) == "0A000" and "cached" in str(error.orig)
+    return error.orig is not None and isinstance(error.orig.__cause__, asyncpg.InvalidCachedStatementError)

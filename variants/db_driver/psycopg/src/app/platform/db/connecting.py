@@ -29,6 +29,10 @@ def arguments(words: Mapping[str, str], server_settings: Mapping[str, str]) -> d
     return {**words, "connect_timeout": timeout} | ({"options": " ".join(options)} if options else {})
 
 
+# what psycopg raises when a connection is lost
+BROKEN = (psycopg.OperationalError,)
+
+
 class NoAnswer(psycopg.OperationalError):
     """The server did not answer within the deadline."""
 

@@ -103,6 +103,17 @@ def constraint_name(error: IntegrityError) -> str | None:
     return error.orig.diag.constraint_name if isinstance(error.orig, psycopg.Error) else None
 
 
+def sqlstate(error: DBAPIError) -> str:
+    """Return the SQLSTATE; of a connection that the server closed, the one that the server gave as its reason."""
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def commit_was_not_sent(error: DBAPIError) -> bool:
+    """Return whether the connection was known to be lost before COMMIT was sent: the change was not saved."""
+    # idle_in_transaction_session_timeout; psycopg itself reads what the server said only after it has sent COMMIT
+    return sqlstate(error) == "25P03"
+
+
 def refuses_value(error: DBAPIError) -> bool:
     """Return whether the driver refused a value before it asked the server: a text with NUL."""
     # without a SQLSTATE it is the driver's own; of these, only this one is about a value that a client may send
@@ -111,4 +122,4 @@ def refuses_value(error: DBAPIError) -> bool:
 
 def plan_is_outdated(error: DBAPIError) -> bool:
     """Return whether a prepared statement has other result types than when it was prepared: a migration ran."""
-    return getattr(error.orig, "sqlstate", None) == "0A000" and "cached plan" in str(error.orig)
+    return sqlstate(error) == "0A000" and "cached plan" in str(error.orig)
