@@ -5,12 +5,15 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import CHAR, Boolean, Connection, Insert, Integer, Row, String, Uuid, insert
+from sqlalchemy import CHAR, Boolean, Connection, Engine, Insert, Integer, Row, String, Uuid, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapper, Session
 
+from app.platform.db import monitoring
 from app.platform.db.rows import on_connection
+from app.platform.db.session import Database, SessionProvider
 from app.platform.db.shapes import Relation, Shape, shape_of
+from app.platform.db.writing import Writing
 
 ReadT = TypeVar("ReadT", bound=BaseModel)
 Values = Mapping[str, Any]
@@ -33,10 +36,7 @@ async def create(
         ValueError: a row names an attribute that is no column.
         RuntimeError: the session only reads.
     """
-    shape = shape_of(model, read_model)
-    if unknown := set(related) - {relation.name for relation in shape.relations if relation.belongs}:
-        message = f"{read_model.__name__} has no list of related rows {', '.join(sorted(unknown))}"
-        raise TypeError(message)
+    shape = _shape(model, read_model, related)
     statement, values = _inserting(shape), _columns(shape, row)
 
     def work(session: Session) -> dict[str, Any]:
@@ -53,9 +53,59 @@ async def create(
                 relation.attach(on_connection(connection), [inserted], [found])
         return found
 
-    (created,) = shape.adapter.validate_python([await session.run_sync(work)])
-    result: ReadT = created
-    return result
+    created: ReadT = _validated(shape, await session.run_sync(work))
+    return created
+
+
+async def create_alone(
+    provider: SessionProvider, model: type[Any], read_model: type[ReadT], row: Values, /, **related: Sequence[Values]
+) -> ReadT:
+    """Do the same in a transaction of its own, which costs half: nothing else can belong to this transaction.
+
+    Inside another transaction, join it.
+
+    Raises:
+        OutcomeUnknown: the connection was lost during the commit.
+    """
+    shape = _shape(model, read_model, related)
+    # not inside a shared transaction
+    if isinstance(provider, Database) and _is_quick(shape, related):
+        async with provider.primary() as session:
+            found = await session.run_sync(_insert_alone, shape, row, related)
+        if found is not None:
+            created: ReadT = _validated(shape, found)
+            return created
+    async with provider.transaction() as session:
+        return await create(session, model, read_model, row, **related)
+
+
+def _is_quick(shape: Shape, related: Mapping[str, Sequence[Values]]) -> bool:
+    """Return whether all rows are inserted by statements that are the same for any number of rows."""
+    return all(
+        relation.belongs and not relation.shape.relations and all(_is_known(relation.shape, row) for row in rows)
+        for relation in shape.relations
+        for rows in [related.get(relation.name, ())]
+    )
+
+
+def _insert_alone(
+    session: Session, shape: Shape, row: Values, related: Mapping[str, Sequence[Values]]
+) -> dict[str, Any] | None:
+    """Insert in a transaction of its own; return `None` if the session's connection is not its own."""
+    engine = session.bind
+    if session.in_transaction() or not isinstance(engine, Engine):
+        return None
+    if not monitoring.watches_slow_statements_only(engine):
+        return None
+    with Writing(engine) as insert_into:
+        (inserted,) = insert_into(_inserting(shape), _columns(shape, row))
+        found = dict(zip(shape.names, inserted, strict=False))
+        for relation in shape.relations:
+            rows = related.get(relation.name, ())
+            if rows:
+                insert_into(_storing(relation.shape), _with_keys(relation, inserted, rows))
+            found[relation.name] = [{name: row[name] for name in relation.shape.names} for row in rows]
+    return found
 
 
 def _insert_related(connection: Connection, relation: Relation, parent: Row[Any], rows: Sequence[Values]) -> list[Any]:
@@ -66,15 +116,18 @@ def _insert_related(connection: Connection, relation: Relation, parent: Row[Any]
     if shape.relations:
         message = f"{relation.name}: insert rows that have related rows themselves one by one"
         raise TypeError(message)
-    keys: dict[str, Any] = {
-        str(column.key): parent[relation.first + number] for number, column in enumerate(relation.remote)
-    }
-    values = [_columns(shape, row) | keys for row in rows]
+    values = _with_keys(relation, parent, rows)
     if all(_is_known(shape, row) for row in rows):
-        connection.execute(_table_of(shape.model).insert(), values)
+        connection.execute(_storing(shape), values)
         return [{name: row[name] for name in shape.names} for row in rows]
     found = connection.execute(_inserting(shape, many=True), values)
     return [dict(zip(shape.names, row, strict=False)) for row in found]
+
+
+def _with_keys(relation: Relation, parent: Sequence[Any], rows: Sequence[Values]) -> list[dict[str, Any]]:
+    """Return the rows of a relationship with the key of the row that they belong to."""
+    keys = {str(column.key): parent[relation.first + number] for number, column in enumerate(relation.remote)}
+    return [_columns(relation.shape, row) | keys for row in rows]
 
 
 def _is_known(shape: Shape, row: Values) -> bool:
@@ -84,9 +137,33 @@ def _is_known(shape: Shape, row: Values) -> bool:
     )
 
 
+# both are built once, so that they are compiled once
 @lru_cache(maxsize=1024)
 def _inserting(shape: Shape, *, many: bool = False) -> Insert:
     return insert(_table_of(shape.model)).returning(*shape.columns, sort_by_parameter_order=many)
+
+
+@lru_cache(maxsize=1024)
+def _storing(shape: Shape) -> Insert:
+    return insert(_table_of(shape.model))
+
+
+def _shape(model: type[Any], read_model: type[BaseModel], related: Mapping[str, Sequence[Values]]) -> Shape:
+    """Return the shape of the read model.
+
+    Raises:
+        TypeError: it has no list of rows that belong to the model's for one of these names.
+    """
+    shape = shape_of(model, read_model)
+    if unknown := set(related) - {relation.name for relation in shape.relations if relation.belongs}:
+        message = f"{read_model.__name__} has no list of related rows {', '.join(sorted(unknown))}"
+        raise TypeError(message)
+    return shape
+
+
+def _validated(shape: Shape, found: dict[str, Any]) -> Any:
+    (created,) = shape.adapter.validate_python([found])
+    return created
 
 
 def _table_of(model: type[Any]) -> Any:

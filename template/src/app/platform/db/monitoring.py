@@ -58,13 +58,18 @@ def _log_slow_statements(engine: Engine, threshold: float) -> None:
 
     @event.listens_for(engine, "after_cursor_execute")
     def stop(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        report_if_slow(threshold, time.perf_counter() - connection.info["started_at"], statement)
+        seconds = time.perf_counter() - connection.info["started_at"]
+        if seconds >= threshold:
+            _report_slow(statement, seconds)
 
 
-def report_if_slow(threshold: float, seconds: float, statement: str) -> None:
-    """Log and count a statement that took `threshold` seconds or longer."""
-    if seconds < threshold:
-        return
+def report_if_slow(engine: Engine, seconds: float, statement: str) -> None:
+    """Report a statement of which the engine's listeners do not know, if it took too long."""
+    if seconds >= engine.get_execution_options()["slow_sql_threshold"]:
+        _report_slow(statement, seconds)
+
+
+def _report_slow(statement: str, seconds: float) -> None:
     metrics.DB_SLOW_STATEMENTS.inc()
     place = current_place()
     fields = {"route": current_route(), "backend_pid": place.backend_pid if place else None}

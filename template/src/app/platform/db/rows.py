@@ -1,4 +1,4 @@
-"""Run a prebuilt SELECT on a cursor of the driver, and return its rows.
+"""Run statements that are built once on cursors of the driver.
 
 `Connection.execute` does the same for any statement, and costs four times as much for one row: it looks the compiled
 statement up by its parts, emits events, and wraps cursor and rows.
@@ -8,9 +8,10 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Dialect, Engine, Float, Numeric, Select
+from sqlalchemy import Connection, Dialect, Engine, Float, Insert, Numeric, Select
+from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.type_api import TypeEngine
 
 from app.platform.db import monitoring
@@ -32,7 +33,7 @@ def on_connection(connection: Connection) -> Run:
 
 
 class Cursors:
-    """Runs SELECTs that are built once on cursors of one connection of the pool, in autocommit mode.
+    """Runs SELECTs on cursors of one connection of the pool, in autocommit mode.
 
     Use it in a `with` block, which returns the connection.
     """
@@ -55,41 +56,60 @@ class Cursors:
         self._pooled.close()
 
     def _run(self, statement: Select[Any], values: Values) -> Rows:
-        prepared = _prepare(statement, self._engine.dialect)
-        cursor = self._pooled.cursor()
-        started = time.perf_counter()
-        try:
-            cursor.execute(prepared.text, prepared.arguments(values))
-            rows = cursor.fetchall()
-        except BaseException as error:  # noqa: BLE001 (raised again)
-            # SQLAlchemy's way for errors: it wraps them, emits `handle_error`, and throws useless connections away
-            connection = Connection(self._engine, self._pooled)
-            connection._handle_dbapi_exception(error, prepared.text, None, cursor, None)  # noqa: SLF001
-        cursor.close()
-        monitoring.report_if_slow(self._options["slow_sql_threshold"], time.perf_counter() - started, prepared.text)
-        return prepared.rows(rows)
+        return execute(self._engine, self._pooled, prepare(statement, self._engine.dialect), values)
 
     @property
     def _dbapi(self) -> Any:
         return self._pooled.dbapi_connection
 
 
-class _Prepared:
-    """A compiled SELECT, and what changes values on their way to the driver and back.
+def execute(
+    engine: Engine, pooled: PoolProxiedConnection, prepared: "Prepared", values: Values | Sequence[Values]
+) -> Rows:
+    """Execute a statement, once or for a list of parameters, and return its rows if it has some.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: as for any statement; the connection is treated by the same rules.
+    """
+    cursor = pooled.cursor()
+    started = time.perf_counter()
+    try:
+        if isinstance(values, Mapping):
+            cursor.execute(prepared.text, prepared.arguments(values))
+        else:
+            cursor.executemany(prepared.text, [prepared.arguments(each) for each in values])
+        rows = cursor.fetchall() if prepared.returns else ()
+    except BaseException as error:  # noqa: BLE001 (raised again)
+        handle(engine, pooled, error, prepared.text)
+    cursor.close()
+    monitoring.report_if_slow(engine, time.perf_counter() - started, prepared.text)
+    return prepared.rows(rows)
+
+
+def handle(engine: Engine, pooled: PoolProxiedConnection, error: BaseException, statement: str | None) -> NoReturn:
+    """Raise the error as SQLAlchemy does: wrapped, after `handle_error`; useless connections are thrown away."""
+    Connection(engine, pooled)._handle_dbapi_exception(error, statement, None, None, None)  # noqa: SLF001
+
+
+class Prepared:
+    """A compiled statement, and what changes values on their way to the driver and back.
 
     Attributes:
         text: the statement in the driver's language.
+        returns: whether it has rows.
     """
 
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
+    def __init__(self, statement: Select[Any] | Insert, dialect: Dialect, keys: Sequence[str] | None) -> None:
+        compiled: Any = statement.compile(dialect=dialect, column_keys=list(keys) if keys else None)
         self.text = str(compiled)
         self._fixed = dict(compiled.params)
         self._names: Sequence[str] | None = compiled.positiontup if compiled.positional else None
         binds: Mapping[str, Any] = compiled.binds
         found = {name: _bind_processor(bind.type, dialect) for name, bind in binds.items()}
         self._binds = {name: processor for name, processor in found.items() if processor}
-        columns = list(statement.selected_columns)
+        self._defaults = {column.key: column.default for column in compiled.insert_prefetch}
+        columns = list(statement.exported_columns)
+        self.returns = bool(columns)
         self._results = tuple(_result_processor(column.type, dialect) for column in columns)
         self._plain = not any(self._results)
         row: Any = namedtuple("Row", [str(column.key) for column in columns], rename=True)  # type: ignore[misc]
@@ -98,6 +118,9 @@ class _Prepared:
     def arguments(self, values: Values) -> Any:
         """Return the parameters as the driver wants them: a sequence or a dictionary."""
         given = {**self._fixed, **values}
+        for name, default in self._defaults.items():
+            # SQLAlchemy lets functions for defaults take a context, which these do not have
+            given[name] = default.arg(None) if default.is_callable else default.arg
         for name, process in self._binds.items():
             given[name] = process(given[name])
         return given if self._names is None else tuple(given[name] for name in self._names)
@@ -114,8 +137,9 @@ class _Prepared:
 
 # as many as there are statements of read models (shapes.py)
 @lru_cache(maxsize=1000)
-def _prepare(statement: Select[Any], dialect: Dialect) -> _Prepared:
-    return _Prepared(statement, dialect)
+def prepare(statement: Select[Any] | Insert, dialect: Dialect, keys: tuple[str, ...] | None = None) -> Prepared:
+    """Return the compiled statement; an INSERT is for rows with these keys."""
+    return Prepared(statement, dialect, keys)
 
 
 def _bind_processor(kind: TypeEngine[Any], dialect: Dialect) -> _Processor:

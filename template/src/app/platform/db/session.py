@@ -153,6 +153,14 @@ class Database:
         """
         return self._unit_of_work(self._readers)
 
+    def primary(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a session in autocommit mode, for work that begins and ends its own transaction.
+
+        Raises:
+            RuntimeError: the database was not initialised.
+        """
+        return self._unit_of_work(self._readers)
+
     async def ping(self) -> None:
         """Run a trivial statement, which raises when the server does not answer."""
         async with self.read() as session:

@@ -54,9 +54,8 @@ class BaseDAO(Generic[ModelT]):
     async def create(
         self, read_model: type[ReadT], row: Mapping[str, Any], /, **related: Sequence[Mapping[str, Any]]
     ) -> ReadT:
-        """Insert a row, and rows that belong to it, without model instances; see `creating.create`."""
-        async with self._provider.transaction() as session:
-            return await creating.create(session, self.model, read_model, row, **related)
+        """Insert a row, and rows that belong to it, without model instances; see `creating.create_alone`."""
+        return await creating.create_alone(self._provider, self.model, read_model, row, **related)
 
     async def insert_rows(self, rows: Items[Mapping[str, Any]]) -> int:
         """Insert all rows or none, without making model instances, and return their number.

@@ -36,11 +36,16 @@ class OrderService:
             IdempotencyKeyReused: the claim's key was used for another order.
         """
 
+        key = uuid4()
+        row, lines = order_row(key, owner, data), line_rows(key, data)
+        if claim is None:
+            return await self._orders.create(OrderRead, row, lines=lines)
+
         async def place(steps: SessionProvider) -> OrderRead:
             async with steps.transaction() as session:
                 if (answer := await claim_key(session, claim, OrderRead)) is not None:
                     return answer
-                order = await self._place(steps, owner, data)
+                order = await OrderDAO(steps).create(OrderRead, row, lines=lines)
                 await keep_answer(session, claim, order)
                 return order
 
@@ -124,8 +129,3 @@ class OrderService:
             return await orders.update_status(owner, order_id, status)
 
         return OrderRead.model_validate(await execute_transaction(self._database, settle))
-
-    @staticmethod
-    async def _place(database: SessionProvider, owner: UUID, data: OrderCreate) -> OrderRead:
-        key = uuid4()
-        return await OrderDAO(database).create(OrderRead, order_row(key, owner, data), lines=line_rows(key, data))

@@ -6,10 +6,11 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.orders.errors import OrderNotFound, OrderNotPayable
-from app.features.orders.models import OrderStatus
+from app.features.orders.models import Order, OrderStatus
 from app.features.orders.repository import OrderRepository
 from app.features.orders.rows import line_rows, order_row
 from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
+from app.platform.db.creating import create_alone
 from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.retries import repeatable
 from app.platform.db.session import SessionProvider
@@ -33,10 +34,14 @@ class OrderService:
         Raises:
             IdempotencyKeyReused: the claim's key was used for another order.
         """
+        key = uuid4()
+        row, lines = order_row(key, owner, data), line_rows(key, data)
+        if claim is None:
+            return await create_alone(self._database, Order, OrderRead, row, lines=lines)
         async with self._database.transaction() as session:
             if (answer := await claim_key(session, claim, OrderRead)) is not None:
                 return answer
-            order = await self._place(session, owner, data)
+            order = await OrderRepository(session).create(OrderRead, row, lines=lines)
             await keep_answer(session, claim, order)
             return order
 
@@ -115,8 +120,3 @@ class OrderService:
             if status is OrderStatus.PAID and self._on_paid:
                 await self._on_paid(session, owner, order_id)
         return OrderRead.model_validate(order)
-
-    @staticmethod
-    async def _place(session: AsyncSession, owner: UUID, data: OrderCreate) -> OrderRead:
-        key = uuid4()
-        return await OrderRepository(session).create(OrderRead, order_row(key, owner, data), lines=line_rows(key, data))

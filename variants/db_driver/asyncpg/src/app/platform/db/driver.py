@@ -97,6 +97,10 @@ def _of_a_stream(context: ExceptionContext, error: Exception) -> DBAPIError:
     return DBAPIError(statement, None, orig, hide_parameters=True, connection_invalidated=context.is_disconnect)
 
 
+def use_transaction(_connection: DBAPIConnection) -> None:
+    """Begin a transaction with the next statement, as asyncpg's connections do anyway."""
+
+
 def ping(connection: DBAPIConnection, seconds: float) -> None:
     """Make one round trip.
 

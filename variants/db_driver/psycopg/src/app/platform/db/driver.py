@@ -66,7 +66,7 @@ def attach(engine: Engine) -> None:
     def begin(connection: SqlConnection) -> None:
         options = connection.get_execution_options()
         if not (options.get("autocommit") or options.get("isolation_level") == "AUTOCOMMIT"):
-            _bounded(connection.connection).use_transactions()
+            use_transaction(connection.connection)
 
     @event.listens_for(engine, "reset")
     def reset(connection: DBAPIConnection, _record: ConnectionPoolEntry, state: PoolResetState) -> None:
@@ -79,6 +79,11 @@ def attach(engine: Engine) -> None:
 def _bounded(connection: DBAPIConnection) -> BoundedConnection:
     bounded: BoundedConnection = connection.driver_connection
     return bounded
+
+
+def use_transaction(connection: DBAPIConnection) -> None:
+    """Begin a transaction with the next statement, until the connection returns to the pool."""
+    _bounded(connection).use_transactions()
 
 
 def ping(connection: DBAPIConnection, seconds: float) -> None:
