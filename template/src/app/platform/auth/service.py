@@ -173,6 +173,8 @@ class AuthService:
         return by_digest[found] if found else None
 
     async def _add(self, session: AsyncSession, token: str, user_id: UUID, family_id: UUID) -> None:
+        # the account may be as new as the token: its first reads must find it
+        written_for(session, user_id)
         expires_at = func.now() + timedelta(seconds=self._settings.refresh_token_ttl)
         await session.execute(
             insert(RefreshToken).values(

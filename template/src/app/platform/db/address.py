@@ -44,7 +44,7 @@ def read(settings: DatabaseSettings, vocabulary: Vocabulary) -> tuple[URL, dict[
         message = "DATABASE_URL: percent-encode special characters of user and password, such as @ as %40"
         raise ConfigError(message)
     query = {_ALIASES.get(word, word): value for word, value in given.query.items()}
-    hosts = _hosts(given, several[2] if several else None, _texts(query.pop("host", ())), _texts(query.pop("port", ())))
+    hosts = _hosts(given, several[2] if several else None, texts(query.pop("host", ())), texts(query.pop("port", ())))
     single = {word: _only(word, value) for word, value in query.items()}
     if single.get("sslmode") in {"true", "True"}:
         # as in URLs of JDBC, which libpq understands, too
@@ -75,7 +75,7 @@ def _parse(text: str) -> URL:
         raise ConfigError(message) from None
 
 
-def _texts(value: str | Sequence[str]) -> list[str]:
+def texts(value: str | Sequence[str]) -> list[str]:
     """Return the values of a word that may be given repeatedly, or as a list with commas."""
     return ",".join([value] if isinstance(value, str) else value).split(",") if value else []
 

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from app.platform import metrics
 from app.platform.db import errors
+from app.platform.db.replica import ReplicaSession
+from app.platform.errors import DatabaseUnavailable
 
 ResultT = TypeVar("ResultT")
 
@@ -21,7 +23,7 @@ async def in_one_step(session: AsyncSession, work: Callable[[Connection], Result
     """Call `work` with a connection, and return what it returns. It must only read.
 
     In a session of `Database.read()` that has no connection yet, `work` gets one of its own, in autocommit mode, and is
-    repeated once if the connection is lost. Else it gets the connection of the session, which sees the transaction's
+    repeated once if the connection is lost, or on the primary if a replica was the cause. Else it gets the connection of the session, which sees the transaction's
     own changes.
     """
     return await session.run_sync(_run, work)
@@ -37,7 +39,10 @@ def _run(session: Session, work: Callable[[Connection], ResultT]) -> ResultT:
         try:
             with engine.connect() as connection:
                 return work(connection)
-        except DBAPIError as error:
+        except (DBAPIError, DatabaseUnavailable) as error:
+            if isinstance(session, ReplicaSession) and (primary := session.move_to_primary(error)):
+                engine = primary
+                continue
             meaning = errors.meaning(error)
             if meaning is None or not meaning.repeatable:
                 raise
