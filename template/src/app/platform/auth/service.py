@@ -17,6 +17,7 @@ from app.platform.auth.models import RefreshToken
 from app.platform.auth.revocation import revoke, revoke_all
 from app.platform.auth.schemas import TokenPair
 from app.platform.context import Actor
+from app.platform.db.recent_writers import written_for
 from app.platform.db.session import SessionProvider
 from app.platform.settings import AuthSettings
 

@@ -23,8 +23,8 @@ async def in_one_step(session: AsyncSession, work: Callable[[Connection], Result
     """Call `work` with a connection, and return what it returns. It must only read.
 
     In a session of `Database.read()` that has no connection yet, `work` gets one of its own, in autocommit mode, and is
-    repeated once if the connection is lost, or on the primary if a replica was the cause. Else it gets the connection of the session, which sees the transaction's
-    own changes.
+    repeated once if the connection is lost, or on the primary if a replica was the cause. Else it gets the connection
+    of the session, which sees the transaction's own changes.
     """
     return await session.run_sync(_run, work)
 

@@ -1,7 +1,9 @@
 """A streaming replica: its pool, whether it may be used, and what becomes of a read that fails there."""
 
+import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -15,7 +17,7 @@ from app.platform.db import driver, errors
 from app.platform.db.connections import OnConnect
 from app.platform.db.engine import open_engine
 from app.platform.db.read_session import ReadSession
-from app.platform.db.replica_watch import Probe
+from app.platform.db.replica_watch import DEADLINE, Probe
 from app.platform.db.unit_of_work import UnitOfWork
 from app.platform.errors import DatabaseUnavailable
 from app.platform.settings import DatabaseSettings
@@ -84,9 +86,14 @@ class Replica:
 
     async def drop(self, *, close: bool) -> None:
         """Close all connections, or forget those that belong to another process or event loop."""
-        if close:
-            await self.probe.close()
-        await self._open.engine.dispose(close=close)
+        if not close:
+            await self._open.engine.dispose(close=False)
+            return
+        await self.probe.close()
+        # a driver says good-bye, and would wait for a silent server's answer
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DEADLINE):
+                await self._open.engine.dispose()
 
     def is_cause(self, error: Exception) -> bool:
         """Return whether a failed read is to be repeated on the primary; leave the replica out if it was lost."""

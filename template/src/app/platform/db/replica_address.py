@@ -33,7 +33,7 @@ def open_replicas(
     except ConfigError as error:
         raise ConfigError(str(error).replace("DATABASE_URL", "DATABASE_REPLICA_URL")) from None
     writers = RecentWriters(settings.replica_max_lag + MARGIN, redis_url, settings.application_name)
-    return Replicas(settings, readers, replicas, writers)
+    return Replicas(settings, replicas, writers)
 
 
 def _hosts(settings: DatabaseSettings, replica_url: SecretStr) -> Iterator[DatabaseSettings]:

@@ -22,9 +22,10 @@ DEADLINE = 1.0
 
 _POSITION = text(
     """
-    SELECT recovers AS is_standby, CAST(pg_wal_lsn_diff(
-        CASE WHEN recovers THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_lsn() END, '0/0') AS bigint) AS position
-    FROM pg_is_in_recovery() AS recovers
+    SELECT is_standby, CAST(pg_wal_lsn_diff(
+        CASE WHEN is_standby THEN coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE pg_current_wal_lsn() END, '0/0'
+    ) AS bigint) AS position
+    FROM pg_is_in_recovery() AS is_standby
     """
 )
 
@@ -120,15 +121,15 @@ class Probe:
     async def _ask(self) -> Answer:
         asked_at = time.monotonic()
         try:
-            return Answer(asked_at, *await self._once())
+            row = await self._once()
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
             # the connection was dead, which says nothing about the server
-            return Answer(asked_at, *await self._once())
+            row = await self._once()
+        return Answer(asked_at, row.is_standby, row.position)
 
     async def _once(self) -> Row[Any]:
         async with self._engine.connect() as connection:
             await connection.execution_options(**self._options)
             return (await connection.execute(_POSITION)).one()
-

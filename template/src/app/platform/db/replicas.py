@@ -14,7 +14,6 @@ from contextvars import Context, ContextVar
 from types import TracebackType
 from typing import Literal
 
-from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform import metrics
@@ -58,9 +57,7 @@ def reading_from(server: Server) -> Iterator[None]:
 class Replicas:
     """The replicas of a database, and the task that checks them. It starts with the first read that may use one."""
 
-    def __init__(
-        self, settings: DatabaseSettings, primary: Engine, replicas: Sequence[Replica], writers: RecentWriters
-    ) -> None:
+    def __init__(self, settings: DatabaseSettings, replicas: Sequence[Replica], writers: RecentWriters) -> None:
         self.writers = writers
         self._max_lag = settings.replica_max_lag
         self._settings = settings
