@@ -23,6 +23,8 @@ class Actor:
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
+only_reads: ContextVar[bool] = ContextVar("only_reads", default=False)
+"""Whether this is a request that changes nothing: GET or HEAD."""
 
 
 def actor_id() -> UUID | None:

@@ -23,5 +23,6 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
 
 @pytest.fixture(autouse=True)
 def signed_in() -> None:
-    """Sign a user in for the test."""
+    """Make the test a GET request of a user."""
     context.actor.set(context.Actor(USER))
+    context.only_reads.set(True)

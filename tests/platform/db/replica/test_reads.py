@@ -43,11 +43,14 @@ async def test_transactions_and_what_is_inside_them_stay_on_the_primary(pair: Pa
             assert await session.scalar(PORT) == port_of(pair.primary)
 
 
-async def test_nobody_in_particular_reads_from_the_primary_unless_asked(pair: Pair) -> None:
+async def test_requests_that_may_write_and_jobs_read_from_the_primary_unless_asked(pair: Pair) -> None:
     async with replicating(pair.primary.url, pair.replica.url) as database:
         await reads_from(database, pair.replica)
         with reading_from("primary"):
             assert await port_used(database) == port_of(pair.primary)
+        context.only_reads.set(False)
+        assert await port_used(database) == port_of(pair.primary)
+        context.only_reads.set(True)
         context.actor.set(None)
         assert await port_used(database) == port_of(pair.primary)
         with reading_from("replica"):

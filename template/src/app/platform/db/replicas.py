@@ -1,7 +1,8 @@
 """Read from streaming replicas: those that answer, are not far behind, and do not hide a user's own writes.
 
-A read of `Database.read()` goes to a replica if a signed-in user asks who has not written a moment ago, outside of any
-transaction. Sign-in, jobs and commands read from the primary, unless they ask for a replica with `reading_from`.
+A read of `Database.read()` goes to a replica in a GET or HEAD request of a signed-in user who has not written a moment
+ago, outside of any transaction. Other requests, jobs and commands read from the primary, unless they ask for a replica
+with `reading_from`: what decides over a write must not be out of date.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from typing import Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform import metrics
-from app.platform.context import actor_id
+from app.platform.context import actor_id, only_reads
 from app.platform.db import gate
 from app.platform.db.recent_writers import RecentWriters
 from app.platform.db.replica import Replica
@@ -71,12 +72,12 @@ class Replicas:
     async def choose(self) -> Replica | None:
         """Return the replica for the next read of the caller; `None` if it should come from the primary."""
         wanted = _reads_from.get()
-        user = actor_id()
-        if wanted == "primary" or gate.current_place() or (wanted is None and user is None):
+        user = actor_id() if wanted is None and only_reads.get() else None
+        if gate.current_place() or (user is None and wanted != "replica"):
             return None
         self._start()
         usable = [each for each in self._replicas if each.usable]
-        if not usable or (wanted is None and user and await self.writers.has(user)):
+        if not usable or (user and await self.writers.has(user)):
             return None
         return usable[next(self._turns) % len(usable)]
 
