@@ -15,14 +15,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.platform.db.errors import translate
+from app.platform.db.replicas import reading_from
 from app.platform.db.session import Database
 from app.platform.errors import AppError
 from tests.platform.db.replica.helpers import port_of, port_used, reads_from, replicating, write
 from tests.platform.support.replication import Pair, Server, eventually, replicated
 from tests.platform.support.silent_proxy import SilentProxy
 from tests.support.databases import execute, migrate, settings_for
-from tests.support.server import serving
 from tests.support.server import Server as Service
+from tests.support.server import serving
 
 TABLE = "CREATE TABLE notes (text text)"
 WRITERS = 4
@@ -102,6 +103,16 @@ async def finds(database: Database, server: Server) -> bool:
         return False
 
 
+async def is_left_out(database: Database) -> bool:
+    """Return whether no replica is in use."""
+    assert database.replicas
+    try:
+        await database.replicas.ping()
+    except ConnectionError:
+        return True
+    return False
+
+
 async def switch(pair: Pair) -> None:
     """Stop the primary, which sends everything before it ends, and promote its standby."""
     await asyncio.to_thread(pair.primary.stop)
@@ -127,8 +138,11 @@ async def test_replica_and_primary_change_places(pair: Pair) -> None:
         await reads_from(database, pair.replica)
         await switch(pair)
         pair.primary.follow(pair.replica)
-        # all read from the new primary, which is no longer a replica
-        await eventually(lambda: finds(database, pair.replica))
+        with reading_from("primary"):
+            await eventually(lambda: finds(database, pair.replica))
+        # the new primary is no longer a replica
+        await eventually(lambda: is_left_out(database))
+        await reads_from(database, pair.replica)
         await asyncio.to_thread(pair.primary.start)
         await reads_from(database, pair.primary)
         async with database.transaction() as session:

@@ -70,14 +70,16 @@ class Replica:
         self.reason = ""
         metrics.DB_REPLICA_IN_USE.labels(self.name).set(1)
 
-    def leave_out(self, reason: str, **details: Any) -> None:
-        """Use the replica no longer, until the next check that finds it in order."""
+    def leave_out(self, reason: str, **details: Any) -> bool:
+        """Use the replica no longer, until the next check that finds it in order; return whether this is new."""
         self._usable_until = 0.0
         metrics.DB_REPLICA_IN_USE.labels(self.name).set(0)
-        if not self.reason:
-            self.reason = reason
-            metrics.DB_REPLICA_LEFT_OUT.labels(reason).inc()
-            log.warning("replica_left_out", replica=self.name, reason=reason, **details)
+        if self.reason:
+            return False
+        self.reason = reason
+        metrics.DB_REPLICA_LEFT_OUT.labels(reason).inc()
+        log.warning("replica_left_out", replica=self.name, reason=reason, **details)
+        return True
 
     async def renew(self) -> None:
         """Connect anew, because the host has become another server; connections in use end with their work."""

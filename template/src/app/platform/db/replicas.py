@@ -135,8 +135,8 @@ class Replicas:
         try:
             answer = await replica.probe.ask()
             if not answer.is_standby:
-                replica.leave_out("not_a_standby")
-                await replica.renew()
+                if replica.leave_out("not_a_standby"):
+                    await replica.renew()
                 return
         except Exception as error:  # noqa: BLE001 (whatever it is, the replica cannot be used)
             replica.leave_out("not_answering", error=summary(error))
