@@ -96,13 +96,13 @@ async def test_readiness_shows_the_replica_and_does_not_depend_on_it(
 ) -> None:
     client, _ = clients
     answer = await client.get("/readyz")
-    assert answer.json()["checks"]["replica"] == {"status": "ok", "critical": False}
+    assert answer.json()["checks"]["postgresql_replica"] == {"status": "ok", "critical": False}
     pair.replica.stop()
 
     async def shown() -> bool:
         answer = await client.get("/readyz")
         assert answer.status_code == 200
-        return bool(answer.json()["checks"]["replica"]["status"] == "failed")
+        return bool(answer.json()["checks"]["postgresql_replica"]["status"] == "failed")
 
     try:
         await eventually(shown)
