@@ -34,7 +34,7 @@ exec(CLASS, _written)  # noqa: S102 (the page's own code)
 ReportingSettings: type[DatabaseSettings] = _written["ReportingSettings"]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, empty_url: str) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", NOBODY)
@@ -61,7 +61,7 @@ def resources_with(line: str) -> type[PlatformResources[Any]]:
 
 
 @pytest.fixture
-async def resources(_environment: None, settings: Settings, database: Database) -> AsyncIterator[Any]:
+async def resources(settings: Settings, database: Database) -> AsyncIterator[Any]:
     """Yield the resources of a service that has followed the page."""
     async with resources_with(CALL)(with_reporting(settings), database) as resources:
         yield resources
@@ -93,7 +93,7 @@ async def test_readiness_shows_it(resources: Any, settings: Settings) -> None:
     assert checks["postgresql_reporting"] == {"status": "ok", "critical": True}
 
 
-async def test_it_is_closed_at_the_end(_environment: None, settings: Settings, database: Database) -> None:
+async def test_it_is_closed_at_the_end(settings: Settings, database: Database) -> None:
     async with resources_with(CALL)(with_reporting(settings), database) as resources:
         reporting: Database = resources.reporting  # type: ignore[attr-defined]
         await reporting.ping()
@@ -101,13 +101,11 @@ async def test_it_is_closed_at_the_end(_environment: None, settings: Settings, d
         _ = reporting.engine
 
 
-def test_variables_have_the_prefix(_environment: None) -> None:
+def test_variables_have_the_prefix() -> None:
     settings = load(ReportingSettings)
     assert (settings.pool_size, settings.max_overflow) == (3, None)
     names = {f"REPORTING_{_plain(name)}" for name in DatabaseSettings.model_fields}
-    listed = {
-        name for name, *_ in variables(_settings_with_reporting()) if name.startswith("REPORTING_")
-    }
+    listed = {name for name, *_ in variables(_settings_with_reporting()) if name.startswith("REPORTING_")}
     assert listed == names
 
 
@@ -122,7 +120,7 @@ def _settings_with_reporting() -> Any:
     return make_dataclass("Own", [("reporting", ReportingSettings)], bases=(Settings,), frozen=True, kw_only=True)
 
 
-def test_parts_of_the_url(_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REPORTING_DATABASE_URL")
     with pytest.raises(ConfigError, match=r"^REPORTING_DATABASE_URL: Field required"):
         load(ReportingSettings)
@@ -140,7 +138,6 @@ def test_parts_of_the_url(_environment: None, monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 async def test_errors_name_its_variables(
-    _environment: None,
     monkeypatch: pytest.MonkeyPatch,
     settings: Settings,
     database: Database,
@@ -158,9 +155,7 @@ async def test_errors_name_its_variables(
     assert "hunter2" not in str(error.value)
 
 
-async def test_one_that_is_away(
-    _environment: None, monkeypatch: pytest.MonkeyPatch, settings: Settings, database: Database
-) -> None:
+async def test_one_that_is_away(monkeypatch: pytest.MonkeyPatch, settings: Settings, database: Database) -> None:
     monkeypatch.setenv("REPORTING_DATABASE_URL", NOBODY)
     with pytest.raises(StartupError, match=r"^reporting: cannot connect to PostgreSQL at"):
         async with resources_with(CALL)(with_reporting(settings), database):
@@ -174,7 +169,7 @@ async def test_one_that_is_away(
 
 
 async def test_settings_that_would_open_the_main_database_again_are_refused(
-    _environment: None, settings: Settings, database: Database
+    settings: Settings, database: Database
 ) -> None:
     own = with_reporting(settings)
     own.reporting = replace(settings).database

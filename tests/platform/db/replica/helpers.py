@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pydantic import BaseModel
-from sqlalchemy import make_url, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import MetaData, make_url, text
+from sqlalchemy.orm import Mapped, mapped_column
 
+from app.platform.db.base import Base
 from app.platform.db.reading import ReadQuery
 from app.platform.db.selection import Selection
 from app.platform.db.session import Database
@@ -17,12 +18,10 @@ from tests.support.databases import settings_for
 PORT = text("SELECT inet_server_port()")
 
 
-class Base(DeclarativeBase):
-    pass
-
-
 class Note(Base):
     __tablename__ = "notes"
+    # no table of the service
+    metadata = MetaData()
 
     text: Mapped[str] = mapped_column(primary_key=True)
 

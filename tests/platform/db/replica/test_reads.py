@@ -4,12 +4,15 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import select, text
+from structlog.testing import capture_logs
 
 from app.platform import context
 from app.platform.db.replicas import reading_from
 from app.platform.db.session import Database
 from app.platform.db.shared import shared_transaction
+from app.platform.db.unit_of_work import UnitOfWork
 from app.platform.settings import ConfigError
 from tests.platform.db.replica.helpers import PORT, Note, notes, port_of, port_used, reads_from, replicating, write
 from tests.platform.support.replication import Pair
@@ -95,12 +98,35 @@ async def test_a_new_event_loop_begins_anew(pair: Pair) -> None:
         await reads_from(database, pair.replica)
 
 
+async def test_without_a_replica_nothing_is_added(pair: Pair) -> None:
+    """Neither a choice before a read, nor a note after a write."""
+    database = Database(settings_for(pair.primary.url), redis_url="redis://127.0.0.1:1/0")
+    await database.init()
+    assert database.replicas is None
+    assert type(database.read()) is UnitOfWork
+    with capture_logs() as logs:
+        await write(database, "without")
+    assert logs == []
+    assert REGISTRY.get_sample_value("db_reads_total", {"server": "primary"}) == await reads_of_primary(database)
+    await execute(pair.primary.url, "TRUNCATE notes")
+    await database.close()
+
+
+async def reads_of_primary(database: Database) -> float | None:
+    """Return the number of reads of the primary that were counted, after one more read."""
+    await port_used(database)
+    return REGISTRY.get_sample_value("db_reads_total", {"server": "primary"})
+
+
 @pytest.mark.parametrize("url", ["mysql://u:secret@host/app", "postgresql://u:secret@host/app?sslmod=require"])
 async def test_wrong_url_is_refused_at_start(pair: Pair, url: str) -> None:
     database = Database(settings_for(pair.primary.url, replica_url=url))
     with pytest.raises(ConfigError, match=r"^DATABASE_REPLICA_URL: ") as error:
         await database.init()
     assert "secret" not in str(error.value)
+    # not half of it
+    with pytest.raises(ConfigError):
+        await database.init()
 
 
 async def test_a_table_that_the_replica_does_not_have_yet(pair: Pair) -> None:

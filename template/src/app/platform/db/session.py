@@ -74,9 +74,10 @@ class Database:
         """
         if self._open is not None:
             return
-        self._open = open_engine(self._settings, self._on_connect)
-        self._bind(self._open.engine)
-        self._replicas = open_replicas(self._settings, self._open.engine, self._on_connect, self._redis_url)
+        opened = open_engine(self._settings, self._on_connect)
+        self._replicas = open_replicas(self._settings, opened.engine, self._on_connect, self._redis_url)
+        self._open = opened
+        self._bind(opened.engine)
 
     async def close(self) -> None:
         """Close all connections."""
