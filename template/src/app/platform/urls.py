@@ -4,7 +4,7 @@ Libraries show host and port in their errors. A special character in a password 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
@@ -76,6 +76,10 @@ class DatabaseParts(BaseSettings):
     def _join_parts(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         # a further database has a variable of its own
         return join_parts(values, cls.model_fields["url"].alias or "url")
+
+    def elsewhere(self, url: SecretStr) -> Self:
+        """Return the same settings for a database at this URL, of which the parts say nothing."""
+        return self.model_copy(update=dict.fromkeys(DatabaseParts.model_fields) | {"url": url})
 
     def parts(self) -> dict[str, str | None]:
         """Return the parts that were given instead of the URL, or beside it."""

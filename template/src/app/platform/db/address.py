@@ -52,7 +52,7 @@ def read(settings: DatabaseSettings, vocabulary: Vocabulary) -> tuple[URL, dict[
     found = words.check(single, vocabulary)
     of_url = {"username": "user", "password": "password", "database": "dbname"}
     parts: dict[str, Any] = {part: found.pop(word) for part, word in of_url.items() if word in found}
-    url = _at(given.set(drivername=vocabulary.drivername, **parts), hosts)
+    url = at(given.set(drivername=vocabulary.drivername, **parts), hosts)
     _refuse_contradictions(settings, url)
     return url, found
 
@@ -119,7 +119,8 @@ def _is_port(text: str) -> bool:
     return not text or (text.isascii() and text.isdecimal() and 0 < int(text[:6]) < 1 << 16)
 
 
-def _at(url: URL, hosts: list[Host]) -> URL:
+def at(url: URL, hosts: Sequence[Host]) -> URL:
+    """Return the URL with these hosts, and without a query but for them."""
     without = URL.create(url.drivername, url.username, url.password, database=url.database)
     (host, port), *others = hosts
     if not others and not host.startswith("/"):

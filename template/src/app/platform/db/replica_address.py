@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from pydantic import SecretStr
-from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.platform.db import address, connecting, driver
@@ -12,9 +11,6 @@ from app.platform.db.recent_writers import RecentWriters
 from app.platform.db.replica import Replica
 from app.platform.db.replicas import MARGIN, Replicas
 from app.platform.settings import ConfigError, DatabaseSettings
-
-# the settings that are about the primary alone
-_OF_PRIMARY = dict.fromkeys(("host", "port", "user", "password", "name", "query", "migration_url", "replica_url"))
 
 
 def open_replicas(
@@ -29,22 +25,17 @@ def open_replicas(
         return None
     readers = primary.execution_options(**driver.options_of_reads(settings)).sync_engine
     try:
-        replicas = [Replica(each, readers, on_connect) for each in _hosts(settings, settings.replica_url)]
+        replicas = [Replica(each, readers, on_connect) for each in each_host(settings, settings.replica_url)]
     except ConfigError as error:
         raise ConfigError(str(error).replace("DATABASE_URL", "DATABASE_REPLICA_URL")) from None
     writers = RecentWriters(settings.replica_max_lag + MARGIN, redis_url, settings.application_name)
     return Replicas(settings, replicas, writers)
 
 
-def _hosts(settings: DatabaseSettings, replica_url: SecretStr) -> Iterator[DatabaseSettings]:
+def each_host(settings: DatabaseSettings, replica_url: SecretStr) -> Iterator[DatabaseSettings]:
     """Yield the settings of each replica: those of the primary, but for the address."""
-    of_all = settings.model_copy(update={**_OF_PRIMARY, "url": replica_url})
+    of_all = settings.elsewhere(replica_url)
     url, words = address.read(of_all, connecting.VOCABULARY)
     hosts, ports = (address.texts(url.query.get(word, ())) for word in ("host", "port"))
-    for host, port in zip(hosts, ports, strict=True) if len(hosts) > 1 else [(None, None)]:
-        one = url.set(host=host, port=int(port), query={}) if host and port else url
-        yield of_all.model_copy(update={"url": SecretStr(_text(one, words))})
-
-
-def _text(url: URL, words: dict[str, str]) -> str:
-    return url.update_query_dict(words).render_as_string(hide_password=False)
+    for one in [address.at(url, [each]) for each in zip(hosts, ports, strict=True)] or [url]:
+        yield of_all.elsewhere(SecretStr(one.update_query_dict(words).render_as_string(hide_password=False)))
