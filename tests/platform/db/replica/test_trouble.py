@@ -160,7 +160,7 @@ async def test_a_conflict_with_the_replay_is_repeated_on_the_primary(pair: Pair,
     await execute(pair.primary.url, "DELETE FROM notes", "VACUUM notes")
     assert await reading == port_of(pair.primary)
     assert repetitions() == repeated + 1
-    # the replica itself is in order
+    # the replica itself is fine
     assert await port_used(database) == port_of(pair.replica)
 
 

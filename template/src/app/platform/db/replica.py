@@ -30,7 +30,7 @@ _LOST = {"connection_lost", "no_answer"}
 
 
 class Replica:
-    """One replica. A check that finds it in order lets it be used for some seconds; without further checks it is left.
+    """One replica. A good check lets it be used for some seconds; without further checks it is left.
 
     Attributes:
         name: its host and port.
@@ -71,7 +71,7 @@ class Replica:
         metrics.DB_REPLICA_IN_USE.labels(self.name).set(1)
 
     def leave_out(self, reason: str, **details: Any) -> bool:
-        """Use the replica no longer, until the next check that finds it in order; return whether this is new."""
+        """Use the replica no longer, until the next good check; return whether this is new."""
         self._usable_until = 0.0
         metrics.DB_REPLICA_IN_USE.labels(self.name).set(0)
         if self.reason:
