@@ -227,3 +227,15 @@ def test_only_the_most_frequent_applications_are_named() -> None:
     usage = Usage(others=tuple((f"app-{number}", False, 20 - number) for number in range(12)))
     lines = list(budget_report.limits([Limit("max_connections", 100, others=usage.total)], usage))
     assert lines[-2:] == ["  11 app-9, to other databases", "  19 of further applications"]
+
+
+def test_replicas_are_not_added_to_the_primary(budget: Budget) -> None:
+    replica = "postgresql://app:hunter2@replica/app"
+    arguments = ("--instances", "2", "--surge", "1", "--workers", "2", "--others", "0")
+    _, without = budget(*arguments)
+    _, printed = budget(*arguments, DATABASE_REPLICA_URL=replica)
+    # one connection of each process, to see how far the primary is
+    assert row(printed, "watching the replicas") == [6, 6]
+    assert row(printed, "in all")[-1] == row(without, "in all")[-1] + 6
+    assert "each replica" in printed
+    assert "hunter2" not in printed

@@ -128,6 +128,27 @@ async def test_work_inside_other_work_goes_first() -> None:
     assert served == ["first", "inner", "second"]
 
 
+async def test_work_that_holds_a_connection_of_another_pool_waits_its_turn() -> None:
+    """It keeps nobody here from a connection, so it neither goes first nor gets the spare place."""
+    gate, other, served = Gate(1, 5, 100), Gate(1, 5, 100), []
+
+    async def of_both() -> None:
+        async with inside(other), inside(gate):
+            served.append("both")
+
+    async def of_one() -> None:
+        async with inside(gate):
+            served.append("one")
+
+    place = await gate.enter()
+    tasks = [start(of_one()), start(of_both())]
+    await turns()
+    assert gate.waiting == 2
+    gate.leave(place)
+    await asyncio.gather(*tasks)
+    assert served == ["one", "both"]
+
+
 async def test_all_who_need_two_places_get_them() -> None:
     gate, finished = Gate(3, 5, 100), 0
 

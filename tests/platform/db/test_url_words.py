@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from app.platform.db import address, connecting, driver, words
+from app.platform.db import address, connecting, driver, poolers, words
+from app.platform.db.replica_address import each_host
 from app.platform.db.session import Database
 from app.platform.settings import ConfigError, PoolProfile
 from tests.support.databases import settings_for
@@ -204,3 +206,37 @@ def test_timeout_for_connecting_is_that_of_the_url_or_of_the_variable() -> None:
     assert timeout(f"{PLACE}?connect_timeout=7", connect_timeout=7.0) == "7"
     message = refusal(f"{PLACE}?connect_timeout=7", connect_timeout=3.0)
     assert message == "DATABASE_URL: connect_timeout is not that of DB_CONNECT_TIMEOUT: remove one of them"
+
+
+def test_parts_of_the_address_say_nothing_about_other_urls() -> None:
+    """A pooler at `DB_HOST`, and PostgreSQL itself at `DB_MIGRATION_URL`."""
+    direct = "postgresql://ada:secret@direct/shop"
+    settings = settings_for("postgresql://?host=pooler&dbname=shop", host="pooler", name="shop", migration_url=direct)
+    url = driver.url(poolers.for_migrations(settings))
+    assert (url.host, url.username, url.database) == ("direct", "ada", "shop")
+    with pytest.raises(ConfigError, match="DB_HOST says something else"):
+        driver.url(settings.model_copy(update={"url": SecretStr(direct)}))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        ("one/shop", ["one/shop"]),
+        ("one:6432/shop?sslmode=require", ["one:6432/shop"]),
+        ("one,two:6432/shop?target_session_attrs=standby", ["one:5432/shop", "two:6432/shop"]),
+        ("one,[::1]:7000/shop", ["one:5432/shop", "[::1]:7000/shop"]),
+        ("/shop?host=/run/a,/run/b", ["/shop?host=/run/a&port=5432", "/shop?host=/run/b&port=5432"]),
+        ("/shop?host=/run/a", ["/shop?host=/run/a&port=5432"]),
+    ],
+)
+def test_each_host_of_a_replica_url_is_one(hosts: str, expected: list[str]) -> None:
+    settings = settings_for(
+        "postgresql://?host=primary&dbname=shop", host="primary", name="shop", statement_timeout=7.0
+    )
+    found = list(each_host(settings, SecretStr(f"postgresql://ada:hunter%402%2F@{hosts}")))
+    urls = [address.read(each, connecting.VOCABULARY) for each in found]
+    assert [address.redacted(url).partition("@")[2] for url, _ in urls] == expected
+    words_given = {tuple(sorted(given.items())) for _, given in urls}
+    assert len(words_given) == 1
+    assert {url.password for url, _ in urls} == {"hunter@2/"}
+    assert {each.statement_timeout for each in found} == {7.0}

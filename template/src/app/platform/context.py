@@ -26,6 +26,8 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 route: ContextVar[Callable[[], str] | None] = ContextVar("route", default=None)
 """Returns the path template of the request's route; a function, because the route is not known from the start."""
 actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
+only_reads: ContextVar[bool] = ContextVar("only_reads", default=False)
+"""Whether this is a request that changes nothing: GET or HEAD."""
 
 
 def current_route() -> str | None:

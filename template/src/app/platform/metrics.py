@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, Metric, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 
 from app.platform import multiprocess
 
@@ -39,6 +39,21 @@ HTTP_CLIENT_SECONDS = Histogram(
 )
 DB_ERRORS = Counter("db_errors_total", "Errors of the database, by cause.", ["cause"])
 DB_RETRIES = Counter("db_retries_total", "Reads and units of work that were repeated, by cause.", ["cause"])
+DB_READS = Counter("db_reads_total", "Reads where there are replicas, by the kind of server.", ["server"])
+DB_REPLICA_IN_USE = Gauge(
+    "db_replica_in_use", "Whether reads go to this replica: 1 or 0.", ["replica"], multiprocess_mode="livemin"
+)
+DB_REPLICA_LAG_SECONDS = Gauge(
+    "db_replica_lag_seconds", "How far this replica is behind the primary.", ["replica"], multiprocess_mode="livemax"
+)
+DB_REPLICA_LEFT_OUT = Counter("db_replica_left_out_total", "How often a replica was left out, by reason.", ["reason"])
+DB_REPLICA_REPETITIONS = Counter(
+    "db_replica_repetitions_total", "Reads that failed on a replica and were repeated on the primary."
+)
+DB_RECENT_WRITER_FALLBACKS = Counter(
+    "db_recent_writer_fallbacks_total",
+    "How often Redis did not say who has written, so that reads go to the primary for a while.",
+)
 DB_SLOW_STATEMENTS = Counter("db_slow_statements_total", "SQL statements that took longer than DB_SLOW_SQL_THRESHOLD.")
 
 

@@ -4,7 +4,7 @@ Libraries show host and port in their errors. A special character in a password 
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
@@ -47,13 +47,13 @@ def joined(parts: Mapping[str, str | None]) -> str | None:
     return "&".join([f"postgresql://?{query}", *filter(None, [parts.get("query")])])
 
 
-def join_parts(values: Mapping[str, Any]) -> dict[str, Any]:
+def join_parts(values: Mapping[str, Any], variable: str) -> dict[str, Any]:
     """Return the fields of `DatabaseSettings` before they are validated, with the URL that their parts stand for."""
-    fields = {name: value for name, value in values.items() if value != "" or name not in {"url", "DATABASE_URL"}}
+    fields = {name: value for name, value in values.items() if value != "" or name not in {"url", variable}}
     # what Kubernetes and Docker set for a service called `db`
     if str(fields.get("port", "")).startswith("tcp://"):
         del fields["port"]
-    if "url" in fields or "DATABASE_URL" in fields:
+    if "url" in fields or variable in fields:
         return fields
     password = fields.get("password")
     text = password.get_secret_value() if isinstance(password, SecretStr) else password
@@ -71,7 +71,15 @@ class DatabaseParts(BaseSettings):
     name: str | None = Field(default=None, description="of the database")
     query: str | None = Field(default=None, description="such as sslmode=verify-full&sslrootcert=system")
 
-    _join_parts = model_validator(mode="before")(join_parts)
+    @model_validator(mode="before")
+    @classmethod
+    def _join_parts(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        # a further database has a variable of its own
+        return join_parts(values, cls.model_fields["url"].alias or "url")
+
+    def elsewhere(self, url: SecretStr) -> Self:
+        """Return the same settings for a database at this URL, of which the parts say nothing."""
+        return self.model_copy(update=dict.fromkeys(DatabaseParts.model_fields) | {"url": url})
 
     def parts(self) -> dict[str, str | None]:
         """Return the parts that were given instead of the URL, or beside it."""

@@ -8,6 +8,7 @@ from fastapi.requests import HTTPConnection
 from app.dependencies import get_services
 from app.features.users.schemas import UserRead
 from app.platform.auth.dependencies import CallerDependency
+from app.platform.db.replicas import reading_from
 from app.platform.errors import Forbidden, NotAuthenticated
 
 
@@ -15,7 +16,9 @@ class _ActiveUser(CallerDependency):
     async def __call__(self, connection: HTTPConnection) -> UserRead:
         """Return the caller's current account; refuse a deactivated account although its token is still valid."""
         services = await get_services(connection)
-        user = await services.users.find(self.user_id())
+        # a replica may not know yet that the account is closed
+        with reading_from("primary"):
+            user = await services.users.find(self.user_id())
         if user is None or not user.is_active:
             raise NotAuthenticated
         return user

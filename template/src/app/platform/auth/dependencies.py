@@ -14,6 +14,7 @@ from limits import parse
 from app.platform.auth.attempts import SignInAttempts
 from app.platform.auth.service import AuthService
 from app.platform.context import Actor, actor
+from app.platform.db.replicas import reading_from
 from app.platform.errors import Forbidden, NotAuthenticated
 from app.platform.http.limits import SIGN_IN
 from app.platform.http.middleware.client import client_of
@@ -85,7 +86,8 @@ class _CurrentActor(CallerDependency):
     async def __call__(self, connection: HTTPConnection) -> Actor:
         """Return the caller with current rights; one query, which also refuses valid tokens of closed accounts."""
         service = await auth_service(connection)
-        caller = await service.active_actor(self.user_id())
+        with reading_from("primary"):
+            caller = await service.active_actor(self.user_id())
         if caller is None:
             raise NotAuthenticated
         actor.set(caller)

@@ -17,6 +17,7 @@ from app.platform.auth.models import RefreshToken
 from app.platform.auth.revocation import revoke, revoke_all
 from app.platform.auth.schemas import TokenPair
 from app.platform.context import Actor
+from app.platform.db.recent_writers import written_for
 from app.platform.db.retries import repeatable
 from app.platform.db.session import SessionProvider
 from app.platform.settings import AuthSettings
@@ -181,6 +182,8 @@ class AuthService:
         return by_digest[found] if found else None
 
     async def _add(self, session: AsyncSession, token: str, user_id: UUID, family_id: UUID) -> None:
+        # the account may be as new as the token: its first reads must find it
+        written_for(session, user_id)
         expires_at = func.now() + timedelta(seconds=self._settings.refresh_token_ttl)
         await session.execute(
             insert(RefreshToken).values(

@@ -44,7 +44,7 @@ def read(settings: DatabaseSettings, vocabulary: Vocabulary) -> tuple[URL, dict[
         message = "DATABASE_URL: percent-encode special characters of user and password, such as @ as %40"
         raise ConfigError(message)
     query = {_ALIASES.get(word, word): value for word, value in given.query.items()}
-    hosts = _hosts(given, several[2] if several else None, _texts(query.pop("host", ())), _texts(query.pop("port", ())))
+    hosts = _hosts(given, several[2] if several else None, texts(query.pop("host", ())), texts(query.pop("port", ())))
     single = {word: _only(word, value) for word, value in query.items()}
     if single.get("sslmode") in {"true", "True"}:
         # as in URLs of JDBC, which libpq understands, too
@@ -52,7 +52,7 @@ def read(settings: DatabaseSettings, vocabulary: Vocabulary) -> tuple[URL, dict[
     found = words.check(single, vocabulary)
     of_url = {"username": "user", "password": "password", "database": "dbname"}
     parts: dict[str, Any] = {part: found.pop(word) for part, word in of_url.items() if word in found}
-    url = _at(given.set(drivername=vocabulary.drivername, **parts), hosts)
+    url = at(given.set(drivername=vocabulary.drivername, **parts), hosts)
     _refuse_contradictions(settings, url)
     return url, found
 
@@ -75,7 +75,7 @@ def _parse(text: str) -> URL:
         raise ConfigError(message) from None
 
 
-def _texts(value: str | Sequence[str]) -> list[str]:
+def texts(value: str | Sequence[str]) -> list[str]:
     """Return the values of a word that may be given repeatedly, or as a list with commas."""
     return ",".join([value] if isinstance(value, str) else value).split(",") if value else []
 
@@ -119,7 +119,8 @@ def _is_port(text: str) -> bool:
     return not text or (text.isascii() and text.isdecimal() and 0 < int(text[:6]) < 1 << 16)
 
 
-def _at(url: URL, hosts: list[Host]) -> URL:
+def at(url: URL, hosts: Sequence[Host]) -> URL:
+    """Return the URL with these hosts, and without a query but for them."""
     without = URL.create(url.drivername, url.username, url.password, database=url.database)
     (host, port), *others = hosts
     if not others and not host.startswith("/"):

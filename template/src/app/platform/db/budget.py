@@ -19,6 +19,9 @@ from app.platform.tracebacks import message
 # a job worker waits for new jobs on a connection outside of its pool (jobs/relay.py)
 LISTENERS_OF_A_JOB_WORKER = 1
 
+# with replicas, each HTTP process asks the primary how far it is
+CONNECTIONS_OF_A_WATCH = 1
+
 
 def pool_budget(**options: Any) -> None:
     """Compare all connections that the service may open with what the database server allows."""
@@ -37,9 +40,14 @@ def pool_budget(**options: Any) -> None:
         _print(budget_report.at_the_pooler(limits, plan.migrations))
         return
     needs = list(_needs(plan, workers))
+    if settings.replica_url:
+        processes = (plan.instances + plan.surge) * workers
+        needs.append(Need("watching the replicas", f"{processes}", alone=processes * CONNECTIONS_OF_A_WATCH))
     _print(budget_report.needs(needs, numbers))
     lines, fits = budget_report.verdict(limits, needs, numbers)
     _print(lines)
+    if settings.replica_url:
+        _print(["not compared: each replica gets as many connections of HTTP processes, at a server of its own"])
     sys.exit(0 if fits else 1)
 
 

@@ -22,6 +22,7 @@ class Place:
     Attributes:
         outer: the place of the unit of work around this one, which keeps its connection meanwhile.
         waiting: how many units of work inside this one wait for a place.
+        gate: whose place it is; each pool has a gate of its own.
         spare: whether this is the gate's spare place.
         taken: whether the unit of work is still open.
         backend_pid: the server process of its connection, once it has one.
@@ -30,6 +31,7 @@ class Place:
 
     outer: "Place | None" = None
     waiting: int = 0
+    gate: "Gate | None" = None
     spare: bool = False
     taken: bool = True
     backend_pid: int | None = None
@@ -87,7 +89,7 @@ class Gate:
         outer = current_place()
         if self._free:
             self._free -= 1
-            place = Place()
+            place = Place(gate=self)
             metrics.DB_POOL_CHECKOUT_SECONDS.observe(0.0)
         else:
             started = time.perf_counter()
@@ -106,7 +108,7 @@ class Gate:
             self._spare = True
             self._give_spare()
         elif waiting := _next(self._inner) or _next(self._first):
-            waiting.set_result(Place())
+            waiting.set_result(Place(gate=self))
         else:
             self._free += 1
 
@@ -115,12 +117,13 @@ class Gate:
             metrics.DB_POOL_TIMEOUTS.inc()
             message = f"{self.waiting} units of work wait for a connection already"
             raise PoolTimeoutError(message)
-        queue = self._inner if outer else self._first
+        # work that holds a connection of another pool keeps nobody here from getting one
+        holders = [place for place in _with_outer(outer) if place.gate is self]
+        queue = self._inner if holders else self._first
         loop = asyncio.get_running_loop()
         given: asyncio.Future[Place] = loop.create_future()
         timer = loop.call_later(self._timeout, self._expire, given)
         queue.append(given)
-        holders = _with_outer(outer)
         self._mark(holders, 1)
         self._give_spare()
         try:
@@ -151,7 +154,7 @@ class Gate:
     def _give_spare(self) -> None:
         if self._spare and self._stuck >= self.places and (waiting := _next(self._inner)):
             self._spare = False
-            waiting.set_result(Place(spare=True))
+            waiting.set_result(Place(gate=self, spare=True))
 
 
 def _next(queue: "deque[asyncio.Future[Place]]") -> "asyncio.Future[Place] | None":

@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from app.platform import metrics
 from app.platform.db import errors, monitoring
+from app.platform.db.replica import ReplicaSession
 from app.platform.db.rows import Cursors, Run, on_connection
+from app.platform.errors import DatabaseUnavailable
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
@@ -27,8 +29,9 @@ async def in_one_step(session: AsyncSession, work: Callable[[Run], ResultT], *, 
     """Call `work` with a function that runs SELECTs, and return what it returns.
 
     In a session of `Database.read()` that has no connection yet, the statements get one of their own, in autocommit
-    mode, and are repeated once after a lost connection, a deadlock or a serialization failure; those that are built
-    once take a shorter way. Else they run on the connection of the session, and see the transaction's own changes.
+    mode, and are repeated once after a lost connection, a deadlock or a serialization failure, or on the primary if a
+    replica was the cause; those that are built once take a shorter way. Else they run on the connection of the session,
+    and see the transaction's own changes.
     """
 
     def shared(connection: Connection) -> ResultT:
@@ -53,7 +56,10 @@ def _run(session: Session, shared: Callable[[Connection], ResultT], alone: Calla
     for _ in range(1, TRIES):
         try:
             return alone(engine)
-        except DBAPIError as error:
+        except (DBAPIError, DatabaseUnavailable) as error:
+            if isinstance(session, ReplicaSession) and (primary := session.move_to_primary(error)):
+                engine = primary
+                continue
             meaning = errors.meaning(error)
             if meaning is None or not meaning.repeatable:
                 raise

@@ -59,7 +59,7 @@ def for_migrations(settings: DatabaseSettings) -> DatabaseSettings:
     """
     if not settings.migration_url:
         return settings
-    chosen = settings.model_copy(update={"url": settings.migration_url, "pool_profile": PoolProfile.SMALL})
+    chosen = settings.elsewhere(settings.migration_url).model_copy(update={"pool_profile": PoolProfile.SMALL})
     try:
         driver.url(chosen)
     except ConfigError as error:

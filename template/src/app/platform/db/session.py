@@ -6,23 +6,18 @@ comes before the response, and no connection is held while the response is sent.
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Literal, NoReturn, Protocol
+from functools import partial
+from typing import Any, Literal, Protocol
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.ext.asyncio import (
-    AsyncConnection,
-    AsyncEngine,
-    AsyncSession,
-    async_sessionmaker,
-    create_async_engine,
-)
-from sqlalchemy.orm import Session
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 
-from app.platform.db import driver, json_values, monitoring, pool, safety
-from app.platform.db.connections import OnConnect, run_on_connect
-from app.platform.db.gate import Gate
-from app.platform.db.held import Watch
+from app.platform.db.connections import OnConnect
+from app.platform.db.engine import OpenEngine, open_engine, readers
+from app.platform.db.read_session import ReadSession
 from app.platform.db.readiness import Readiness
+from app.platform.db.replica_address import open_replicas
+from app.platform.db.replicas import Reading, Replicas
 from app.platform.db.unit_of_work import UnitOfWork
 from app.platform.settings import DatabaseSettings
 
@@ -37,52 +32,23 @@ class SessionProvider(Protocol):
         """Open a session for statements that change nothing."""
 
 
-class ReadSession(Session):
-    """A session that refuses to write: each statement commits by itself, so a write could not be rolled back."""
-
-    reads_only = True
-
-    def flush(self, objects: Any = None) -> None:
-        """Raise when there is anything to flush.
-
-        Raises:
-            RuntimeError: an object was added, changed or deleted.
-        """
-        if self.new or self.dirty or self.deleted:
-            _refuse_write()
-        super().flush(objects)
-
-    def get_bind(self, mapper: Any = None, *, clause: Any = None, **options: Any) -> Engine | Connection:
-        """Raise for statements that write. Every statement passes this method, and it is cheaper than an event.
-
-        Raises:
-            RuntimeError: the statement is an INSERT, UPDATE or DELETE.
-        """
-        if clause is not None and clause.is_dml:
-            _refuse_write()
-        return super().get_bind(mapper, clause=clause, **options)
-
-
-def _refuse_write() -> NoReturn:
-    message = "this session only reads: write inside Database.transaction()"
-    raise RuntimeError(message)
-
-
 class Database:
-    """The engine and its sessions.
+    """The engine and its sessions; with `DATABASE_REPLICA_URL` also those of the replicas.
 
     `init` and `close` may be called repeatedly. `reset` is for a forked worker process or a new event loop. The
-    functions `on_connect` run on each new connection.
+    functions `on_connect` run on each new connection. `redis_url` is where processes tell each other who has written.
     """
 
-    def __init__(self, settings: DatabaseSettings, on_connect: Sequence[OnConnect] = ()) -> None:
+    def __init__(
+        self, settings: DatabaseSettings, on_connect: Sequence[OnConnect] = (), redis_url: str | None = None
+    ) -> None:
         self._settings = settings
         self._on_connect = on_connect
-        self._engine: AsyncEngine | None = None
+        self._redis_url = redis_url
+        self._open: OpenEngine | None = None
         self._sessions: async_sessionmaker[AsyncSession] | None = None
         self._readers: async_sessionmaker[AsyncSession] | None = None
-        self._gate: Gate | None = None
-        self._watch: Watch | None = None
+        self._replicas: Replicas | None = None
         self._readiness: Readiness | None = None
 
     @property
@@ -92,34 +58,27 @@ class Database:
         Raises:
             RuntimeError: the database is not initialised, or was closed.
         """
-        if self._engine is None:
+        if self._open is None:
             raise self._not_initialised()
-        return self._engine
+        return self._open.engine
+
+    @property
+    def replicas(self) -> Replicas | None:
+        """Return the replicas; `None` without `DATABASE_REPLICA_URL`."""
+        return self._replicas
 
     async def init(self) -> None:
         """Create the engine if it does not exist. The pool opens connections when they are needed.
 
         Raises:
-            ConfigError: this service cannot use the `DATABASE_URL`.
+            ConfigError: this service cannot use the `DATABASE_URL` or the `DATABASE_REPLICA_URL`.
         """
-        if self._engine is not None:
+        if self._open is not None:
             return
-        self._engine = create_async_engine(
-            driver.url(self._settings),
-            connect_args=driver.connect_arguments(self._settings),
-            json_serializer=json_values.dumps,
-            json_deserializer=json_values.loads,
-            # exceptions and log lines must not contain personal data
-            hide_parameters=True,
-            **pool.engine_arguments(self._settings),
-            **driver.engine_arguments(),
-        )
-        driver.attach(self._engine.sync_engine)
-        safety.attach(self._engine.sync_engine, self._settings)
-        self._gate, self._watch = pool.gate(self._settings), Watch(self._settings.hold_threshold)
-        monitoring.attach(self._engine.sync_engine, self._settings, self._gate)
-        self._bind(self._engine)
-        run_on_connect(self._engine.sync_engine, self._on_connect)
+        opened = open_engine(self._settings, self._on_connect)
+        self._replicas = open_replicas(self._settings, opened.engine, self._on_connect, self._redis_url)
+        self._open = opened
+        self._bind(opened.engine)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -148,10 +107,14 @@ class Database:
     def read(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session in autocommit mode: a read of one statement takes one round trip.
 
+        The session is one of a replica if there is one that may be used (`replicas.py`).
+
         Raises:
             RuntimeError: the database was not initialised, or the block tried to write.
         """
-        return self._unit_of_work(self._readers)
+        if self._replicas is None:
+            return self._unit_of_work(self._readers)
+        return Reading(self._replicas, partial(self._unit_of_work, self._readers))
 
     def primary(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session in autocommit mode, for work that begins and ends its own transaction.
@@ -159,11 +122,11 @@ class Database:
         Raises:
             RuntimeError: the database was not initialised.
         """
-        return self._unit_of_work(self._readers)
+        return self._unit_of_work(self._readers, noted=True)
 
     async def ping(self) -> None:
-        """Run a trivial statement, which raises when the server does not answer."""
-        async with self.read() as session:
+        """Run a trivial statement on the primary, which raises when the server does not answer."""
+        async with self._unit_of_work(self._readers) as session:
             await session.execute(text("SELECT 1"))
 
     async def check(self) -> Literal["ok", "busy"]:
@@ -179,26 +142,32 @@ class Database:
         return await self._readiness.check()
 
     def _unit_of_work(
-        self, sessions: async_sessionmaker[AsyncSession] | None, *, writes: bool = False, **options: Any
+        self,
+        sessions: async_sessionmaker[AsyncSession] | None,
+        *,
+        writes: bool = False,
+        noted: bool = False,
+        **options: Any,
     ) -> UnitOfWork:
         if sessions is None:
             raise self._not_initialised()
-        return UnitOfWork(sessions(**options), self._gate, self._watch, writes=writes)
+        is_noted = noted or sessions is self._sessions
+        writers = self._replicas.writers if self._replicas and is_noted else None
+        return UnitOfWork(sessions(**options), self._open, writers, writes=writes)
 
     def _bind(self, bind: AsyncEngine | AsyncConnection, **options: Any) -> None:
-        readers: AsyncEngine | AsyncConnection = bind
-        if isinstance(bind, AsyncEngine):
-            options_of_reads = driver.options_of_reads(self._settings)
-            readers = bind.execution_options(slow_sql_threshold=self._settings.slow_sql_threshold, **options_of_reads)
+        read = readers(bind, self._settings) if isinstance(bind, AsyncEngine) else bind
         self._sessions = async_sessionmaker(bind, expire_on_commit=False, **options)
-        self._readers = async_sessionmaker(readers, expire_on_commit=False, sync_session_class=ReadSession, **options)
-        self._readiness = Readiness(self._settings, self._readers, self._gate)
+        self._readers = async_sessionmaker(read, expire_on_commit=False, sync_session_class=ReadSession, **options)
+        self._readiness = Readiness(self._settings, self._readers, self._open.gate if self._open else None)
 
     async def _drop(self, *, close: bool) -> None:
-        engine, self._engine, self._sessions, self._readers = self._engine, None, None, None
-        self._readiness = None
-        if engine is not None:
-            await engine.dispose(close=close)
+        opened, self._open, self._sessions, self._readers = self._open, None, None, None
+        replicas, self._replicas, self._readiness = self._replicas, None, None
+        if replicas is not None:
+            await replicas.drop(close=close)
+        if opened is not None:
+            await opened.engine.dispose(close=close)
 
     @staticmethod
     def _not_initialised() -> RuntimeError:

@@ -1,6 +1,8 @@
 """Verify that this release of the service can use the database, and migrate the database."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -44,17 +46,10 @@ async def verify(database: Database, settings: DatabaseSettings) -> None:
             wrong, its schema lacks a migration, or belongs to another service.
     """
     where = address.redacted(database.engine.url)
-    try:
+    with _explained(where):
         await in_force.verify(database, settings)
         schema = await _compare(database)
         absent = await _absent_tables(database, Base.metadata) if schema.unknown else []
-    except DatabaseUnavailable as error:
-        raise _unreachable(where, error) from error
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in _SHARED_CONNECTION:
-            raise poolers.wrong_profile(where) from error
-        message = f"cannot use PostgreSQL at {where}: {_reason(error.orig)}"
-        raise StartupError(message) from error
     if absent:
         raise _foreign(where, schema, absent)
     # unknown revisions are no error by themselves: in a rolling update this release runs beside a newer one
@@ -64,6 +59,17 @@ async def verify(database: Database, settings: DatabaseSettings) -> None:
             "run `python -m app migrate`"
         )
         raise StartupError(message)
+
+
+async def verify_connection(database: Database, settings: DatabaseSettings) -> None:
+    """Connect, and see that our settings are in force.
+
+    Raises:
+        StartupError: PostgreSQL cannot be reached, refuses the connection, or is behind a pooler for which the profile
+            is wrong.
+    """
+    with _explained(address.redacted(database.engine.url)):
+        await in_force.verify(database, settings)
 
 
 def migrate(settings: DatabaseSettings, models: MetaData) -> None:
@@ -115,6 +121,20 @@ async def _absent_tables(database: Database, models: MetaData) -> list[str]:
 
     async with database.read() as session:
         return await (await session.connection()).run_sync(find)
+
+
+@contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Raise `StartupError` for what is wrong with the connection."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        raise _unreachable(where, error) from error
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in _SHARED_CONNECTION:
+            raise poolers.wrong_profile(where) from error
+        message = f"cannot use PostgreSQL at {where}: {_reason(error.orig)}"
+        raise StartupError(message) from error
 
 
 def _foreign(where: str, schema: Schema, absent: list[str]) -> StartupError:

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
 from app.platform.db import errors
-from app.platform.db.gate import Gate
-from app.platform.db.held import Held, Watch
+from app.platform.db.engine import OpenEngine
+from app.platform.db.held import Held
+from app.platform.db.recent_writers import RecentWriters
 from app.platform.errors import OutcomeUnknown
 from app.platform.tracebacks import summary
 
@@ -26,19 +27,26 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
     costs a tenth of a read, and is needed only if the block fails and may be cancelled once more meanwhile.
     """
 
-    __slots__ = ("_gate", "_held", "_session", "_transaction", "_watch", "_writes")
+    __slots__ = ("_held", "_open", "_session", "_transaction", "_writers", "_writes")
 
-    def __init__(self, session: AsyncSession, gate: Gate | None, watch: Watch | None, *, writes: bool) -> None:
+    def __init__(
+        self,
+        session: AsyncSession,
+        opened: OpenEngine | None,
+        writers: RecentWriters | None = None,
+        *,
+        writes: bool = False,
+    ) -> None:
         self._session = session
-        self._gate = gate
-        self._watch = watch
+        self._open = opened
         self._writes = writes
+        self._writers = writers
         self._held: Held | None = None
         self._transaction: SessionTransaction | None = None
 
     async def __aenter__(self) -> AsyncSession:
-        if self._gate and self._watch:
-            self._held = self._watch.begin(await self._gate.enter())
+        if self._open:
+            self._held = self._open.watch.begin(await self._open.gate.enter())
         if self._writes:
             # sends nothing: BEGIN comes with the first statement
             self._transaction = self._session.sync_session.begin().__enter__()
@@ -50,12 +58,15 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
         if self._transaction is None and not self._session.sync_session.in_transaction():
             # it has no connection, so nothing has to be closed
             self._leave()
+            await self._note_writer()
             return
         if error is None:
             try:
                 await self._session.run_sync(self._end, None, None, None)
             finally:
                 self._leave()
+                # also when nobody knows whether the commit arrived
+                await self._note_writer()
             return
         ending = asyncio.ensure_future(self._session.run_sync(self._end, kind, error, traceback))
         # also when this is cancelled before the rollback is through
@@ -65,6 +76,13 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
         except Exception as failure:  # noqa: BLE001 (whatever it is, the block's own error says more)
             # nothing is lost: a connection that cannot roll back is thrown away, and the server rolls back
             log.warning("rollback_failed", reason=summary(failure))
+        if not self._writes:
+            # the block may have committed before it failed
+            await self._note_writer()
+
+    async def _note_writer(self) -> None:
+        if self._writers:
+            await self._writers.note(self._session)
 
     def _end(self, session: Session, *error: Any) -> None:
         try:
@@ -79,6 +97,6 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
             session.close()
 
     def _leave(self, _: object = None) -> None:
-        if self._gate and self._watch and self._held:
-            self._watch.end(self._held)
-            self._gate.leave(self._held.place)
+        if self._open and self._held:
+            self._open.watch.end(self._held)
+            self._open.gate.leave(self._held.place)

@@ -3,12 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
+import structlog
 from sqlalchemy import Engine, Insert
 from sqlalchemy.exc import DBAPIError
 
-from app.platform.db import driver
+from app.platform.db import driver, errors
 from app.platform.db.rows import Rows, Values, execute, handle, prepare
 from app.platform.errors import OutcomeUnknown
+from app.platform.tracebacks import summary
+
+log = structlog.get_logger(__name__)
 
 InsertInto = Callable[[Insert, Values | Sequence[Values]], Rows]
 
@@ -44,6 +48,7 @@ class Writing:
             try:
                 handle(self._engine, self._pooled, error, None)
             except DBAPIError as failure:
-                if failure.connection_invalidated:
+                if errors.outcome_is_unknown(failure):
+                    log.warning("outcome_unknown", reason=summary(failure))
                     raise OutcomeUnknown from failure
                 raise

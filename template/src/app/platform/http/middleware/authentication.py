@@ -7,9 +7,14 @@ from app.platform.http.sockets import SUBPROTOCOL
 from app.platform.security import keys, read_access_token
 from app.platform.settings import AuthSettings
 
+_SAFE = {"GET", "HEAD"}
+
 
 class AuthenticationMiddleware:
-    """Puts the actor of a valid bearer token into the context. The routes refuse requests without an actor."""
+    """Puts the actor of a valid bearer token into the context, and whether the request only reads.
+
+    The routes refuse requests without an actor.
+    """
 
     def __init__(self, app: ASGIApp, *, settings: AuthSettings) -> None:
         self._app = app
@@ -20,6 +25,7 @@ class AuthenticationMiddleware:
         """Handle one connection."""
         if scope["type"] in {"http", "websocket"}:
             context.actor.set(self._actor(scope))
+            context.only_reads.set(scope.get("method") in _SAFE)
         await self._app(scope, receive, send)
 
     def _actor(self, scope: Scope) -> context.Actor | None:
