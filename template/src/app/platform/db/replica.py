@@ -49,7 +49,10 @@ class Replica:
         host, port = url.query.get("host", url.host), url.query.get("port", url.port)
         self.name = f"{host}:{port or 5432}"
         self._sessions = async_sessionmaker(
-            readers(self._open.engine, settings), expire_on_commit=False, sync_session_class=ReplicaSession, info={"replica": self}
+            readers(self._open.engine, settings),
+            expire_on_commit=False,
+            sync_session_class=ReplicaSession,
+            info={"replica": self},
         )
 
     @property
