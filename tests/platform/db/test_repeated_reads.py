@@ -104,6 +104,17 @@ async def test_read_that_loses_a_deadlock_is_repeated(trouble: Trouble) -> None:
     assert grown == {"deadlock": 1}
 
 
+async def test_reads_whose_statement_a_migration_changed_are_repeated(trouble: Trouble) -> None:
+    """All connections have the statement prepared, so the second try needs a new one."""
+    statement = "SELECT *, pg_sleep(0.01) FROM things WHERE id = 7"
+    for _ in range(8):
+        assert await asyncio.gather(*(read(trouble, statement) for _ in range(3))) == [7, 7, 7]
+    await trouble.others_run("ALTER TABLE things ADD COLUMN added integer")
+    with growth(metrics.DB_RETRIES) as grown:
+        assert await asyncio.gather(*(read(trouble, statement) for _ in range(3))) == [7, 7, 7]
+    assert grown.keys() == {"plan_outdated"}
+
+
 async def test_read_whose_connection_was_lost_is_repeated(trouble: Trouble) -> None:
     kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
     assert await read(trouble, "SELECT 1") == 1
