@@ -11,15 +11,17 @@ from tests.variants import VALUES, Variant, by_id, choices, few_variants, struct
 SUITE = "tests/platform"
 
 # The parts of the platform's suite, with the paths in a service that each part tests; `!` leaves out a path below them.
-# A part runs once for each set of bytes at these paths; beside that, all parts but those of PROCESSES run on the few
-# whole variants.
+# A part runs once for each set of bytes at these paths; beside that, parts that are not in ONCE run on the few whole
+# variants.
 _DRIVER = "src/app/platform/db/driver.py"
 _HTTP = ("src/app/platform/http", "src/app/platform/auth", _DRIVER)
 _LISTEN = "src/app/platform/db/listen.py"
+_ACCESS = ("src/app/platform/db/repository.py", "src/app/platform/db/dao")
 _POOLED = ("in_force", "migrating", "pool", "poolers", "safety", "session", "startup")
 PARTS = {
     "api": _HTTP,
-    "db": ("src/app/platform/db", f"!{_LISTEN}", "migrations/env.py"),
+    "db": ("src/app/platform/db", *(f"!{path}" for path in (_LISTEN, *_ACCESS)), "migrations/env.py"),
+    "db/access": ("src/app/platform/db", f"!{_LISTEN}"),
     "db/pooler": (_DRIVER, "migrations/env.py", *(f"src/app/platform/db/{name}.py" for name in _POOLED)),
     "dev": ("dev",),
     "jobs": ("src/app/platform/jobs", _DRIVER, _LISTEN, "dev/jobs_gone.py", "migrations/jobs"),
@@ -32,6 +34,11 @@ PARTS = {
 
 # The parts that test other processes than pytest's. They take most of the time, and coverage does not count them.
 PROCESSES = ("dev", "jobs/process/delivery", "jobs/process/outages", "process")
+
+# The parts that test the same in both styles of data access. They run where coverage counts them.
+COUNTED_ONCE = ("db", "db/pooler", "middleware", "shared")
+
+ONCE = (*PROCESSES, *COUNTED_ONCE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Case:
     @property
     def counts_platform(self) -> bool:
         """Whether the platform's suite must reach its floor; a service without a queue has no code of its own there."""
-        return self.whole and self.variant["task_queue"] != "none"
+        return self.whole and _has_queue(self.variant)
 
     def traits(self) -> set[str]:
         """What a test may ask for."""
@@ -80,7 +87,7 @@ def parts(case: Case, rendered: Rendered) -> list[str]:
     if case.kind == "worked-on":
         return []
     there = [part for part in PARTS if _has(rendered(case.variant), part)]
-    every = [part for part in there if case.whole and part not in PROCESSES]
+    every = [part for part in there if case.whole and part not in ONCE]
     return [part for part in there if part in every or _first(part, case.variant, rendered) == case.variant]
 
 
@@ -96,6 +103,10 @@ def whole_variants() -> list[Variant]:
     return [each for each in structural_variants() if each.structure() in few]
 
 
+def _has_queue(variant: Variant) -> bool:
+    return variant["task_queue"] != "none"
+
+
 def _has(root: Path, part: str) -> bool:
     return not part.startswith("jobs") or (root / "src/app/platform/jobs").is_dir()
 
@@ -103,7 +114,10 @@ def _has(root: Path, part: str) -> bool:
 def _first(part: str, variant: Variant, rendered: Rendered) -> Variant:
     """Return the first variant, in the order they are run in, that has the same bytes for a part."""
     tested = bytes_of(part, variant, rendered)
-    variants = [*whole_variants(), *structural_variants()]
+    whole = whole_variants()
+    if part in COUNTED_ONCE:
+        whole = [*filter(_has_queue, whole), *whole]
+    variants = [*whole, *structural_variants()]
     return next(each for each in variants if bytes_of(part, each, rendered) == tested)
 
 

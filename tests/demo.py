@@ -14,7 +14,7 @@ from tests.variants import ROOT
 
 # The exit status of a command ended by SIGTERM: of make itself, or as a shell reports it.
 ENDED_BY_SIGTERM = {-15, 143, 0}
-METRICS = ("http_request_duration_seconds_count", "db_pool_connections")
+METRICS = ("http_request_duration_seconds_count", "db_pool_size")
 
 
 class Talk:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases import PARTS, PROCESSES, arguments, bytes_of, cases, parts
+from tests.cases import ONCE, PARTS, arguments, bytes_of, cases, parts
 from tests.life import Rendered
 from tests.variants import ROOT, choices, structural_variants
 
@@ -28,8 +28,8 @@ PARTS_PATHS = {path.removeprefix("!") for paths in PARTS.values() for path in pa
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_runs_once_for_each_set_of_bytes(part: str, rendered: Rendered) -> None:
-    """On a whole variant again, but for processes."""
-    again = [] if part in PROCESSES else [each for each in FRESH if each.whole]
+    """On a whole variant again, unless the part says the same there or takes long."""
+    again = [] if part in ONCE else [each for each in FRESH if each.whole]
     once = [each for each in FRESH if each not in again and part in parts(each, rendered)]
     tested = [bytes_of(part, each.variant, rendered) for each in once]
     assert len(tested) == len(set(tested))

@@ -26,4 +26,4 @@ async def test_metrics_count_requests_by_route_template(client: httpx.AsyncClien
     assert 'http_request_duration_seconds_count{method="GET",route="/api/v1/users/{user_id}",status="200"}' in text
     assert 'route="unmatched",status="404"' in text
     assert me["id"] not in text
-    assert "db_pool_connections" in text
+    assert "db_pool_checked_out" in text

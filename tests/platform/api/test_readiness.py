@@ -1,7 +1,9 @@
 """Failed and hanging checks in the answer of `/readyz`."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
+from typing import Literal
 
 import httpx2 as httpx
 import pytest
@@ -42,6 +44,35 @@ async def test_failed_check_counts_when_it_is_critical(
     assert (answer.status_code, answer.json()["status"]) == (status, word)
     assert answer.json()["checks"]["broker"] == {"status": "failed", "critical": critical}
     assert answer.json()["checks"]["postgresql"]["status"] == "ok"
+
+
+async def test_busy_dependency_is_ready(client: httpx.AsyncClient, resources: Resources) -> None:
+    async def ping() -> Literal["busy"]:
+        return "busy"
+
+    resources.checks.append(Check("search", ping))
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    assert answer.json()["checks"]["search"] == {"status": "busy", "critical": True}
+
+
+async def test_check_that_swallows_its_cancellation_is_not_waited_for(
+    client: httpx.AsyncClient, resources: Resources
+) -> None:
+    released = asyncio.Event()
+
+    async def ping() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await released.wait()
+
+    http = resources.settings.http.model_copy(update={"readiness_timeout": 0.05})
+    resources.settings = replace(resources.settings, http=http)
+    resources.checks = [Check("stubborn", ping)]
+    async with asyncio.timeout(5):
+        answer = await client.get("/readyz")
+    assert answer.json()["checks"]["stubborn"]["status"] == "failed"
+    released.set()
 
 
 async def test_check_that_hangs_has_failed(client: httpx.AsyncClient, resources: Resources) -> None:

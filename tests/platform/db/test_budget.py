@@ -93,18 +93,19 @@ def test_sum_fits_the_server(budget: Budget) -> None:
     assert status == 0, printed
     assert row(printed, "HTTP: instances x workers")[-1] == 3 * 2 * 10
     assert row(printed, "listeners of these")[-1] == 3 * 2
-    assert row(printed, "in all") == [60 + 6 + 1 + 1]
+    assert row(printed, "readiness, nested work")[-1] == 3 * 2 * 2
+    assert row(printed, "in all") == [60 + 6 + 12 + 1 + 1]
     most, reserved, others, left = row(printed, "max_connections")
     assert (others, left) == (0, most - reserved)
-    assert printed.rstrip().endswith(f"fits: 68 of {left} connections")
+    assert printed.rstrip().endswith(f"fits: 80 of {left} connections")
 
 
 def test_sum_that_does_not_fit_names_the_limit_and_what_would_fit(budget: Budget) -> None:
     status, printed = budget("--instances", "10", "--workers", "2", "--others", "0")
     left = row(printed, "max_connections")[-1]
     assert status == 1
-    assert f"does not fit: 202 connections, but max_connections leaves {left}" in printed
-    assert f"DB_POOL_SIZE and DB_MAX_OVERFLOW of together {(left - 2) // 20} would fit" in printed
+    assert f"does not fit: 242 connections, but max_connections leaves {left}" in printed
+    assert f"DB_POOL_SIZE and DB_MAX_OVERFLOW of together {(left - 42) // 20} would fit" in printed
     status, printed = budget("--instances", "1000")
     assert status == 1
     assert "no pool would fit" in printed
@@ -117,12 +118,12 @@ def test_workers_and_pool_come_from_the_settings(budget: Budget) -> None:
 
 @pytest.mark.parametrize("kind", ["role", "database"])
 async def test_limits_of_role_and_database_count(budget: Budget, role_url: str, migrated_url: str, kind: str) -> None:
-    await limit(role_url, migrated_url, kind, 12)
+    await limit(role_url, migrated_url, kind, 14)
     status, printed = await asyncio.to_thread(budget)
-    assert (status, row(printed, f"CONNECTION LIMIT of the {kind}")) == (0, [12, 0, 0, 12]), printed
-    await limit(role_url, migrated_url, kind, 11)
+    assert (status, row(printed, f"CONNECTION LIMIT of the {kind}")) == (0, [14, 0, 0, 14]), printed
+    await limit(role_url, migrated_url, kind, 13)
     status, printed = await asyncio.to_thread(budget)
-    assert (status, "does not fit: 12 connections" in printed) == (1, True), printed
+    assert (status, "does not fit: 14 connections" in printed) == (1, True), printed
 
 
 async def test_role_limits_do_not_bind_a_superuser(budget: Budget, role_url: str, migrated_url: str) -> None:
@@ -137,8 +138,8 @@ async def test_role_limits_do_not_bind_a_superuser(budget: Budget, role_url: str
 async def test_connections_of_others_are_left_to_them(
     budget: Budget, role_url: str, migrated_url: str, server_url: str
 ) -> None:
-    await limit(role_url, migrated_url, "database", 12)
-    await limit(role_url, migrated_url, "role", 13)
+    await limit(role_url, migrated_url, "database", 14)
+    await limit(role_url, migrated_url, "role", 15)
     foreign = f'Ödd "{uuid4().hex}'
     quoted = '"' + foreign.replace('"', '""') + '"'
     await execute(
@@ -152,8 +153,8 @@ async def test_connections_of_others_are_left_to_them(
         await execute(server_url, f"DROP DATABASE {quoted} WITH (FORCE)")
     assert status == 1, printed
     # the superuser's connection to this database, and this role's to the other one
-    assert row(printed, "CONNECTION LIMIT of the database") == [12, 0, 1, 11]
-    assert row(printed, "CONNECTION LIMIT of the role") == [13, 0, 1, 12]
+    assert row(printed, "CONNECTION LIMIT of the database") == [14, 0, 1, 13]
+    assert row(printed, "CONNECTION LIMIT of the role") == [15, 0, 1, 14]
     assert row(printed, "max_connections")[2] >= 2
     assert re.search(r"  1 nightly\S+, to this database", printed), printed
     assert "  1 other, to other databases" in printed

@@ -1,4 +1,4 @@
-"""The gauge `db_pool_connections` while connections and engines open, fail and close."""
+"""The gauges of the pools while connections and engines open, fail and close."""
 
 import asyncio
 import gc
@@ -19,11 +19,12 @@ from app.platform.errors import DatabaseUnavailable
 from app.platform.settings import PoolProfile
 from tests.support.databases import execute, settings_for
 
+GAUGES = ("db_pool_idle", "db_pool_checked_out", "db_pool_overflow")
+
 
 def shown() -> dict[str, float]:
     found = text_string_to_metric_families(metrics.render().decode())
-    (metric,) = [each for each in found if each.name == "db_pool_connections"]
-    return {each.labels["state"]: each.value for each in metric.samples}
+    return {name: each.value for family in found for each in family.samples if (name := each.name) in GAUGES}
 
 
 class Pool:
@@ -48,12 +49,12 @@ class Pool:
     def numbers(self) -> tuple[float, ...]:
         """Return how many connections are idle, checked out, and beyond the pool's size."""
         now = shown()
-        return tuple(now[state] - self._others.get(state, 0) for state in ("idle", "checked_out", "overflow"))
+        return tuple(now[name] - self._others[name] for name in GAUGES)
 
 
 @pytest.fixture
 async def pool(migrated_url: str) -> AsyncIterator[Pool]:
-    # makes the gauge exist in every test
+    # its connections belong to the other engines
     first = Database(settings_for(migrated_url))
     await first.init()
     pool = Pool(migrated_url)

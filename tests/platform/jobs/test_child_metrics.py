@@ -17,10 +17,11 @@ from tests.platform.jobs.rows import insert_dead_letter, insert_job
 # a child process that runs jobs
 CHILD = """
 from app.platform import metrics as web
+from app.platform.db import pool_gauges
 from app.platform.jobs import metrics
 metrics.JOB_SECONDS.labels("elsewhere", "done").observe(1.5)
 web.DB_SLOW_STATEMENTS.inc(3)
-web.DB_POOL_CONNECTIONS.labels("idle").set(2)
+pool_gauges.GAUGES[2].set(2)
 print(flush=True)
 input()
 """
@@ -60,7 +61,7 @@ async def test_metrics_of_child_processes_are_added(
     assert found["job_duration_seconds_count{job=elsewhere,outcome=done}"] == 2
     assert found["job_duration_seconds_sum{job=elsewhere,outcome=done}"] == 3
     assert found["db_slow_statements_total{}"] == own["db_slow_statements_total{}"] + 6
-    idle = "db_pool_connections{state=idle}"
+    idle = "db_pool_idle{}"
     assert found[idle] == own[idle] + 4
     # gauges that only this process sets
     assert (found["outbox_jobs{state=waiting}"], found["dead_jobs{}"], found["queue_depth{}"]) == (1, 1, 4)

@@ -55,8 +55,7 @@ def scrape(server: Server) -> dict[str, float]:
 
 def pool(server: Server) -> Numbers:
     found = scrape(server)
-    states = ("idle", "checked_out", "overflow")
-    idle, checked_out, overflow = (found[f"db_pool_connections {state}"] for state in states)
+    idle, checked_out, overflow = (found[f"db_pool_{name} "] for name in ("idle", "checked_out", "overflow"))
     return idle, checked_out, overflow
 
 

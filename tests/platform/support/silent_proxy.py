@@ -29,6 +29,8 @@ class SilentProxy:
         self.url = self._target.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
         async with server:
             yield self
+        for task in self._tasks:
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def lead_to(self, url: str) -> None:

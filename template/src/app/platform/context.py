@@ -3,6 +3,7 @@
 Context variables, so that services and repositories need not pass them on.
 """
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -22,7 +23,15 @@ class Actor:
 
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+route: ContextVar[Callable[[], str] | None] = ContextVar("route", default=None)
+"""Returns the path template of the request's route; a function, because the route is not known from the start."""
 actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
+
+
+def current_route() -> str | None:
+    """Return the path template of the route that works for a request; `None` outside of requests."""
+    find = route.get()
+    return find() if find else None
 
 
 def actor_id() -> UUID | None:

@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from app.features.orders.models import Order, OrderLine, OrderStatus
 from app.features.orders.schemas import ImportResult, OrderCreate
@@ -54,16 +53,17 @@ async def test_interrupted_import_stores_nothing(orders: OrderService, owner: UU
 
 
 @pytest.mark.commits
-async def test_failure_after_the_flush_leaves_no_row(orders: OrderService, owner: UUID, database: Database) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError
+async def test_failure_after_the_inserts_leaves_no_row(orders: OrderService, owner: UUID, database: Database) -> None:
+    def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "INSERT INTO order_lines" in statement:
+            raise ZeroDivisionError
 
-    event.listen(Session, "after_flush", fail)
+    event.listen(Engine, "after_cursor_execute", fail)
     try:
         with pytest.raises(ZeroDivisionError):
             await orders.create(owner, BASKET, claim(owner))
     finally:
-        event.remove(Session, "after_flush", fail)
+        event.remove(Engine, "after_cursor_execute", fail)
     assert [await rows(database, model) for model in (Order, OrderLine, IdempotencyKey)] == [0, 0, 0]
 
 

@@ -3,16 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
-
 from app.features.users.models import User
-from app.features.users.schemas import UserRead
+from app.features.users.schemas import Rights, UserRead
 from app.platform.db.dao.base import BaseDAO
 from app.platform.db.dao.filters import Condition
 from app.platform.db.pagination import Page, PageRequest
-
-# built once, because every request that changes something runs this query
-_IS_ADMIN = select(User.is_admin).where(User.id == bindparam("user_id"), User.is_live(), User.is_active)
 
 
 class UserDAO(BaseDAO[User]):
@@ -30,8 +25,8 @@ class UserDAO(BaseDAO[User]):
 
     async def is_admin(self, user_id: UUID) -> bool | None:
         """Return whether an active user is an administrator; `None` when there is no active user with this id."""
-        async with self._provider.read() as session:
-            return await session.scalar(_IS_ADMIN, {"user_id": user_id})
+        found = await self.querier.as_(Rights).filter(id=user_id, is_active=True).one_or_none()
+        return found.is_admin if found else None
 
     async def find_by_email(self, email: str) -> User | None:
         """Return the user with this email address, in upper or lower case."""

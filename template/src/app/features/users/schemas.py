@@ -51,6 +51,12 @@ class AccountUpdate(RequestModel):
     is_admin: bool | None = None
 
 
+class Rights(ResponseModel):
+    """What a user may do."""
+
+    is_admin: bool
+
+
 class UserRead(ResponseModel):
     """A user's public data."""
 

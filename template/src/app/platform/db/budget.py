@@ -50,6 +50,8 @@ def _needs(plan: Plan, workers: int) -> Iterator[Need]:
     yield Need("listeners of these", f"{processes} x {plan.listeners}", alone=processes * plan.listeners)
     yield _jobs(plan, job_processes.pools_of_a_worker())
     yield Need("listeners of these", f"{plan.job_workers}", alone=plan.job_workers * LISTENERS_OF_A_JOB_WORKER)
+    pools, beside = processes + plan.job_workers * job_processes.pools_of_a_worker(), pool.BESIDE_THE_GATE
+    yield Need("readiness, nested work", f"{pools} x {beside}", alone=pools * beside)
     yield Need("migrations", f"{plan.migrations}", alone=plan.migrations)
     yield Need("commands", f"{plan.commands}", alone=plan.commands)
 

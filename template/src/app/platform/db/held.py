@@ -3,12 +3,13 @@
 import asyncio
 import sys
 import time
+from contextvars import Context
 from types import FrameType
 
 import structlog
 
 from app.platform import metrics
-from app.platform.context import request_id
+from app.platform.context import request_id, route
 from app.platform.db.gate import Place
 
 log = structlog.get_logger(__name__)
@@ -19,13 +20,14 @@ _PLATFORM = __name__.partition(".db")[0]
 class Held:
     """A unit of work that has its turn."""
 
-    __slots__ = ("_caller", "_line", "_request_id", "place", "since", "told")
+    __slots__ = ("_caller", "_line", "_request_id", "_route", "place", "since", "told")
 
     def __init__(self, place: Place) -> None:
         self.place = place
         self.since = time.perf_counter()
         self.told = False
         self._request_id = request_id.get()
+        self._route = route.get()
         frame = _outside_of_the_platform()
         # not the frame itself, which would keep all its variables
         self._caller = frame.f_code if frame else None
@@ -38,6 +40,8 @@ class Held:
             fields["where"] = f"{self._caller.co_filename}:{self._line} {self._caller.co_qualname}"
         if self._request_id:
             fields["request_id"] = self._request_id
+        if self._route:
+            fields["route"] = self._route()
         if self.place.backend_pid:
             fields["backend_pid"] = self.place.backend_pid
         return fields
@@ -60,7 +64,7 @@ class Watch:
         held = Held(place)
         self._held[held] = None
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._threshold, self._look)
+            self._timer = self._later()
         return held
 
     def end(self, held: Held) -> None:
@@ -78,7 +82,11 @@ class Watch:
                 held.told = True
                 log.warning("connection_held_long", **held.describe())
         if self._held:
-            self._timer = asyncio.get_running_loop().call_later(self._threshold, self._look)
+            self._timer = self._later()
+
+    def _later(self) -> asyncio.TimerHandle:
+        # with no context: it would be that of some request, whose id the log lines of all would have
+        return asyncio.get_running_loop().call_later(self._threshold, self._look, context=Context())
 
 
 def _outside_of_the_platform() -> FrameType | None:

@@ -9,6 +9,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.platform import metrics
+from app.platform.context import current_route
 from app.platform.db import driver, pool, pool_gauges
 from app.platform.db.gate import Gate, current_place
 from app.platform.settings import DatabaseSettings
@@ -57,12 +58,22 @@ def _log_slow_statements(engine: Engine, threshold: float) -> None:
 
     @event.listens_for(engine, "after_cursor_execute")
     def stop(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        seconds = time.perf_counter() - connection.info["started_at"]
-        if seconds >= threshold:
-            metrics.DB_SLOW_STATEMENTS.inc()
-            place = current_place()
-            pid = place.backend_pid if place else None
-            log.warning("slow_sql", duration_ms=round(seconds * 1000, 1), statement=statement, backend_pid=pid)
+        report_if_slow(threshold, time.perf_counter() - connection.info["started_at"], statement)
+
+
+def report_if_slow(threshold: float, seconds: float, statement: str) -> None:
+    """Log and count a statement that took `threshold` seconds or longer."""
+    if seconds < threshold:
+        return
+    metrics.DB_SLOW_STATEMENTS.inc()
+    place = current_place()
+    fields = {"route": current_route(), "backend_pid": place.backend_pid if place else None}
+    log.warning("slow_sql", duration_ms=round(seconds * 1000, 1), statement=statement, **fields)
+
+
+def watches_slow_statements_only(engine: Engine) -> bool:
+    """Return whether nobody else listens to statements: no `DB_ECHO`, no tracing, no test that counts them."""
+    return len(tuple(engine.dispatch.before_cursor_execute)) == 1
 
 
 def _note_server_processes(engine: Engine) -> None:

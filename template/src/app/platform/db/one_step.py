@@ -1,4 +1,4 @@
-"""Run reads on a connection in one step of the event loop."""
+"""Run reads in one step of the event loop."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from app.platform import metrics
-from app.platform.db import errors
+from app.platform.db import errors, monitoring
+from app.platform.db.rows import Cursors, Run, on_connection
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
@@ -22,31 +23,40 @@ ResultT = TypeVar("ResultT")
 TRIES = 2
 
 
-async def in_one_step(session: AsyncSession, work: Callable[[Connection], ResultT]) -> ResultT:
-    """Call `work` with a connection, and return what it returns. It must only read.
+async def in_one_step(session: AsyncSession, work: Callable[[Run], ResultT], *, prebuilt: bool) -> ResultT:
+    """Call `work` with a function that runs SELECTs, and return what it returns.
 
-    In a session of `Database.read()` that has no connection yet, `work` gets one of its own, in autocommit mode, and is
-    repeated once after a lost connection, a deadlock or a serialization failure. Else it gets the connection of the
-    session, which sees the transaction's own changes.
+    In a session of `Database.read()` that has no connection yet, the statements get one of their own, in autocommit
+    mode, and are repeated once after a lost connection, a deadlock or a serialization failure; those that are built
+    once take a shorter way. Else they run on the connection of the session, and see the transaction's own changes.
     """
-    return await session.run_sync(_run, work)
+
+    def shared(connection: Connection) -> ResultT:
+        return work(on_connection(connection))
+
+    def alone(engine: Engine) -> ResultT:
+        if prebuilt and monitoring.watches_slow_statements_only(engine):
+            with Cursors(engine) as run:
+                return work(run)
+        with engine.connect() as connection:
+            return shared(connection)
+
+    return await session.run_sync(_run, shared, alone)
 
 
-def _run(session: Session, work: Callable[[Connection], ResultT]) -> ResultT:
+def _run(session: Session, shared: Callable[[Connection], ResultT], alone: Callable[[Engine], ResultT]) -> ResultT:
     engine = session.bind
     if not getattr(session, "reads_only", False) or session.in_transaction() or not isinstance(engine, Engine):
         if session.autoflush:
             session.flush()
-        return work(session.connection())
+        return shared(session.connection())
     for _ in range(1, TRIES):
         try:
-            with engine.connect() as connection:
-                return work(connection)
+            return alone(engine)
         except DBAPIError as error:
             meaning = errors.meaning(error)
             if meaning is None or not meaning.repeatable:
                 raise
             metrics.DB_RETRIES.labels(meaning.cause).inc()
             log.info("read_repeated", cause=meaning.cause, reason=summary(error))
-    with engine.connect() as connection:
-        return work(connection)
+    return alone(engine)

@@ -40,6 +40,10 @@ EXTERNAL_CONNECTIONS = 50
 WAITING_PER_CONNECTION = 25
 """How many units of work may wait for each connection: of 256 clients of a pool with 10, none is refused."""
 
+BESIDE_THE_GATE = 2
+"""Connections that a process may open for a moment beyond those of its gate: for the gate's spare place, and for a
+readiness check."""
+
 ANSWER_MARGIN = 5.0
 """Seconds between `DB_STATEMENT_TIMEOUT`, when the server cancels a statement, and the end of waiting for an answer."""
 
@@ -85,8 +89,7 @@ def engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     return {
         "poolclass": Pooled,
         "pool_size": pool.size,
-        # one more, which is the gate's spare place
-        "max_overflow": pool.overflow + 1,
+        "max_overflow": pool.overflow + BESIDE_THE_GATE,
         "pool_recycle": pool.recycle,
         "pool_timeout": settings.pool_timeout,
     }

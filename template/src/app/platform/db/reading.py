@@ -5,19 +5,20 @@ them, names a relationship, whose rows come with one more statement, or in the s
 query is one step of the event loop.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnExpressionArgument, Connection, Row
+from sqlalchemy import ColumnExpressionArgument
 from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.db.filters import Condition
 from app.platform.db.one_step import in_one_step
 from app.platform.db.pagination import OffsetPage, OffsetRequest, Page, PageRequest, to_page
+from app.platform.db.rows import Rows, Run
 from app.platform.db.selection import Selection
 
 ReadT = TypeVar("ReadT", bound=BaseModel)
@@ -67,7 +68,7 @@ class ReadQuery(Generic[ReadT]):
 
     async def all(self) -> list[ReadT]:
         """Return all rows."""
-        return await self._in_one_step(self._load_all)
+        return await self._in_one_step(self._load_all, prebuilt=self._rows.prebuilt)
 
     async def first(self) -> ReadT | None:
         """Return the first row; `None` if there is none."""
@@ -92,7 +93,7 @@ class ReadQuery(Generic[ReadT]):
             sqlalchemy.exc.MultipleResultsFound: there are several rows.
         """
         if self._rows.limit is None and self._rows.offset is None and self._rows.shape.join:
-            found = await self._in_one_step(self._load_joined)
+            found = await self._in_one_step(self._load_joined, prebuilt=self._rows.prebuilt)
         else:
             found = await self.limit(2).all()
         if len(found) > 1:
@@ -111,11 +112,11 @@ class ReadQuery(Generic[ReadT]):
             raise ValueError(message)
         statement, parameters = self._rows.page(request)
 
-        def load(connection: Connection) -> Page[ReadT]:
-            page = to_page(connection.execute(statement, parameters).all(), request)
-            return Page(self._validated(connection, page.items), page.next_cursor)
+        def load(run: Run) -> Page[ReadT]:
+            page = to_page(run(statement, parameters), request)
+            return Page(self._validated(run, page.items), page.next_cursor)
 
-        return await self._in_one_step(load)
+        return await self._in_one_step(load, prebuilt=self._rows.prebuilt and request.sorting is None)
 
     async def offset_page(self, request: OffsetRequest) -> OffsetPage[ReadT]:
         """Return one page of the rows, in the order of `order_by`, and the number of all of them; two statements.
@@ -129,30 +130,28 @@ class ReadQuery(Generic[ReadT]):
         rows = replace(self._rows.sorted_by_key(), limit=request.limit, offset=request.offset)
         count, parameters = self._rows.count(), self._rows.parameters()
 
-        def load(connection: Connection) -> OffsetPage[ReadT]:
-            found = connection.execute(rows.statement("rows"), rows.parameters()).all()
-            total = connection.execute(count, parameters).scalar_one()
-            return OffsetPage(self._validated(connection, found), total)
+        def load(run: Run) -> OffsetPage[ReadT]:
+            found = run(rows.statement("rows"), rows.parameters())
+            ((total,),) = run(count, parameters)
+            return OffsetPage(self._validated(run, found), total)
 
-        return await self._in_one_step(load)
+        return await self._in_one_step(load, prebuilt=False)
 
     def _with(self, rows: Selection) -> Self:
         return type(self)(self._open, rows)
 
-    async def _in_one_step(self, work: Callable[[Connection], ResultT]) -> ResultT:
+    async def _in_one_step(self, work: Callable[[Run], ResultT], *, prebuilt: bool) -> ResultT:
         async with self._open() as session:
-            return await in_one_step(session, work)
+            return await in_one_step(session, work, prebuilt=prebuilt)
 
-    def _load_all(self, connection: Connection) -> list[ReadT]:
-        statement = self._rows.statement("rows")
-        return self._validated(connection, connection.execute(statement, self._rows.parameters()).all())
+    def _load_all(self, run: Run) -> list[ReadT]:
+        return self._validated(run, run(self._rows.statement("rows"), self._rows.parameters()))
 
-    def _load_joined(self, connection: Connection) -> list[ReadT]:
+    def _load_joined(self, run: Run) -> list[ReadT]:
         shape = self._rows.shape
         statement = self._rows.statement("joined", shape.join or (lambda query: query))
-        rows = connection.execute(statement, self._rows.parameters()).all()
-        return shape.adapter.validate_python(shape.load_joined(rows))
+        return shape.adapter.validate_python(shape.load_joined(run(statement, self._rows.parameters())))
 
-    def _validated(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[ReadT]:
+    def _validated(self, run: Run, rows: Rows) -> list[ReadT]:
         shape = self._rows.shape
-        return shape.adapter.validate_python(shape.load(connection, rows))
+        return shape.adapter.validate_python(shape.load(run, rows))

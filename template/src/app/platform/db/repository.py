@@ -5,15 +5,15 @@ from contextlib import nullcontext
 from copy import copy
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel
 from sqlalchemy import ColumnExpressionArgument, Select, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
-from app.platform.db import bulk
+from app.platform.db import bulk, creating
 from app.platform.db.base import Base
 from app.platform.db.bulk import Items
 from app.platform.db.copy_values import Row
+from app.platform.db.creating import ReadT
 from app.platform.db.mixins import SoftDelete, is_deleted, live_rows
 from app.platform.db.pagination import (
     OffsetPage,
@@ -30,7 +30,6 @@ from app.platform.db.selection import Selection
 from app.platform.db.shapes import shape_of
 
 ModelT = TypeVar("ModelT", bound=Base)
-ReadT = TypeVar("ReadT", bound=BaseModel)
 Condition = ColumnExpressionArgument[bool]
 
 
@@ -125,6 +124,12 @@ class AsyncRepository(Generic[ModelT]):
         """Return whether any row meets the conditions."""
         query = select(exists(self._select(*where)))
         return (await self._session.scalars(query)).one()
+
+    async def create(
+        self, read_model: type[ReadT], row: Mapping[str, Any], /, **related: Sequence[Mapping[str, Any]]
+    ) -> ReadT:
+        """Insert a row, and rows that belong to it, without model instances; see `creating.create`."""
+        return await creating.create(self._session, self.model, read_model, row, **related)
 
     async def add(self, row: ModelT) -> ModelT:
         """Insert the row, and set its attributes that the server computes."""

@@ -67,6 +67,12 @@ class Selection:
         """Sort by the primary key what is equal so far."""
         return self.sorted(*key_of(self.shape.model))
 
+    @property
+    def prebuilt(self) -> bool:
+        """Whether the statements are built once, and the same for any values."""
+        is_fixed = not (self.conditions or self.order) and all(operator not in _LISTS for _, operator in self.filters)
+        return is_fixed and self.shape.prebuilt
+
     def statement(self, kind: str, change: Change = lambda query: query) -> Select[Any]:
         """Return the statement that selects the rows; `change` makes one of this kind of it."""
 

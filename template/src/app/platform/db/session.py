@@ -6,7 +6,7 @@ comes before the response, and no connection is held while the response is sent.
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, NoReturn, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.ext.asyncio import (
@@ -22,6 +22,7 @@ from app.platform.db import driver, json_values, monitoring, pool, safety
 from app.platform.db.connections import OnConnect, run_on_connect
 from app.platform.db.gate import Gate
 from app.platform.db.held import Watch
+from app.platform.db.readiness import Readiness
 from app.platform.db.unit_of_work import UnitOfWork
 from app.platform.settings import DatabaseSettings
 
@@ -82,6 +83,7 @@ class Database:
         self._readers: async_sessionmaker[AsyncSession] | None = None
         self._gate: Gate | None = None
         self._watch: Watch | None = None
+        self._readiness: Readiness | None = None
 
     @property
     def engine(self) -> AsyncEngine:
@@ -156,6 +158,18 @@ class Database:
         async with self.read() as session:
             await session.execute(text("SELECT 1"))
 
+    async def check(self) -> Literal["ok", "busy"]:
+        """Ask the server past the queue before the pool whether it answers and accepts writes.
+
+        Raises:
+            RuntimeError: the database was not initialised.
+            DatabaseUnavailable: no connection could be opened.
+            sqlalchemy.exc.DBAPIError: the server does not answer, or accepts no writes.
+        """
+        if self._readiness is None:
+            raise self._not_initialised()
+        return await self._readiness.check()
+
     def _unit_of_work(
         self, sessions: async_sessionmaker[AsyncSession] | None, *, writes: bool = False, **options: Any
     ) -> UnitOfWork:
@@ -166,12 +180,15 @@ class Database:
     def _bind(self, bind: AsyncEngine | AsyncConnection, **options: Any) -> None:
         readers: AsyncEngine | AsyncConnection = bind
         if isinstance(bind, AsyncEngine):
-            readers = bind.execution_options(**driver.options_of_reads(self._settings))
+            options_of_reads = driver.options_of_reads(self._settings)
+            readers = bind.execution_options(slow_sql_threshold=self._settings.slow_sql_threshold, **options_of_reads)
         self._sessions = async_sessionmaker(bind, expire_on_commit=False, **options)
         self._readers = async_sessionmaker(readers, expire_on_commit=False, sync_session_class=ReadSession, **options)
+        self._readiness = Readiness(self._settings, self._readers, self._gate)
 
     async def _drop(self, *, close: bool) -> None:
         engine, self._engine, self._sessions, self._readers = self._engine, None, None, None
+        self._readiness = None
         if engine is not None:
             await engine.dispose(close=close)
 

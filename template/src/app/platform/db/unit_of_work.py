@@ -47,6 +47,10 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._transaction is None and not self._session.sync_session.in_transaction():
+            # it has no connection, so nothing has to be closed
+            self._leave()
+            return
         if error is None:
             try:
                 await self._session.run_sync(self._end, None, None, None)

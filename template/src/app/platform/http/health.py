@@ -16,9 +16,9 @@ router = APIRouter(tags=["operations"])
 
 
 class CheckResult(BaseModel):
-    """The result of one check. The service stays ready when a check fails that is not critical."""
+    """The result of one check. The service stays ready when one is busy, or fails and is not critical."""
 
-    status: Literal["ok", "failed"]
+    status: Literal["ok", "busy", "failed"]
     critical: bool
 
 
@@ -42,11 +42,8 @@ async def readyz(request: Request, response: Response) -> Readiness:
     timeout = resources.settings.http.readiness_timeout
     async with asyncio.TaskGroup() as group:
         tasks = {check.name: (check, group.create_task(_run(check, timeout))) for check in resources.checks}
-    checks = {
-        name: CheckResult(status="ok" if task.result() else "failed", critical=check.critical)
-        for name, (check, task) in tasks.items()
-    }
-    ready = all(result.status == "ok" for result in checks.values() if result.critical)
+    checks = {name: CheckResult(status=task.result(), critical=check.critical) for name, (check, task) in tasks.items()}
+    ready = all(result.status != "failed" for result in checks.values() if result.critical)
     response.status_code = 200 if ready else 503
     return Readiness(status="ready" if ready else "not_ready", checks=checks)
 
@@ -57,11 +54,9 @@ async def prometheus() -> Response:
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-async def _run(check: Check, seconds: float) -> bool:
+async def _run(check: Check, seconds: float) -> Literal["ok", "busy", "failed"]:
     try:
-        async with asyncio.timeout(seconds):
-            await check.ping()
+        return await check.run(seconds)
     except Exception as error:  # noqa: BLE001 (any exception of a dependency means: not ready)
         log.warning("readiness_check_failed", check=check.name, reason=summary(error))
-        return False
-    return True
+        return "failed"

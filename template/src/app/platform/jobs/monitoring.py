@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -60,15 +60,15 @@ class Monitoring:
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         async with asyncio.TaskGroup() as group:
-            tasks = {name: group.create_task(_passes(name, check.ping)) for name, check in self._checks.items()}
-        checks = {name: "ok" if task.result() else "failed" for name, task in tasks.items()}
+            tasks = {name: group.create_task(_result(check)) for name, check in self._checks.items()}
+        checks = {name: task.result() for name, task in tasks.items()}
         failed = [name for name, result in checks.items() if result == "failed" and self._checks[name].critical]
         ready = not self._stopping.is_set() and not failed
         status = "ready" if ready else "not_ready"
         return web.json_response({"status": status, "checks": checks}, status=200 if ready else 503)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        await _passes("metrics", self._refresh)
+        await _result(Check("metrics", self._refresh))
         return web.Response(body=render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _refresh(self) -> None:
@@ -100,11 +100,9 @@ async def _livez(_request: web.Request) -> web.Response:
     return web.json_response({"status": "alive"})
 
 
-async def _passes(name: str, ping: Callable[[], Awaitable[None]]) -> bool:
+async def _result(check: Check) -> str:
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            await ping()
+        return await check.run(CHECK_SECONDS)
     except Exception as error:  # noqa: BLE001 (any error of a dependency means: not ready)
-        log.warning("worker_check_failed", check=name, reason=summary(error))
-        return False
-    return True
+        log.warning("worker_check_failed", check=check.name, reason=summary(error))
+        return "failed"

@@ -27,8 +27,7 @@ def _in_a_request() -> Iterator[None]:
 
 async def all_are_shown(deployment: Deployment, worker: Worker) -> bool:
     lines = (await worker.get("/metrics")).text.splitlines()
-    states = tuple(f'db_pool_connections{{state="{state}"' for state in ("idle", "checked_out"))
-    shown = sum(float(line.split()[-1]) for line in lines if line.startswith(states))
+    shown = sum(float(line.split()[-1]) for line in lines if line.startswith(("db_pool_idle ", "db_pool_checked_out ")))
     return shown == await deployment.count("pg_stat_activity", OTHERS) - 1
 
 

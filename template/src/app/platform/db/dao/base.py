@@ -5,10 +5,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from sqlalchemy.orm.interfaces import ORMOption
 
-from app.platform.db import bulk
+from app.platform.db import bulk, creating
 from app.platform.db.base import Base
 from app.platform.db.bulk import Items, chunks
 from app.platform.db.copy_values import Row
+from app.platform.db.creating import ReadT
 from app.platform.db.dao.builders import CountBuilder, QueryBuilder
 from app.platform.db.dao.updates import UpdateBuilder
 from app.platform.db.mixins import is_deleted
@@ -49,6 +50,13 @@ class BaseDAO(Generic[ModelT]):
         async with self._provider.read() as session:
             row: ModelT | None = await session.get(self.model, key, options=options)
             return None if await is_deleted(session, row) else row
+
+    async def create(
+        self, read_model: type[ReadT], row: Mapping[str, Any], /, **related: Sequence[Mapping[str, Any]]
+    ) -> ReadT:
+        """Insert a row, and rows that belong to it, without model instances; see `creating.create`."""
+        async with self._provider.transaction() as session:
+            return await creating.create(session, self.model, read_model, row, **related)
 
     async def insert_rows(self, rows: Items[Mapping[str, Any]]) -> int:
         """Insert all rows or none, without making model instances, and return their number.

@@ -2,11 +2,13 @@
 
 import os
 import re
+from functools import partial
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.platform.context import request_id
+from app.platform.context import request_id, route
+from app.platform.http.middleware.routes import route_template
 from app.platform.http.middleware.sending import RawHeaders, Sending
 
 _HEADER = b"x-request-id"
@@ -40,6 +42,7 @@ class RequestIdMiddleware:
             value = os.urandom(16).hex().encode()
             scope["headers"] = [*(header for header in headers if header[0] != _HEADER), (_HEADER, value)]
         request_id.set(value.decode())
+        route.set(partial(route_template, scope))
 
         def add_header(headers: RawHeaders) -> None:
             headers.append((_HEADER, value))

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.orders.dao import OrderDAO, OrderLineDAO
 from app.features.orders.errors import OrderNotFound, OrderNotPayable
-from app.features.orders.models import Order, OrderLine, OrderStatus
+from app.features.orders.models import Order, OrderStatus
 from app.features.orders.rows import line_rows, order_row
 from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
 from app.platform.db.dao.transaction import execute_transaction
@@ -128,9 +128,4 @@ class OrderService:
     @staticmethod
     async def _place(database: SessionProvider, owner: UUID, data: OrderCreate) -> OrderRead:
         key = uuid4()
-        order = Order(
-            **order_row(key, owner, data),
-            lines=[OrderLine(**row) for row in line_rows(key, data)],
-        )
-        await OrderDAO(database).insert_instances([order])
-        return OrderRead.model_validate(order)
+        return await OrderDAO(database).create(OrderRead, order_row(key, owner, data), lines=line_rows(key, data))

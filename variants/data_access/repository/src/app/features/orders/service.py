@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.orders.errors import OrderNotFound, OrderNotPayable
-from app.features.orders.models import Order, OrderLine, OrderStatus
+from app.features.orders.models import OrderStatus
 from app.features.orders.repository import OrderRepository
 from app.features.orders.rows import line_rows, order_row
 from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
@@ -119,8 +119,4 @@ class OrderService:
     @staticmethod
     async def _place(session: AsyncSession, owner: UUID, data: OrderCreate) -> OrderRead:
         key = uuid4()
-        order = Order(
-            **order_row(key, owner, data),
-            lines=[OrderLine(**row) for row in line_rows(key, data)],
-        )
-        return OrderRead.model_validate(await OrderRepository(session).add(order))
+        return await OrderRepository(session).create(OrderRead, order_row(key, owner, data), lines=line_rows(key, data))

@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from app.features.users.models import User
 from app.platform.db.dao.transaction import execute_transaction
 from app.platform.db.session import Database, SessionProvider
-from tests.platform.db.dao.users import Refused, Users
+from tests.platform.db.access.dao.users import Refused, Users
 
 
 async def test_nested_transaction_joins_the_outer_one(database: Database) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from app.features.users.models import User
 from app.platform.db.dao.transaction import execute_transaction
 from app.platform.db.session import Database, SessionProvider
-from tests.platform.db.dao.users import Refused, Users
+from tests.platform.db.access.dao.users import Refused, Users
 from tests.support.sql import recorded_statements
 
 

@@ -5,7 +5,7 @@ import pytest
 from app.features.users.models import User
 from app.platform.db.dao.base import BaseDAO
 from app.platform.db.session import Database
-from tests.platform.db.dao.users import Users
+from tests.platform.db.access.dao.users import Users
 
 
 @pytest.fixture

@@ -1,0 +1,127 @@
+"""Run a prebuilt SELECT on a cursor of the driver, and return its rows.
+
+`Connection.execute` does the same for any statement, and costs four times as much for one row: it looks the compiled
+statement up by its parts, emits events, and wraps cursor and rows.
+"""
+
+import time
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Engine, Float, Numeric, Select
+from sqlalchemy.sql.type_api import TypeEngine
+
+from app.platform.db import monitoring
+
+Values = Mapping[str, Any]
+Rows = Sequence[Any]
+Run = Callable[[Select[Any], Values], Rows]
+"""Runs a SELECT with parameters, and returns rows with indexes and names."""
+
+_Processor = Callable[[Any], Any] | None
+
+# the types that the server sends numbers in; SQLAlchemy asks for them
+_FLOAT8, _NUMERIC = 701, 1700
+
+
+def on_connection(connection: Connection) -> Run:
+    """Return a function that runs any SELECT on a connection of SQLAlchemy's."""
+    return lambda statement, values: connection.execute(statement, values).all()
+
+
+class Cursors:
+    """Runs SELECTs that are built once on cursors of one connection of the pool, in autocommit mode.
+
+    Use it in a `with` block, which returns the connection.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._options = engine.get_execution_options()
+        self._pooled = engine.raw_connection()
+        # of the driver whose connections are not in autocommit mode anyway
+        self._sets_mode = "isolation_level" in self._options
+
+    def __enter__(self) -> Run:
+        if self._sets_mode:
+            self._engine.dialect.set_isolation_level(self._dbapi, self._options["isolation_level"])
+        return self._run
+
+    def __exit__(self, *_: object) -> None:
+        if self._sets_mode and self._pooled.is_valid:
+            self._engine.dialect.reset_isolation_level(self._dbapi)
+        self._pooled.close()
+
+    def _run(self, statement: Select[Any], values: Values) -> Rows:
+        prepared = _prepare(statement, self._engine.dialect)
+        cursor = self._pooled.cursor()
+        started = time.perf_counter()
+        try:
+            cursor.execute(prepared.text, prepared.arguments(values))
+            rows = cursor.fetchall()
+        except BaseException as error:  # noqa: BLE001 (raised again)
+            # SQLAlchemy's way for errors: it wraps them, emits `handle_error`, and throws useless connections away
+            connection = Connection(self._engine, self._pooled)
+            connection._handle_dbapi_exception(error, prepared.text, None, cursor, None)  # noqa: SLF001
+        cursor.close()
+        monitoring.report_if_slow(self._options["slow_sql_threshold"], time.perf_counter() - started, prepared.text)
+        return prepared.rows(rows)
+
+    @property
+    def _dbapi(self) -> Any:
+        return self._pooled.dbapi_connection
+
+
+class _Prepared:
+    """A compiled SELECT, and what changes values on their way to the driver and back.
+
+    Attributes:
+        text: the statement in the driver's language.
+    """
+
+    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self.text = str(compiled)
+        self._fixed = dict(compiled.params)
+        self._names: Sequence[str] | None = compiled.positiontup if compiled.positional else None
+        binds: Mapping[str, Any] = compiled.binds
+        found = {name: _bind_processor(bind.type, dialect) for name, bind in binds.items()}
+        self._binds = {name: processor for name, processor in found.items() if processor}
+        columns = list(statement.selected_columns)
+        self._results = tuple(_result_processor(column.type, dialect) for column in columns)
+        self._plain = not any(self._results)
+        row: Any = namedtuple("Row", [str(column.key) for column in columns], rename=True)  # type: ignore[misc]
+        self._row: Callable[[Any], Any] = row._make
+
+    def arguments(self, values: Values) -> Any:
+        """Return the parameters as the driver wants them: a sequence or a dictionary."""
+        given = {**self._fixed, **values}
+        for name, process in self._binds.items():
+            given[name] = process(given[name])
+        return given if self._names is None else tuple(given[name] for name in self._names)
+
+    def rows(self, found: Rows) -> Rows:
+        """Return the driver's rows with the values of the columns' types."""
+        if self._plain:
+            return [self._row(row) for row in found]
+        return [
+            self._row(process(value) if process else value for process, value in zip(self._results, row, strict=True))
+            for row in found
+        ]
+
+
+# as many as there are statements of read models (shapes.py)
+@lru_cache(maxsize=1000)
+def _prepare(statement: Select[Any], dialect: Dialect) -> _Prepared:
+    return _Prepared(statement, dialect)
+
+
+def _bind_processor(kind: TypeEngine[Any], dialect: Dialect) -> _Processor:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _result_processor(kind: TypeEngine[Any], dialect: Dialect) -> _Processor:
+    sent = _FLOAT8 if isinstance(kind, Float) else _NUMERIC if isinstance(kind, Numeric) else None
+    return kind.dialect_impl(dialect).result_processor(dialect, sent)
