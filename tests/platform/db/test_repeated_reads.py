@@ -114,6 +114,17 @@ async def test_read_that_loses_a_deadlock_is_repeated(trouble: Trouble, prebuilt
     assert grown == {"deadlock": 1}
 
 
+async def test_read_whose_statement_a_migration_changed_is_repeated(trouble: Trouble, prebuilt: bool) -> None:
+    """All connections have the statement prepared, so the second try needs a new one."""
+    for _ in range(8):
+        assert await asyncio.gather(*(read(trouble, prebuilt, "max(size)", "things") for _ in range(3))) == [0, 0, 0]
+    await trouble.others_run("ALTER TABLE things ALTER COLUMN size TYPE bigint")
+    with growth(metrics.DB_RETRIES) as grown:
+        assert await read(trouble, prebuilt, "max(size)", "things") == 0
+        assert await asyncio.gather(*(read(trouble, prebuilt, "max(size)", "things") for _ in range(3))) == [0, 0, 0]
+    assert grown == {"plan_outdated": 1}
+
+
 async def test_read_whose_connection_was_lost_is_repeated(trouble: Trouble, prebuilt: bool) -> None:
     kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
     assert await read(trouble, prebuilt, "1") == 1
