@@ -35,7 +35,6 @@ class OrderService:
         Raises:
             IdempotencyKeyReused: the claim's key was used for another order.
         """
-
         key = uuid4()
         row, lines = order_row(key, owner, data), line_rows(key, data)
         if claim is None:
