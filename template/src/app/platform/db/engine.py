@@ -38,9 +38,7 @@ def open_engine(settings: DatabaseSettings, on_connect: Sequence[OnConnect] = ()
 
 def readers(engine: AsyncEngine, settings: DatabaseSettings) -> AsyncEngine:
     """Return the engine for sessions that only read, on the same pool."""
-    return engine.execution_options(
-        slow_sql_threshold=settings.slow_sql_threshold, **driver.options_of_reads(settings)
-    )
+    return engine.execution_options(slow_sql_threshold=settings.slow_sql_threshold, **driver.options_of_reads(settings))
 
 
 def bare_engine(settings: DatabaseSettings, **arguments: Any) -> AsyncEngine:
