@@ -42,8 +42,8 @@ def test_each_number_can_be_set_by_itself() -> None:
     assert pool.engine_arguments(settings) == {
         "poolclass": Pooled,
         "pool_size": 7,
-        # the gate's spare place
-        "max_overflow": 1,
+        # the gate's spare place, and a readiness check
+        "max_overflow": 2,
         "pool_recycle": 60.0,
         "pool_timeout": 30.0,
     }

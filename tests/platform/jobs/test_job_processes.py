@@ -38,7 +38,9 @@ async def test_each_process_of_a_worker_has_a_pool(
     jobs = 2 * PROCESSES * most
     assert f"jobs: workers x processes 2 x {PROCESSES} x {terms} {jobs}\n" in printed
     assert "listeners of these 2 2\n" in printed
-    assert f"in all {10 + jobs + 2 + 2}\n" in printed
+    # of the API and of the workers
+    beside = 2 * (1 + 2 * PROCESSES)
+    assert f"in all {10 + jobs + beside + 2 + 2}\n" in printed
 
 
 def test_celery_without_child_processes_runs_jobs_in_one_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

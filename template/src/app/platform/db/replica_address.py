@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.platform.db import address, connecting, driver
+from app.platform.db import address, connecting
 from app.platform.db.connections import OnConnect
+from app.platform.db.engine import readers
 from app.platform.db.recent_writers import RecentWriters
 from app.platform.db.replica import Replica
 from app.platform.db.replicas import MARGIN, Replicas
@@ -23,9 +24,9 @@ def open_replicas(
     """
     if not settings.replica_url:
         return None
-    readers = primary.execution_options(**driver.options_of_reads(settings)).sync_engine
+    of_primary = readers(primary, settings).sync_engine
     try:
-        replicas = [Replica(each, readers, on_connect) for each in each_host(settings, settings.replica_url)]
+        replicas = [Replica(each, of_primary, on_connect) for each in each_host(settings, settings.replica_url)]
     except ConfigError as error:
         raise ConfigError(str(error).replace("DATABASE_URL", "DATABASE_REPLICA_URL")) from None
     writers = RecentWriters(settings.replica_max_lag + MARGIN, redis_url, settings.application_name)
