@@ -149,6 +149,7 @@ async def test_session_that_reads_refuses(library: Database) -> None:
     [
         ({**SHELF, "size": 3}, {}, ValueError, "Shelf has no column size"),
         (SHELF, {"books": [{**BOOKS[0], "pages": 3}]}, ValueError, "Book has no column pages"),
+        (SHELF, {"books": [BOOKS[0], {"title": "Ants"}]}, ValueError, "books: all rows must name the same"),
         (SHELF, {"tags": [{"name": "x"}]}, TypeError, "no list of related rows tags"),
         (SHELF, {"boxes": []}, TypeError, "no list of related rows boxes"),
     ],

@@ -33,7 +33,7 @@ async def create(
     Raises:
         TypeError: the read model has other fields than the model, a relationship is no list of rows that belong to
             this one, or the model inherits from another one.
-        ValueError: a row names an attribute that is no column.
+        ValueError: a row names an attribute that is no column, or others than the rows beside it.
         RuntimeError: the session only reads.
     """
     shape = _shape(model, read_model, related)
@@ -125,7 +125,14 @@ def _insert_related(connection: Connection, relation: Relation, parent: Row[Any]
 
 
 def _with_keys(relation: Relation, parent: Sequence[Any], rows: Sequence[Values]) -> list[dict[str, Any]]:
-    """Return the rows of a relationship with the key of the row that they belong to."""
+    """Return the rows of a relationship with the key of the row that they belong to.
+
+    Raises:
+        ValueError: the rows do not all name the same attributes, or one that is no column.
+    """
+    if any(row.keys() != rows[0].keys() for row in rows):
+        message = f"{relation.name}: all rows must name the same attributes"
+        raise ValueError(message)
     keys = {str(column.key): parent[relation.first + number] for number, column in enumerate(relation.remote)}
     return [_columns(relation.shape, row) | keys for row in rows]
 

@@ -8,6 +8,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Dialect, Engine, Float, Insert, Numeric, Select
@@ -118,9 +119,11 @@ class Prepared:
     def arguments(self, values: Values) -> Any:
         """Return the parameters as the driver wants them: a sequence or a dictionary."""
         given = {**self._fixed, **values}
-        for name, default in self._defaults.items():
-            # SQLAlchemy lets functions for defaults take a context, which these do not have
-            given[name] = default.arg(None) if default.is_callable else default.arg
+        if self._defaults:
+            # functions for defaults may look at the other values
+            context = SimpleNamespace(current_parameters=given, get_current_parameters=lambda *_: given)
+            for name, default in self._defaults.items():
+                given[name] = default.arg(context) if default.is_callable else default.arg
         for name, process in self._binds.items():
             given[name] = process(given[name])
         return given if self._names is None else tuple(given[name] for name in self._names)

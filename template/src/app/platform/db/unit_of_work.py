@@ -55,8 +55,9 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._transaction is None and not self._session.sync_session.in_transaction():
-            # it has no connection, so nothing has to be closed
+        session = self._session.sync_session
+        if self._transaction is None and not (session.in_transaction() or session.identity_map):
+            # it has neither a connection nor objects, so nothing has to be closed
             self._leave()
             await self._note_writer()
             return

@@ -1,0 +1,201 @@
+"""A create in a transaction of its own: all of it or nothing, whatever happens meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Mapped, mapped_column
+from structlog.testing import capture_logs
+
+from app.platform.context import Actor, actor
+from app.platform.db import creating, errors
+from app.platform.db.creating import create_alone
+from app.platform.db.mixins import Audit, UuidKey
+from app.platform.db.session import Database
+from app.platform.db.shared import shared_transaction
+from app.platform.db.writing import InsertInto, Writing
+from app.platform.errors import OutcomeUnknown
+from tests.platform.support.library import Base, Book, Kind, ReadModel, Shelf, ShelfLabel
+from tests.platform.support.library import library as filled
+from tests.support.databases import execute, settings_for
+from tests.support.sql import RoundTrips
+
+SHELF = {"label": "D", "kind": Kind.LARGE, "about": {"rows": [3]}}
+
+FUNCTION = "CREATE FUNCTION acts() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN {} RETURN NULL; END$$"
+AT_COMMIT = (
+    "CREATE CONSTRAINT TRIGGER acts AFTER INSERT ON shelves DEFERRABLE INITIALLY DEFERRED"
+    " FOR EACH ROW EXECUTE FUNCTION acts()"
+)
+AT_ONCE = "CREATE TRIGGER acts AFTER INSERT ON shelves FOR EACH ROW EXECUTE FUNCTION acts()"
+REFUSES = "RAISE EXCEPTION USING ERRCODE = 'check_violation';"
+DIES = "PERFORM pg_terminate_backend(pg_backend_pid());"
+
+
+class Sign(UuidKey, Audit, Base):
+    __tablename__ = "signs"
+
+    text: Mapped[str]
+    loud: Mapped[str] = mapped_column(default=lambda context: context.get_current_parameters()["text"].upper())
+    copies: Mapped[int] = mapped_column(default=3)
+
+
+class SignRead(ReadModel):
+    text: str
+    loud: str
+    copies: int
+    created_by: UUID | None
+
+
+class BookTitle(ReadModel):
+    title: str
+
+
+class ShelfWithTitles(ReadModel):
+    id: UUID
+    label: str
+    about: dict[str, Any]
+    books: list[BookTitle]
+
+
+@pytest.fixture
+async def library(empty_url: str) -> AsyncIterator[Database]:
+    async with filled(empty_url, pool_size=1, max_overflow=0) as database:
+        async with database.engine.begin() as connection:
+            await connection.execute(
+                text("ALTER TABLE books ALTER price SET DEFAULT 1, ALTER published SET DEFAULT now()")
+            )
+        yield database
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> list[Writing]:
+    """Return a list of the transactions on cursors."""
+    used: list[Writing] = []
+
+    class Counted(Writing):
+        def __enter__(self) -> InsertInto:
+            used.append(self)
+            return super().__enter__()
+
+    monkeypatch.setattr(creating, "Writing", Counted)
+    return used
+
+
+async def count(database: Database, model: type[Base]) -> int:
+    async with database.read() as session:
+        return await session.scalar(select(func.count()).select_from(model)) or 0
+
+
+async def test_rows_are_stored_and_come_back(library: Database, alone: list[Writing]) -> None:
+    books = [{"title": "Worms"}, {"title": "Bees"}]
+    created = await create_alone(library, Shelf, ShelfWithTitles, SHELF, books=books)
+    assert (created.label, created.about) == ("D", {"rows": [3]})
+    assert [book.title for book in created.books] == ["Worms", "Bees"]
+    assert (await create_alone(library, Shelf, ShelfWithTitles, SHELF)).books == []
+    assert (await count(library, Shelf), await count(library, Book)) == (5, 5)
+    assert len(alone) == 2
+
+
+async def test_defaults_and_audit_columns_apply(library: Database, alone: list[Writing]) -> None:
+    caller = Actor(uuid4())
+    token = actor.set(caller)
+    created = await create_alone(library, Sign, SignRead, {"text": "quiet"})
+    actor.reset(token)
+    assert created == SignRead(text="quiet", loud="QUIET", copies=3, created_by=caller.user_id)
+    assert len(alone) == 1
+
+
+async def test_failure_in_the_second_statement_leaves_nothing(library: Database, alone: list[Writing]) -> None:
+    with pytest.raises(DBAPIError) as failed:
+        await create_alone(library, Shelf, ShelfWithTitles, SHELF, books=[{"title": "x" * 81}])
+    meaning = errors.meaning(failed.value)
+    assert meaning
+    assert meaning.cause == "value_refused"
+    # on the same connection, the only one
+    assert await count(library, Shelf) == 3
+    assert len(alone) == 1
+
+
+async def test_failure_at_the_commit_leaves_nothing(library: Database, alone: list[Writing], empty_url: str) -> None:
+    await execute(empty_url, FUNCTION.format(REFUSES), AT_COMMIT)
+    with pytest.raises(IntegrityError):
+        await create_alone(library, Shelf, ShelfLabel, SHELF)
+    assert await count(library, Shelf) == 3
+    assert len(alone) == 1
+
+
+async def test_connection_that_is_lost_at_the_commit(library: Database, alone: list[Writing], empty_url: str) -> None:
+    await execute(empty_url, FUNCTION.format(DIES), AT_COMMIT)
+    with capture_logs() as logs, pytest.raises(OutcomeUnknown):
+        await create_alone(library, Shelf, ShelfLabel, SHELF)
+    assert "outcome_unknown" in [log["event"] for log in logs]
+    assert await count(library, Shelf) == 3
+    assert len(alone) == 1
+
+
+async def test_connection_that_was_lost_before_may_be_tried_again(
+    library: Database, alone: list[Writing], empty_url: str
+) -> None:
+    await count(library, Shelf)
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    await execute(empty_url, f"{kill} AND pid <> pg_backend_pid()")
+    with pytest.raises(DBAPIError) as failed:
+        await create_alone(library, Shelf, ShelfLabel, SHELF)
+    meaning = errors.meaning(failed.value)
+    assert meaning
+    assert meaning.repeatable
+    await create_alone(library, Shelf, ShelfLabel, SHELF)
+    assert await count(library, Shelf) == 4
+    assert len(alone) == 2
+
+
+@pytest.mark.parametrize("when", ["statement", "commit"])
+async def test_cancelled_create_leaves_nothing(
+    library: Database, alone: list[Writing], empty_url: str, when: str
+) -> None:
+    trigger = AT_COMMIT if when == "commit" else AT_ONCE
+    await execute(empty_url, FUNCTION.format("PERFORM pg_sleep(2);"), trigger)
+    task = asyncio.create_task(create_alone(library, Shelf, ShelfLabel, SHELF))
+    await asyncio.sleep(0.5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    # the server rolls back when it sees that nobody listens, or does what it was asked for at the end
+    await execute(empty_url, "DROP TRIGGER acts ON shelves")
+    assert await count(library, Shelf) in ({3} if when == "statement" else {3, 4})
+    assert len(alone) == 1
+
+
+async def test_inside_a_shared_transaction_it_joins(library: Database, alone: list[Writing]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with shared_transaction(library) as steps:
+            created = await create_alone(steps, Shelf, ShelfLabel, SHELF)
+            assert created.label == "D"
+            raise ZeroDivisionError
+    assert await count(library, Shelf) == 3
+    assert alone == []
+
+
+@pytest.mark.usefixtures("library")
+async def test_round_trips(empty_url: str) -> None:
+    """BEGIN, a statement a table, COMMIT."""
+    async with RoundTrips(empty_url).running() as proxy:
+        database = Database(settings_for(proxy.url))
+        await database.init()
+
+        async def place(**related: Any) -> int:
+            before = proxy.count
+            await create_alone(database, Shelf, ShelfWithTitles, SHELF, **related)
+            return proxy.count - before
+
+        for _ in range(6):
+            await place()
+            await place(books=[{"title": "Bees"}])
+        assert await place() == 3
+        assert await place(books=[{"title": "Bees"}, {"title": "Ants"}]) == 4
+        await database.close()
