@@ -14,7 +14,7 @@ from benchmarks.load import Outcome, load
 from benchmarks.proxy import RoundTrips
 from benchmarks.report import Cell, Column, Section, Spread, Table, middle, percentile
 from benchmarks.server import Server, ServerError
-from benchmarks.workload import ENDPOINTS, OPTIONAL, Endpoint
+from benchmarks.workload import ENDPOINTS, Endpoint
 
 TURNS = 3
 # with fewer, most of a turn would be its beginning and its end
@@ -100,7 +100,7 @@ async def _round(bench: Bench, number: int, clients: Sequence[int], samples: Sam
         running = [(app, await stack.enter_async_context(bench.running(app))) for app in bench.in_turn(number)]
         offered = {endpoint for app, (_, requests) in running if app.is_service for endpoint in requests}
         for connections in clients:
-            for endpoint in [each for each in ENDPOINTS + OPTIONAL if each in offered]:
+            for endpoint in [each for each in ENDPOINTS if each in offered]:
                 for turn in range(1 + TURNS):
                     for app, (server, requests) in running:
                         if endpoint in requests:

@@ -100,10 +100,6 @@ ENDPOINTS = (
 )
 
 
-# an app that answers with 404 is skipped, because older trees do not have these routes
-OPTIONAL = (Endpoint("GET one user by id, hot read", 300, _get("/api/v1/hot/users/{reader}"), _get("/users/{reader}")),)
-
-
 async def prepare(apps: list[App], template: Path, server_url: str, cores: Cores) -> dict[str, People]:
     """Create a database for each app, all with the same rows but the peer's; return the people of each schema."""
     sql = Sql(apps, template, server_url)
@@ -157,12 +153,7 @@ async def requests(app: App, server: Server, reader: Person, writer: Person) -> 
     """Return the bytes to send for each endpoint that the app has; sign in first if the app is a service."""
     if app.is_service:
         reader, writer = await sign_in(server, reader, writer)
-    asked = {endpoint: ask(reader, writer) for endpoint in ENDPOINTS + OPTIONAL if (ask := endpoint.ask(app.kind))}
-    return {
-        endpoint: request
-        for endpoint, request in asked.items()
-        if endpoint not in OPTIONAL or (await once(server.port, request))[0] != 404
-    }
+    return {endpoint: ask(reader, writer) for endpoint in ENDPOINTS if (ask := endpoint.ask(app.kind))}
 
 
 async def sign_in(server: Server, reader: Person, writer: Person) -> People:
