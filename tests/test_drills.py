@@ -43,7 +43,8 @@ AFFECTED_TESTS = "tests/api/test_openapi.py tests/test_migrations.py"
 PLACES = ("src", "tests", "migrations", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md", "AGENTS.md")
 # what `order` means besides something that is bought
 SEQUENCE = re.compile(
-    r"order_by|\bORDER BY\b|\b(the|The|its|this|certain|given|reverse) order\b|\ban order(,| and) a limit|\b_order\b"
+    r"order_by|sort_by_parameter_order|\bORDER BY\b|"
+    r"\b(the|The|its|this|certain|given|reverse) order\b|\ban order(,| and) a limit|\b_order\b"
 )
 NAME_OF_A_TEST = re.compile(r"\btest_\w+")
 MENTION = re.compile(r"(?<![A-Za-z])([Oo]rders?(?![a-z])|ORDERS?)")

@@ -107,7 +107,7 @@ class ReadQuery(Generic[ReadT]):
             ValueError: the query has an order, a limit or an offset, but a page sets these itself; or the cursor
                 belongs to another sorting.
         """
-        if self._rows.order or self._rows.limit is not None or self._rows.offset is not None:
+        if self._rows.sorted_by or self._rows.limit is not None or self._rows.offset is not None:
             message = "page() has an order and a limit of its own: leave out order_by, limit and offset"
             raise ValueError(message)
         statement, parameters = self._rows.page(request)

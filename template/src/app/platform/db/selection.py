@@ -28,7 +28,7 @@ class Selection:
         filters: columns and operators of the filters whose values are parameters.
         values: these values.
         conditions: all other conditions.
-        order: the columns to sort by.
+        sorted_by: the columns to sort by.
         limit: the most rows.
         offset: the rows to skip.
         deleted: whether rows that are marked as deleted belong to it.
@@ -38,7 +38,7 @@ class Selection:
     filters: tuple[tuple[str, str], ...] = ()
     values: tuple[Any, ...] = ()
     conditions: tuple[Condition, ...] = ()
-    order: tuple[ColumnExpressionArgument[Any], ...] = ()
+    sorted_by: tuple[ColumnExpressionArgument[Any], ...] = ()
     limit: int | None = None
     offset: int | None = None
     deleted: bool = False
@@ -61,7 +61,7 @@ class Selection:
 
     def sorted(self, *columns: ColumnExpressionArgument[Any]) -> Self:
         """Sort by these columns what is equal so far."""
-        return replace(self, order=(*self.order, *columns))
+        return replace(self, sorted_by=(*self.sorted_by, *columns))
 
     def sorted_by_key(self) -> Self:
         """Sort by the primary key what is equal so far."""
@@ -70,19 +70,19 @@ class Selection:
     @property
     def prebuilt(self) -> bool:
         """Whether the statements are built once, and the same for any values."""
-        is_fixed = not (self.conditions or self.order) and all(operator not in _LISTS for _, operator in self.filters)
+        is_fixed = not (self.conditions or self.sorted_by) and all(operator not in _LISTS for _, operator in self.filters)
         return is_fixed and self.shape.prebuilt
 
     def statement(self, kind: str, change: Change = lambda query: query) -> Select[Any]:
         """Return the statement that selects the rows; `change` makes one of this kind of it."""
 
         def build(query: Select[Any]) -> Select[Any]:
-            query = change(query).where(*self._where()).order_by(*self.order)
+            query = change(query).where(*self._where()).order_by(*self.sorted_by)
             if self.limit is not None:
                 query = query.limit(bindparam("limit", type_=Integer))
             return query if self.offset is None else query.offset(bindparam("offset", type_=Integer))
 
-        if self.conditions or self.order:
+        if self.conditions or self.sorted_by:
             return build(self.shape.plain())
         key = (kind, self.filters, self.limit is None, self.offset is None, self.deleted)
         return self.shape.statement(key, build)

@@ -121,7 +121,7 @@ class QueryBuilder(Builder[ModelT]):
         selection = Selection(
             shape_of(self._model, read_model),
             conditions=self._conditions,
-            order=self._order,
+            sorted_by=self._order,
             limit=self._limit,
             offset=self._offset,
             deleted=self._deleted,
