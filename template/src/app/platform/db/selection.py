@@ -70,8 +70,9 @@ class Selection:
     @property
     def prebuilt(self) -> bool:
         """Whether the statements are built once, and the same for any values."""
-        is_fixed = not (self.conditions or self.sorted_by) and all(operator not in _LISTS for _, operator in self.filters)
-        return is_fixed and self.shape.prebuilt
+        if self.conditions or self.sorted_by or not self.shape.prebuilt:
+            return False
+        return all(operator not in _LISTS for _, operator in self.filters)
 
     def statement(self, kind: str, change: Change = lambda query: query) -> Select[Any]:
         """Return the statement that selects the rows; `change` makes one of this kind of it."""
