@@ -1,6 +1,7 @@
 """Decide which variants are run, and which parts of the platform's suite run where: the same bytes are run once."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -127,11 +128,15 @@ def bytes_of(part: str, variant: Variant, rendered: Rendered) -> str:
     return digest(rendered(usual), PARTS[part])
 
 
+def _files(root: Path, paths: Iterable[str]) -> set[Path]:
+    return {path for name in paths for path in [root / name, *(root / name).rglob("*")] if path.is_file()}
+
+
 @cache
 def digest(root: Path, paths: tuple[str, ...]) -> str:
     """Return a digest of the files at these paths."""
-    left_out = {root / name.removeprefix("!") for name in paths if name.startswith("!")}
-    found = {path for name in paths for path in [root / name, *(root / name).rglob("*")] if path.is_file()}
+    left_out = _files(root, [name.removeprefix("!") for name in paths if name.startswith("!")])
+    found = _files(root, paths)
     total = hashlib.sha256()
     for path in sorted(found - left_out):
         total.update(f"{path.relative_to(root)} {path.stat().st_size} ".encode() + path.read_bytes())

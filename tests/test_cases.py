@@ -62,6 +62,13 @@ def test_a_part_runs_on_other_bytes(part: str, path: str, rendered: Rendered, tm
     assert part in parts(case, lambda variant: changed if variant.structure() == same else rendered(variant))
 
 
+@pytest.mark.parametrize("part", ["db", "middleware"])
+def test_what_is_the_same_in_both_styles_runs_once_for_each_driver(part: str, rendered: Rendered) -> None:
+    where = [each for each in FRESH if part in parts(each, rendered)]
+    assert sorted(each.variant["db_driver"] for each in where) == sorted(choices()["db_driver"])
+    assert all(each.counts_platform for each in where)
+
+
 def test_workers_meet_outages_with_each_queue_on_each_driver(rendered: Rendered) -> None:
     met = [each.variant for each in FRESH if "jobs/process/outages" in parts(each, rendered)]
     expected = {

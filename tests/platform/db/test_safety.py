@@ -52,6 +52,19 @@ async def test_commit_after_a_caught_error_is_refused(database: Database) -> Non
 
 
 @pytest.mark.commits
+async def test_commit_after_a_caught_error_of_a_flush_is_refused(database: Database) -> None:
+    """SQLAlchemy itself would end the transaction without a word, and without a commit."""
+    with pytest.raises(RuntimeError, match="savepoint"):
+        async with database.transaction() as session:
+            session.add(user())
+            await session.flush()
+            session.add(user())
+            with suppress(DBAPIError):
+                await session.flush()
+    assert await emails(database) == []
+
+
+@pytest.mark.commits
 async def test_commit_after_an_error_in_a_savepoint_works(database: Database) -> None:
     async with database.transaction() as session:
         session.add(user())

@@ -44,7 +44,11 @@ class SilentProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        upstream = await asyncio.open_connection(self._target.host, self._target.port or 5432)
+        try:
+            upstream = await asyncio.open_connection(self._target.host, self._target.port or 5432)
+        except OSError:
+            writer.close()
+            return
         for source, sink in ((reader, upstream[1]), (upstream[0], writer)):
             task = asyncio.create_task(self._pump(source, sink, of_the_client=source is reader))
             self._tasks.add(task)

@@ -8,9 +8,9 @@ import asyncio
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from typing import IO
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, TypeVar
 from uuid import UUID
 
 import structlog
@@ -18,6 +18,8 @@ import structlog
 from app.platform.errors import AppError, Busy
 
 log = structlog.get_logger(__name__)
+
+ArgumentT = TypeVar("ArgumentT")
 
 # small bodies never reach the disk, and larger ones reach it in few writes
 _BUFFER = 262_144
@@ -76,10 +78,10 @@ class Spools:
         try:
             yield spool
         finally:
-            spool.close()
             self._open[user] -= 1
             if not self._open[user]:
                 del self._open[user]
+            spool.close()
 
 
 class Spool:
@@ -118,7 +120,8 @@ class Spool:
             return
         await self._flush()
         file = self._file
-        await asyncio.to_thread(file.seek, 0)
+        # writes what is left in its buffer
+        await self._trying(file.seek, 0)
         while piece := await asyncio.to_thread(file.read, _PIECE):
             yield piece
 
@@ -126,16 +129,25 @@ class Spool:
         """Free the memory and the file. Waits for the write that a cancelled request leaves behind in a thread."""
         self._buffer.clear()
         if self._file:
-            self._file.close()
+            # of a full disk, which was noticed before
+            with suppress(OSError):
+                self._file.close()
 
     async def _flush(self) -> None:
         data = bytes(self._buffer)
         self._buffer.clear()
+        await self._trying(self._write, data)
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            # no name: nobody can open it, and nothing is left of it after a crash
+            self._file = tempfile.TemporaryFile(buffering=_PIECE)  # noqa: SIM115 - closed with the spool
+        self._file.write(data)
+
+    @staticmethod
+    async def _trying(work: Callable[[ArgumentT], object], argument: ArgumentT) -> None:
         try:
-            if self._file is None:
-                # no name: nobody can open it, and nothing is left of it after a crash
-                self._file = tempfile.TemporaryFile(buffering=_PIECE)  # noqa: SIM115 - closed with the spool
-            await asyncio.to_thread(self._file.write, data)
+            await asyncio.to_thread(work, argument)
         except OSError as error:
             log.exception("spool_failed", directory=tempfile.gettempdir(), reason=error.strerror)
             raise NoSpace from error

@@ -54,8 +54,8 @@ def summary(error: BaseException) -> str:
 
 
 def message(error: BaseException) -> str:
-    """Return the message in one line."""
-    return _text(error, _quoting(error)).split("\n", 1)[0]
+    """Return the message in one line; the name of its class if it has none."""
+    return _text(error, _quoting(error)).split("\n", 1)[0] or type(error).__name__
 
 
 def without_values(text: str, error: BaseException) -> str:

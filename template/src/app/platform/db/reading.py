@@ -92,7 +92,7 @@ class ReadQuery(Generic[ReadT]):
         Raises:
             sqlalchemy.exc.MultipleResultsFound: there are several rows.
         """
-        if self._rows.limit is None and self._rows.offset is None and self._rows.shape.join:
+        if self._rows.finds_one and self._rows.shape.join:
             found = await self._in_one_step(self._load_joined, prebuilt=self._rows.prebuilt)
         else:
             found = await self.limit(2).all()

@@ -109,6 +109,9 @@ class Replica:
             return getattr(getattr(error, "orig", None), "sqlstate", None) in _NOT_YET_THERE
         if meaning.cause in _LOST:
             self.leave_out(meaning.cause)
+        elif meaning.repeatable:
+            # until the next check, so that those who are in its way do not all go to the primary past its gate
+            self._usable_until = 0.0
         # not what got no answer: the client has waited long enough
         return meaning.repeatable
 

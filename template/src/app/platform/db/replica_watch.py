@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
 from app.platform.db import driver, engine, pool
 from app.platform.settings import DatabaseSettings
@@ -84,7 +85,10 @@ class Probe:
     def __init__(self, settings: DatabaseSettings) -> None:
         # the driver gives up some seconds after the server; until then nobody waits for it
         quick = settings.model_copy(update={"statement_timeout": DEADLINE, "pool_size": 1, "max_overflow": 0})
-        self._engine = engine.bare_engine(quick, **pool.engine_arguments(quick))
+        arguments = pool.engine_arguments(quick)
+        # without a log line a second
+        arguments["poolclass"] = NullPool if issubclass(arguments["poolclass"], NullPool) else AsyncAdaptedQueuePool
+        self._engine = engine.bare_engine(quick, **arguments)
         self._options = driver.options_of_reads(settings)
         self._asking: asyncio.Task[Answer] | None = None
 

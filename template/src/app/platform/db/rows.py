@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Dialect, Engine, Float, Insert, Numeric, Select
+from sqlalchemy import Connection, Dialect, Engine, Insert, Select
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.type_api import TypeEngine
 
@@ -23,9 +23,6 @@ Run = Callable[[Select[Any], Values], Rows]
 """Runs a SELECT with parameters, and returns rows with indexes and names."""
 
 _Processor = Callable[[Any], Any] | None
-
-# the types that the server sends numbers in; SQLAlchemy asks for them
-_FLOAT8, _NUMERIC = 701, 1700
 
 
 def on_connection(connection: Connection) -> Run:
@@ -80,11 +77,12 @@ def execute(
         else:
             cursor.executemany(prepared.text, [prepared.arguments(each) for each in values])
         rows = cursor.fetchall() if prepared.returns else ()
+        description = cursor.description
     except BaseException as error:  # noqa: BLE001 (raised again)
         handle(engine, pooled, error, prepared.text)
     cursor.close()
     monitoring.report_if_slow(engine, time.perf_counter() - started, prepared.text)
-    return prepared.rows(rows)
+    return prepared.rows(rows, description) if prepared.returns else ()
 
 
 def handle(engine: Engine, pooled: PoolProxiedConnection, error: BaseException, statement: str | None) -> NoReturn:
@@ -101,18 +99,21 @@ class Prepared:
     """
 
     def __init__(self, statement: Select[Any] | Insert, dialect: Dialect, keys: Sequence[str] | None) -> None:
-        compiled: Any = statement.compile(dialect=dialect, column_keys=list(keys) if keys else None)
+        compiled: Any = statement.compile(dialect=dialect, column_keys=None if keys is None else list(keys))
         self.text = str(compiled)
-        self._fixed = dict(compiled.params)
+        # names with characters that the driver does not allow
+        self._escaped: Mapping[str, str] = dict(compiled.escaped_bind_names)
         self._names: Sequence[str] | None = compiled.positiontup if compiled.positional else None
         binds: Mapping[str, Any] = compiled.binds
+        self._fixed = {name: bind.effective_value for name, bind in binds.items() if not bind.required}
         found = {name: _bind_processor(bind.type, dialect) for name, bind in binds.items()}
         self._binds = {name: processor for name, processor in found.items() if processor}
         self._defaults = {column.key: column.default for column in compiled.insert_prefetch}
         columns = list(statement.exported_columns)
         self.returns = bool(columns)
-        self._results = tuple(_result_processor(column.type, dialect) for column in columns)
-        self._plain = not any(self._results)
+        self._types = [column.type.dialect_impl(dialect) for column in columns]
+        self._dialect = dialect
+        self._processors: Sequence[_Processor] | None = None
         row: Any = namedtuple("Row", [str(column.key) for column in columns], rename=True)  # type: ignore[misc]
         self._row: Callable[[Any], Any] = row._make
 
@@ -126,14 +127,23 @@ class Prepared:
                 given[name] = default.arg(context) if default.is_callable else default.arg
         for name, process in self._binds.items():
             given[name] = process(given[name])
-        return given if self._names is None else tuple(given[name] for name in self._names)
+        if self._names is not None:
+            return tuple(given[name] for name in self._names)
+        return {self._escaped.get(name, name): value for name, value in given.items()} if self._escaped else given
 
-    def rows(self, found: Rows) -> Rows:
+    def rows(self, found: Rows, description: Any) -> Rows:
         """Return the driver's rows with the values of the columns' types."""
-        if self._plain:
+        if self._processors is None:
+            # a type that is sent in several ways asks which one it is
+            sent = [column[1] for column in description]
+            self._processors = [
+                kind.result_processor(self._dialect, each) for kind, each in zip(self._types, sent, strict=True)
+            ]
+        if not any(self._processors):
             return [self._row(row) for row in found]
+        processors = self._processors
         return [
-            self._row(process(value) if process else value for process, value in zip(self._results, row, strict=True))
+            self._row(process(value) if process else value for process, value in zip(processors, row, strict=True))
             for row in found
         ]
 
@@ -147,8 +157,3 @@ def prepare(statement: Select[Any] | Insert, dialect: Dialect, keys: tuple[str, 
 
 def _bind_processor(kind: TypeEngine[Any], dialect: Dialect) -> _Processor:
     return kind.dialect_impl(dialect).bind_processor(dialect)
-
-
-def _result_processor(kind: TypeEngine[Any], dialect: Dialect) -> _Processor:
-    sent = _FLOAT8 if isinstance(kind, Float) else _NUMERIC if isinstance(kind, Numeric) else None
-    return kind.dialect_impl(dialect).result_processor(dialect, sent)

@@ -17,6 +17,8 @@ from app.platform.settings import DatabaseSettings
 
 log = structlog.get_logger(__name__)
 
+NOTHING_COMMITTED = "nothing can be committed: a statement failed, and its error was caught without a savepoint"
+
 
 def attach(engine: Engine, settings: DatabaseSettings) -> None:
     """Attach all listeners of this module to the engine."""
@@ -106,8 +108,7 @@ def _refuse_lost_commits(engine: Engine) -> None:
     @event.listens_for(engine, "commit")
     def refuse_commit(connection: Connection) -> None:
         if connection.info.pop("failed", False):
-            message = "nothing can be committed: a statement failed, and its error was caught without a savepoint"
-            raise RuntimeError(message)
+            raise RuntimeError(NOTHING_COMMITTED)
 
 
 def _ping_idle_connections(engine: Engine, settings: DatabaseSettings) -> None:

@@ -4,7 +4,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, Integer, Select, bindparam, func, select, tuple_
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    ColumnExpressionArgument,
+    Integer,
+    Select,
+    bindparam,
+    func,
+    select,
+    tuple_,
+)
 
 from app.platform.db import filters
 from app.platform.db.filters import Condition
@@ -52,7 +62,7 @@ class Selection:
         names, values, conditions = list(self.filters), list(self.values), list(self.conditions)
         for name, value in wanted.items():
             column, operator = filters.split(self.shape.model, name)
-            if operator in _WITH_PARAMETER and value is not None:
+            if operator in _WITH_PARAMETER and not (value is None or isinstance(value, ClauseElement)):
                 names.append((column, operator))
                 values.append(list(value) if operator in _LISTS else value)
             else:
@@ -72,7 +82,14 @@ class Selection:
         """Whether the statements are built once, and the same for any values."""
         if self.conditions or self.sorted_by or not self.shape.prebuilt:
             return False
-        return all(operator not in _LISTS for _, operator in self.filters)
+        names = self.shape.attributes
+        return all(operator not in _LISTS and name in names for name, operator in self.filters)
+
+    @property
+    def finds_one(self) -> bool:
+        """Whether the filters name the whole primary key, so that there is at most one row."""
+        wanted = {name for name, operator in self.filters if operator == "eq"}
+        return self.limit is None and self.offset is None and wanted.issuperset(self.shape.key_names)
 
     def statement(self, kind: str, change: Change = lambda query: query) -> Select[Any]:
         """Return the statement that selects the rows; `change` makes one of this kind of it."""

@@ -4,11 +4,13 @@ A service method opens `transaction()` to write or `read()` to read, and closes 
 comes before the response, and no connection is held while the response is sent.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Literal, Protocol
 
+import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 
@@ -20,6 +22,11 @@ from app.platform.db.replica_address import open_replicas
 from app.platform.db.replicas import Reading, Replicas
 from app.platform.db.unit_of_work import UnitOfWork
 from app.platform.settings import DatabaseSettings
+
+log = structlog.get_logger(__name__)
+
+CLOSE_SECONDS = 10.0
+"""The longest that closing all connections may take."""
 
 
 class SessionProvider(Protocol):
@@ -167,7 +174,16 @@ class Database:
         if replicas is not None:
             await replicas.drop(close=close)
         if opened is not None:
-            await opened.engine.dispose(close=close)
+            await self._dispose(opened.engine, close=close)
+
+    @staticmethod
+    async def _dispose(engine: AsyncEngine, *, close: bool) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await engine.dispose(close=close)
+        except TimeoutError:
+            # drivers say good-bye to each connection, and wait for the answer of a server that is silent
+            log.warning("connections_not_closed", seconds=CLOSE_SECONDS)
 
     @staticmethod
     def _not_initialised() -> RuntimeError:

@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
-from sqlalchemy import ARRAY, Select, and_, any_, bindparam, select, tuple_
+from sqlalchemy import ARRAY, Column, Select, and_, any_, bindparam, select, tuple_
 from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -23,11 +23,13 @@ class Shape:
 
     Attributes:
         model: the model.
+        inherits: whether it inherits from another model, or others from it.
         names: the names of the fields that columns fill, in the order of `columns`.
         columns: what to select; after those of the fields, the keys that related rows are found by.
         relations: the relationships.
         attributes: the attributes of the model that are columns, with the names of these.
         key: the primary key.
+        key_names: the attributes of the primary key.
         adapter: makes a list of read models from a list of dictionaries.
 
     Raises:
@@ -37,6 +39,7 @@ class Shape:
     def __init__(self, model: type[Any], read_model: type[BaseModel]) -> None:
         mapper: Mapper[Any] = model.__mapper__
         self.model = model
+        self.inherits = mapper.inherits is not None or mapper.polymorphic_on is not None
         self.adapter: TypeAdapter[list[Any]] = TypeAdapter(list[read_model])  # type: ignore[valid-type]
         self.relations: list[Relation] = []
         self._statements: dict[object, Select[Any]] = {}
@@ -56,8 +59,11 @@ class Shape:
             relation_.first = len(columns)
             columns |= {f"{relation_.name} {number}": each for number, each in enumerate(relation_.local)}
         self.columns = tuple(columns.values())
-        self.attributes = {each.key: str(each.columns[0].key) for each in mapper.column_attrs}
+        self.attributes = {
+            each.key: str(each.columns[0].key) for each in mapper.column_attrs if isinstance(each.columns[0], Column)
+        }
         self.key: tuple[ColumnElement[Any], ...] = tuple(mapper.primary_key)
+        self.key_names = tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
 
     def plain(self) -> Select[Any]:
         """Return a SELECT of the columns."""
@@ -84,10 +90,12 @@ class Shape:
             return None
         return lambda query: self.relations[0].join(query).add_columns(*self.key)
 
-    @property
+    @cached_property
     def prebuilt(self) -> bool:
-        """Whether the statements for related rows are the same for any number of rows."""
-        return all(relation.prebuilt and relation.shape.prebuilt for relation in self.relations)
+        """Whether the statements are the same for any number of rows and values."""
+        # conditions of inheritance, and columns that are expressions, may have lists, which are written out each time
+        is_plain = not self.inherits and all(isinstance(column, Column) for column in self.columns)
+        return is_plain and all(relation.prebuilt and relation.shape.prebuilt for relation in self.relations)
 
     def load_joined(self, rows: Rows) -> list[dict[str, Any]]:
         """Return the rows of a joined statement as dictionaries: one for each row of the model."""
@@ -132,6 +140,9 @@ class Relation:
         self.shape = shape_of(relation.mapper.class_, read_model)
         self.many = bool(relation.uselist)
         pairs = relation.synchronize_pairs if relation.secondary is not None else relation.local_remote_pairs or []
+        if not relation.primaryjoin.compare(and_(*(local == remote for local, remote in pairs))):
+            message = f"{relation}: its primaryjoin says more than which columns are equal: read it as objects"
+            raise TypeError(message)
         self.local = tuple(local for local, _ in pairs)
         self.remote = tuple(remote for _, remote in pairs)
         self.prebuilt = len(self.remote) == 1
@@ -139,7 +150,9 @@ class Relation:
         self._order = relation.order_by or ()
         self._property = relation
         # further relationships would multiply the rows
-        self.joins = relation.secondary is None and not self.shape.has_relations
+        self.joins = relation.secondary is None and not self.shape.has_relations and not self.shape.inherits
+        # a table that is joined to itself needs a second name
+        self.joins = self.joins and relation.mapper.local_table is not relation.parent.local_table
 
     def join(self, query: Select[Any]) -> Select[Any]:
         """Add the related rows to a SELECT; the column `related` is NULL in rows without."""

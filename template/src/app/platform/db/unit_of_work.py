@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-from app.platform.db import errors
+from app.platform.db import errors, safety
 from app.platform.db.engine import OpenEngine
 from app.platform.db.held import Held
 from app.platform.db.recent_writers import RecentWriters
@@ -88,6 +88,10 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
     def _end(self, session: Session, *error: Any) -> None:
         try:
             if self._transaction:
+                if error[0] is None and session.in_transaction() and not session.is_active:
+                    # SQLAlchemy would end it without a word
+                    session.rollback()
+                    raise RuntimeError(safety.NOTHING_COMMITTED)
                 self._transaction.__exit__(*error)
         except DBAPIError as failure:
             if error[0] is None and errors.outcome_is_unknown(failure):

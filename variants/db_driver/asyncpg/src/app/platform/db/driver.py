@@ -141,5 +141,7 @@ def refuses_value(error: DBAPIError) -> bool:
 
 
 def plan_is_outdated(error: DBAPIError) -> bool:
-    """Return whether a prepared statement has other result types than when it was prepared: a migration ran."""
-    return error.orig is not None and isinstance(error.orig.__cause__, asyncpg.InvalidCachedStatementError)
+    """Return whether a prepared statement has other types than when it was prepared: a migration ran."""
+    cause = error.orig.__cause__ if error.orig else None
+    is_gone = isinstance(cause, asyncpg.InternalServerError) and "cache lookup failed for type" in str(cause)
+    return is_gone or isinstance(cause, asyncpg.InvalidCachedStatementError)

@@ -126,5 +126,6 @@ def refuses_value(error: DBAPIError) -> bool:
 
 
 def plan_is_outdated(error: DBAPIError) -> bool:
-    """Return whether a prepared statement has other result types than when it was prepared: a migration ran."""
-    return sqlstate(error) == "0A000" and "cached plan" in str(error.orig)
+    """Return whether a prepared statement has other types than when it was prepared: a migration ran."""
+    told = {"0A000": "cached plan", "XX000": "cache lookup failed for type"}.get(sqlstate(error) or "")
+    return told is not None and told in str(error.orig)
