@@ -17,10 +17,11 @@ from sqlalchemy import (
 )
 
 from app.platform.db import filters
+from app.platform.db.fields import column_of
 from app.platform.db.filters import Condition
 from app.platform.db.mixins import SoftDelete
 from app.platform.db.pagination import Cursor, PageRequest, after_cursor, key_of
-from app.platform.db.shapes import Shape, column_of
+from app.platform.db.shapes import Shape
 
 Change = Callable[[Select[Any]], Select[Any]]
 

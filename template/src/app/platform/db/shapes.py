@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Any, get_args, get_origin
+from typing import Any
 
-from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, TypeAdapter
 from sqlalchemy import ARRAY, Column, Select, and_, any_, bindparam, select, tuple_
 from sqlalchemy.orm import Mapper, RelationshipProperty
 from sqlalchemy.sql.elements import ColumnElement
 
+from app.platform.db.fields import attribute_of, column_names, column_of, inherits, nested_in
 from app.platform.db.rows import Rows, Run
 
 # statements for different filters; a program has few, and a client that invents some must not fill the memory
@@ -39,16 +39,16 @@ class Shape:
     def __init__(self, model: type[Any], read_model: type[BaseModel]) -> None:
         mapper: Mapper[Any] = model.__mapper__
         self.model = model
-        self.inherits = mapper.inherits is not None or mapper.polymorphic_on is not None
+        self.inherits = inherits(mapper)
         self.adapter: TypeAdapter[list[Any]] = TypeAdapter(list[read_model])  # type: ignore[valid-type]
         self.relations: list[Relation] = []
         self._statements: dict[object, Select[Any]] = {}
         columns: dict[str, ColumnElement[Any]] = {}
         for name, info in read_model.model_fields.items():
-            attribute = _attribute(name, info)
+            attribute = attribute_of(name, info)
             if attribute in mapper.relationships:
                 relation = mapper.relationships[attribute]
-                self.relations.append(Relation(attribute, relation, _nested(read_model, name, info)))
+                self.relations.append(Relation(attribute, relation, nested_in(read_model, name, info)))
             elif attribute in mapper.column_attrs:
                 columns[attribute] = column_of(model, attribute)
             else:
@@ -59,9 +59,7 @@ class Shape:
             relation_.first = len(columns)
             columns |= {f"{relation_.name} {number}": each for number, each in enumerate(relation_.local)}
         self.columns = tuple(columns.values())
-        self.attributes = {
-            each.key: str(each.columns[0].key) for each in mapper.column_attrs if isinstance(each.columns[0], Column)
-        }
+        self.attributes = column_names(mapper)
         self.key: tuple[ColumnElement[Any], ...] = tuple(mapper.primary_key)
         self.key_names = tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
 
@@ -214,42 +212,3 @@ def shape_of(model: type[Any], read_model: type[BaseModel]) -> Shape:
     if found is None:
         found = _shapes[model, read_model] = Shape(model, read_model)
     return found
-
-
-def column_of(model: type[Any], name: str) -> Any:
-    """Return a column for statements over columns.
-
-    That of the table, because a statement over attributes of the ORM costs twice as much. A model that inherits needs
-    the ORM, which adds the condition for its kind of rows.
-    """
-    mapper: Mapper[Any] = model.__mapper__
-    if mapper.inherits or mapper.polymorphic_on is not None:
-        return getattr(model, name)
-    return mapper.column_attrs[name].columns[0]
-
-
-def _attribute(name: str, info: FieldInfo) -> str:
-    """Return the name that a field is read by, from attributes and from dictionaries alike."""
-    alias = info.validation_alias or info.alias or name
-    if isinstance(alias, AliasPath | AliasChoices):
-        message = f"{name}: a read model over columns needs plain names, not {type(alias).__name__}"
-        raise TypeError(message)
-    return alias
-
-
-def _nested(read_model: type[BaseModel], name: str, info: FieldInfo) -> type[BaseModel]:
-    """Return the read model in a field's type, which may be a list or optional."""
-    found = list(_models_in(info.annotation))
-    if len(found) != 1:
-        message = f"{read_model.__name__}.{name} is a relationship: its type must have one read model"
-        raise TypeError(message)
-    return found[0]
-
-
-def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:
-    if get_origin(annotation) is None:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield annotation
-        return
-    for part in get_args(annotation):
-        yield from _models_in(part)
