@@ -36,8 +36,8 @@ def test_switch_puts_edits_aside_and_back(project: Path) -> None:
 
 def test_switch_marks_an_edit_that_both_styles_have_otherwise(project: Path) -> None:
     service = project / "src/app/features/users/service.py"
-    found = "UserRepository(session).{}(user_id)\n        return UserRead"
-    replace(service, found.format("find"), found.format("get"))
+    shown = "return await UserRepository(session).{}(user_id)"
+    replace(service, shown.format("show"), shown.format("look_up"))
     rendering.commit(project)
     status, printed = tool(project, "switch", "data_access=dao")
     assert status == 1
