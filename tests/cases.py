@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import filterfalse
 from pathlib import Path
 
 from tests.life import Rendered
@@ -23,6 +24,7 @@ PARTS = {
     "api": _HTTP,
     "db": ("src/app/platform/db", *(f"!{path}" for path in (_LISTEN, *_ACCESS)), "migrations/env.py"),
     "db/access": ("src/app/platform/db", f"!{_LISTEN}"),
+    "db/replica": ("src/app/platform/db", *(f"!{path}" for path in (_LISTEN, *_ACCESS)), "migrations/env.py"),
     "db/pooler": (_DRIVER, "migrations/env.py", *(f"src/app/platform/db/{name}.py" for name in _POOLED)),
     "dev": ("dev",),
     "jobs": ("src/app/platform/jobs", _DRIVER, _LISTEN, "dev/jobs_gone.py", "migrations/jobs"),
@@ -37,9 +39,12 @@ PARTS = {
 PROCESSES = ("dev", "jobs/process/delivery", "jobs/process/outages", "process")
 
 # The parts that test the same in both styles of data access. They run where coverage counts them.
-COUNTED_ONCE = ("db", "db/pooler", "middleware", "shared")
+COUNTED_ONCE = ("db", "middleware", "shared")
 
-ONCE = (*PROCESSES, *COUNTED_ONCE)
+# The parts that take long and that coverage does not need: they run where there are no jobs to be tested.
+APART = ("db/pooler", "db/replica", "process")
+
+ONCE = (*PROCESSES, *COUNTED_ONCE, *APART)
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,8 @@ def _first(part: str, variant: Variant, rendered: Rendered) -> Variant:
     whole = whole_variants()
     if part in COUNTED_ONCE:
         whole = [*filter(_has_queue, whole), *whole]
+    elif part in APART:
+        whole = [*filterfalse(_has_queue, whole), *whole]
     variants = [*whole, *structural_variants()]
     return next(each for each in variants if bytes_of(part, each, rendered) == tested)
 
