@@ -55,7 +55,7 @@ class Imported:
 
 @dataclass(frozen=True)
 class Sizes:
-    """The numbers of orders: in an import, and in those that are made for the memory."""
+    """The number of orders in the timed import, and in the imports that measure the memory."""
 
     orders: int
     large: Sequence[int]

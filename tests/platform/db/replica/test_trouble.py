@@ -139,8 +139,11 @@ async def test_a_silent_primary_leaves_the_replica_in_use(pair: Pair) -> None:
     ):
         await reads_from(database, pair.replica)
         proxy.silent = True
-        await asyncio.sleep(replicas.USABLE + 2)
+        with capture_logs() as logs:
+            await asyncio.sleep(replicas.USABLE + 2)
         assert await port_used(database) == port_of(pair.replica)
+    # once, not with each check
+    assert [log["event"] for log in logs].count("primary_position_unknown") == 1
 
 
 async def test_a_conflict_with_the_replay_is_repeated_on_the_primary(pair: Pair, database: Database) -> None:

@@ -48,7 +48,7 @@ class Held:
 
 
 class Watch:
-    """Looks at all units of work now and then, and logs those that hold a connection for longer than the threshold.
+    """Logs units of work that hold a connection for longer than the threshold, while they hold it.
 
     It costs nothing but a timer as long as there are any.
     """

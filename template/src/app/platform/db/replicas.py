@@ -1,4 +1,4 @@
-"""Read from streaming replicas: those that answer, are not far behind, and do not hide a user's own writes.
+"""Read from streaming replicas that answer, are not far behind, and do not hide a user's own writes.
 
 A read of `Database.read()` goes to a replica in a GET or HEAD request of a signed-in user who has not written a moment
 ago, outside of any transaction. Other requests, jobs and commands read from the primary, unless they ask for a replica
@@ -15,6 +15,7 @@ from contextvars import Context, ContextVar
 from types import TracebackType
 from typing import Literal
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform import metrics
@@ -26,6 +27,8 @@ from app.platform.db.replica_watch import DEADLINE, Positions, Probe
 from app.platform.db.unit_of_work import UnitOfWork
 from app.platform.settings import DatabaseSettings
 from app.platform.tracebacks import summary
+
+log = structlog.get_logger(__name__)
 
 INTERVAL = 1.0
 """Seconds between two checks of all servers."""
@@ -68,6 +71,7 @@ class Replicas:
         self._primary: Probe | None = None
         self._task: asyncio.Task[None] | None = None
         self._checked = asyncio.Event()
+        self._primary_answers = True
 
     async def choose(self) -> Replica | None:
         """Return the replica for the next read of the caller; `None` if it should come from the primary."""
@@ -127,8 +131,11 @@ class Replicas:
                 await primary.renew()
             else:
                 self._positions.add(answer.asked_at, answer.position)
-        except Exception:  # noqa: BLE001, S110 (the units of work that need the primary log and count it)
-            pass
+            self._primary_answers = True
+        except Exception as error:  # noqa: BLE001 (whatever it is, where the primary is remains unknown)
+            if self._primary_answers:
+                log.warning("primary_position_unknown", reason=summary(error))
+            self._primary_answers = False
 
     async def _check(self, replica: Replica) -> None:
         started = time.monotonic()

@@ -42,7 +42,7 @@ def repeatable(work: Work[P, ResultT]) -> Work[P, ResultT]:
         started = time.monotonic()
         # not with stamina, because its log quotes the error, and with it values
         for number in range(1, TRIES):
-            # spreads those that got in each other's way, is no secret
+            # random, so that units of work that blocked each other do not meet again; that needs no secret numbers
             pause = random.uniform(0, FIRST_PAUSE * 2 ** (number - 1))  # noqa: S311
             try:
                 return await work(*args, **kwargs)
