@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.platform.db.gate import Gate
-from app.platform.db.pool_classes import Pooled, Unpooled
+from app.platform.db.pool_classes import Unpooled, keeping
 from app.platform.settings import DatabaseSettings, PoolProfile
 
 
@@ -14,7 +14,7 @@ class PoolNumbers:
 
     Attributes:
         size: connections that stay open.
-        overflow: additional connections, closed as soon as they are returned.
+        overflow: additional connections, closed when they have not been needed for half a minute.
         recycle: seconds after which a connection is replaced.
     """
 
@@ -87,9 +87,9 @@ def engine_arguments(settings: DatabaseSettings) -> dict[str, Any]:
     if pool is None:
         return {"poolclass": Unpooled}
     return {
-        "poolclass": Pooled,
-        "pool_size": pool.size,
-        "max_overflow": pool.overflow + BESIDE_THE_GATE,
+        "poolclass": keeping(pool.size),
+        "pool_size": pool.total + BESIDE_THE_GATE,
+        "max_overflow": 0,
         "pool_recycle": pool.recycle,
         "pool_timeout": settings.pool_timeout,
     }

@@ -4,8 +4,10 @@ SQLAlchemy and `Resources.on_connect` run statements on each new connection. The
 for bugs, because it does not know yet that the connection is lost.
 """
 
+import time
+
 import structlog
-from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, Pool, PoolProxiedConnection
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, NullPool, Pool, PoolProxiedConnection
 
 from app.platform import metrics
 from app.platform.db import connecting, errors
@@ -33,10 +35,54 @@ class _Named(Pool):
             raise DatabaseUnavailable from error
 
 
+KEEP_SECONDS = 30.0
+"""How long, at least, a pool keeps more connections than its size open after it last used that many at a time."""
+
+
 class Pooled(_Named, AsyncAdaptedQueuePool):
-    """Keeps connections open."""
+    """Keeps as many connections open as it needed lately, and never fewer than `kept`.
+
+    SQLAlchemy's pool closes each connection beyond its size as soon as it is returned. One turn of the event loop often
+    returns several and the next one opens as many again, which cost a third of the CPU time of small reads: 2.9 ms
+    instead of 2.0 ms for 16 clients of 5 + 5 connections.
+    """
 
     __module__ = Pool.__module__
+
+    kept = 0
+    """How many connections stay open without being needed."""
+
+    _most_in_use = _most_in_use_before = 0
+    _count_until = 0.0
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        entry = super()._do_get()
+        self._most_in_use = max(self._most_in_use, self.checkedout())
+        return entry
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        opened = self.checkedout() + self.checkedin()
+        if opened > self.kept and opened > self._needed():
+            try:
+                record.close()
+            finally:
+                self._dec_overflow()
+        else:
+            super()._do_return_conn(record)
+
+    def _needed(self) -> int:
+        """Return how many connections were in use at the same time in the last `KEEP_SECONDS`, or a little longer."""
+        now = time.monotonic()
+        if now >= self._count_until:
+            self._most_in_use_before = self._most_in_use if now < self._count_until + KEEP_SECONDS else 0
+            self._most_in_use, self._count_until = self.checkedout(), now + KEEP_SECONDS
+        return max(self._most_in_use, self._most_in_use_before)
+
+
+def keeping(connections: int) -> type[Pooled]:
+    """Return the class of a pool that keeps this many connections open, whether or not they are needed."""
+    # a class, because SQLAlchemy makes a new pool of the same class whenever an engine is disposed of
+    return type("Pooled", (Pooled,), {"__module__": Pool.__module__, "kept": connections})
 
 
 class Unpooled(_Named, NullPool):
