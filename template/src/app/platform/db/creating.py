@@ -5,15 +5,15 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import CHAR, Boolean, Connection, Engine, Insert, Integer, Row, String, Uuid, insert
+from sqlalchemy import CHAR, Boolean, Connection, Engine, Insert, Integer, String, Uuid, insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapper, Session
+from sqlalchemy.orm import Session
 
-from app.platform.db import monitoring
+from app.platform.db import inserting, monitoring
+from app.platform.db.inserting import table_of
 from app.platform.db.rows import on_connection
 from app.platform.db.session import Database, SessionProvider
 from app.platform.db.shapes import Relation, Shape, shape_of
-from app.platform.db.writing import Writing
 
 ReadT = TypeVar("ReadT", bound=BaseModel)
 Values = Mapping[str, Any]
@@ -48,7 +48,8 @@ async def create(
         found = dict(zip(shape.names, inserted, strict=False))
         for relation in shape.relations:
             if relation.belongs:
-                found[relation.name] = _insert_related(connection, relation, inserted, related.get(relation.name, ()))
+                keys = inserted[relation.first :]
+                found[relation.name] = _insert_related(connection, relation, keys, related.get(relation.name, ()))
             else:
                 relation.attach(on_connection(connection), [inserted], [found])
         return found
@@ -60,12 +61,14 @@ async def create(
 async def create_alone(
     provider: SessionProvider, model: type[Any], read_model: type[ReadT], row: Values, /, **related: Sequence[Values]
 ) -> ReadT:
-    """Do the same in a transaction of its own, which costs half: nothing else can belong to this transaction.
+    """Do the same in a transaction of its own, if possible in one statement: one round trip instead of four.
 
-    Inside another transaction, join it.
+    Inside another transaction, join it. That one statement inserts a row whose key is given, or has a default of
+    Python's, and related rows that are given as they come back: booleans, integers, texts and UUIDs. A trigger that
+    runs before a related row is inserted does not see the row that it belongs to.
 
     Raises:
-        OutcomeUnknown: the connection was lost during the commit.
+        OutcomeUnknown: the connection was lost meanwhile.
     """
     shape = _shape(model, read_model, related)
     # not inside a shared transaction
@@ -80,7 +83,7 @@ async def create_alone(
 
 
 def _is_quick(shape: Shape, related: Mapping[str, Sequence[Values]]) -> bool:
-    """Return whether all rows are inserted by statements that are the same for any number of rows."""
+    """Return whether one statement inserts the related rows, the same for any number of them."""
     return all(
         relation.belongs and not relation.shape.relations and all(_is_known(relation.shape, row) for row in rows)
         for relation in shape.relations
@@ -91,24 +94,30 @@ def _is_quick(shape: Shape, related: Mapping[str, Sequence[Values]]) -> bool:
 def _insert_alone(
     session: Session, shape: Shape, row: Values, related: Mapping[str, Sequence[Values]]
 ) -> dict[str, Any] | None:
-    """Insert in a transaction of its own; return `None` if the session's connection is not its own."""
+    """Insert in one statement; return `None` if several are needed, or the session's connection is not its own."""
     engine = session.bind
     if session.in_transaction() or not isinstance(engine, Engine):
         return None
     if not monitoring.watches_slow_statements_only(engine):
         return None
-    with Writing(engine) as insert_into:
-        (inserted,) = insert_into(_inserting(shape), _columns(shape, row))
-        found = dict(zip(shape.names, inserted, strict=False))
-        for relation in shape.relations:
-            rows = related.get(relation.name, ())
-            if rows:
-                insert_into(_storing(relation.shape), _with_keys(relation, inserted, rows))
-            found[relation.name] = [{name: row[name] for name in relation.shape.names} for row in rows]
-    return found
+    values = inserting.with_defaults(shape, _columns(shape, row))
+    found, columns = {}, []
+    for relation in shape.relations:
+        rows = related.get(relation.name, ())
+        found[relation.name] = [{name: row[name] for name in relation.shape.names} for row in rows]
+        if rows:
+            keys = [values.get(str(column.key)) for column in relation.local]
+            complete = [inserting.with_defaults(relation.shape, each) for each in _with_keys(relation, keys, rows)]
+            if None in keys or not inserting.fit_into_arrays(relation, complete[0].keys()):
+                return None
+            columns.append((relation, {name: [each[name] for each in complete] for name in complete[0]}))
+    inserted = inserting.insert_alone(engine, shape, values, columns)
+    return found | dict(zip(shape.names, inserted, strict=False))
 
 
-def _insert_related(connection: Connection, relation: Relation, parent: Row[Any], rows: Sequence[Values]) -> list[Any]:
+def _insert_related(
+    connection: Connection, relation: Relation, keys: Sequence[Any], rows: Sequence[Values]
+) -> list[Any]:
     """Insert the related rows, and return their values for the read model, in the same sequence."""
     if not rows:
         return []
@@ -116,7 +125,7 @@ def _insert_related(connection: Connection, relation: Relation, parent: Row[Any]
     if shape.relations:
         message = f"{relation.name}: insert rows that have related rows themselves one by one"
         raise TypeError(message)
-    values = _with_keys(relation, parent, rows)
+    values = _with_keys(relation, keys, rows)
     if all(_is_known(shape, row) for row in rows):
         connection.execute(_storing(shape), values)
         return [{name: row[name] for name in shape.names} for row in rows]
@@ -124,8 +133,8 @@ def _insert_related(connection: Connection, relation: Relation, parent: Row[Any]
     return [dict(zip(shape.names, row, strict=False)) for row in found]
 
 
-def _with_keys(relation: Relation, parent: Sequence[Any], rows: Sequence[Values]) -> list[dict[str, Any]]:
-    """Return the rows of a relationship with the key of the row that they belong to.
+def _with_keys(relation: Relation, keys: Sequence[Any], rows: Sequence[Values]) -> list[dict[str, Any]]:
+    """Return the rows of a relationship with the key of the row that they belong to, whose values `keys` begins with.
 
     Raises:
         ValueError: the rows do not all name the same attributes, or one that is no column.
@@ -133,8 +142,8 @@ def _with_keys(relation: Relation, parent: Sequence[Any], rows: Sequence[Values]
     if any(row.keys() != rows[0].keys() for row in rows):
         message = f"{relation.name}: all rows must name the same attributes"
         raise ValueError(message)
-    keys = {str(column.key): parent[relation.first + number] for number, column in enumerate(relation.remote)}
-    return [_columns(relation.shape, row) | keys for row in rows]
+    belongs_to = {str(column.key): key for column, key in zip(relation.remote, keys, strict=False)}
+    return [_columns(relation.shape, row) | belongs_to for row in rows]
 
 
 def _is_known(shape: Shape, row: Values) -> bool:
@@ -147,12 +156,12 @@ def _is_known(shape: Shape, row: Values) -> bool:
 # both are built once, so that they are compiled once
 @lru_cache(maxsize=1024)
 def _inserting(shape: Shape, *, many: bool = False) -> Insert:
-    return insert(_table_of(shape.model)).returning(*shape.columns, sort_by_parameter_order=many)
+    return insert(table_of(shape)).returning(*shape.columns, sort_by_parameter_order=many)
 
 
 @lru_cache(maxsize=1024)
 def _storing(shape: Shape) -> Insert:
-    return insert(_table_of(shape.model))
+    return insert(table_of(shape))
 
 
 def _shape(model: type[Any], read_model: type[BaseModel], related: Mapping[str, Sequence[Values]]) -> Shape:
@@ -171,14 +180,6 @@ def _shape(model: type[Any], read_model: type[BaseModel], related: Mapping[str, 
 def _validated(shape: Shape, found: dict[str, Any]) -> Any:
     (created,) = shape.adapter.validate_python([found])
     return created
-
-
-def _table_of(model: type[Any]) -> Any:
-    mapper: Mapper[Any] = model.__mapper__
-    if mapper.inherits or mapper.polymorphic_on is not None:
-        message = f"{model.__name__} inherits: add an instance of it instead"
-        raise TypeError(message)
-    return mapper.local_table
 
 
 def _columns(shape: Shape, row: Values) -> dict[str, Any]:

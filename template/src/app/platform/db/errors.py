@@ -130,6 +130,16 @@ def outcome_is_unknown(error: BaseException) -> bool:
     )
 
 
+def outcome_of_statement_is_unknown(error: DBAPIError) -> bool:
+    """Return whether a connection was lost during a statement that commits by itself, so that it may have been saved.
+
+    A server that says why it ends a connection has not committed, unless it crashes (57P02), or a pooler says it (08).
+    """
+    reason = driver.sqlstate(error)
+    unsaid = not reason or reason == "57P02" or reason.startswith("08")
+    return unsaid and error.connection_invalidated and not driver.commit_was_not_sent(error)
+
+
 def translate(error: SQLAlchemyError) -> AppError | None:
     """Return the expected failure that caused a database error; `None` when the error is a bug in the service."""
     found = meaning(error)

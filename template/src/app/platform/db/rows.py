@@ -8,19 +8,17 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Dialect, Engine, Insert, Select
-from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.type_api import TypeEngine
 
 from app.platform.db import monitoring
 
 Values = Mapping[str, Any]
 Rows = Sequence[Any]
-Run = Callable[[Select[Any], Values], Rows]
-"""Runs a SELECT with parameters, and returns rows with indexes and names."""
+Run = Callable[[Select[Any] | Insert, Values], Rows]
+"""Runs a statement with parameters, and returns rows with indexes and names."""
 
 _Processor = Callable[[Any], Any] | None
 
@@ -31,7 +29,7 @@ def on_connection(connection: Connection) -> Run:
 
 
 class Cursors:
-    """Runs SELECTs on cursors of one connection of the pool, in autocommit mode.
+    """Runs statements on cursors of one connection of the pool, in autocommit mode.
 
     Use it in a `with` block, which returns the connection.
     """
@@ -53,41 +51,28 @@ class Cursors:
             self._engine.dialect.reset_isolation_level(self._dbapi)
         self._pooled.close()
 
-    def _run(self, statement: Select[Any], values: Values) -> Rows:
-        return execute(self._engine, self._pooled, prepare(statement, self._engine.dialect), values)
+    def _run(self, statement: Select[Any] | Insert, values: Values) -> Rows:
+        prepared = prepare(statement, self._engine.dialect)
+        cursor = self._pooled.cursor()
+        started = time.perf_counter()
+        try:
+            cursor.execute(prepared.text, prepared.arguments(values))
+            rows = cursor.fetchall()
+            description = cursor.description
+        except BaseException as error:  # noqa: BLE001 (raised again)
+            self._raise(error, prepared.text)
+        cursor.close()
+        monitoring.report_if_slow(self._engine, time.perf_counter() - started, prepared.text)
+        return prepared.rows(rows, description)
+
+    def _raise(self, error: BaseException, statement: str) -> NoReturn:
+        """Raise the error as SQLAlchemy does: wrapped, after `handle_error`; useless connections are thrown away."""
+        connection = Connection(self._engine, self._pooled)
+        connection._handle_dbapi_exception(error, statement, None, None, None)  # noqa: SLF001 (there is no other way)
 
     @property
     def _dbapi(self) -> Any:
         return self._pooled.dbapi_connection
-
-
-def execute(
-    engine: Engine, pooled: PoolProxiedConnection, prepared: "Prepared", values: Values | Sequence[Values]
-) -> Rows:
-    """Execute a statement, once or for a list of parameters, and return its rows if it has some.
-
-    Raises:
-        sqlalchemy.exc.DBAPIError: as for any statement; the connection is treated by the same rules.
-    """
-    cursor = pooled.cursor()
-    started = time.perf_counter()
-    try:
-        if isinstance(values, Mapping):
-            cursor.execute(prepared.text, prepared.arguments(values))
-        else:
-            cursor.executemany(prepared.text, [prepared.arguments(each) for each in values])
-        rows = cursor.fetchall() if prepared.returns else ()
-        description = cursor.description
-    except BaseException as error:  # noqa: BLE001 (raised again)
-        handle(engine, pooled, error, prepared.text)
-    cursor.close()
-    monitoring.report_if_slow(engine, time.perf_counter() - started, prepared.text)
-    return prepared.rows(rows, description) if prepared.returns else ()
-
-
-def handle(engine: Engine, pooled: PoolProxiedConnection, error: BaseException, statement: str | None) -> NoReturn:
-    """Raise the error as SQLAlchemy does: wrapped, after `handle_error`; useless connections are thrown away."""
-    Connection(engine, pooled)._handle_dbapi_exception(error, statement, None, None, None)  # noqa: SLF001
 
 
 class Prepared:
@@ -95,11 +80,10 @@ class Prepared:
 
     Attributes:
         text: the statement in the driver's language.
-        returns: whether it has rows.
     """
 
-    def __init__(self, statement: Select[Any] | Insert, dialect: Dialect, keys: Sequence[str] | None) -> None:
-        compiled: Any = statement.compile(dialect=dialect, column_keys=None if keys is None else list(keys))
+    def __init__(self, statement: Select[Any] | Insert, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
         self.text = str(compiled)
         # names with characters that the driver does not allow
         self._escaped: Mapping[str, str] = dict(compiled.escaped_bind_names)
@@ -108,9 +92,7 @@ class Prepared:
         self._fixed = {name: bind.effective_value for name, bind in binds.items() if not bind.required}
         found = {name: _bind_processor(bind.type, dialect) for name, bind in binds.items()}
         self._binds = {name: processor for name, processor in found.items() if processor}
-        self._defaults = {column.key: column.default for column in compiled.insert_prefetch}
         columns = list(statement.exported_columns)
-        self.returns = bool(columns)
         self._types = [column.type.dialect_impl(dialect) for column in columns]
         self._dialect = dialect
         self._processors: Sequence[_Processor] | None = None
@@ -120,11 +102,6 @@ class Prepared:
     def arguments(self, values: Values) -> Any:
         """Return the parameters as the driver wants them: a sequence or a dictionary."""
         given = {**self._fixed, **values}
-        if self._defaults:
-            # functions for defaults may look at the other values
-            context = SimpleNamespace(current_parameters=given, get_current_parameters=lambda *_: given)
-            for name, default in self._defaults.items():
-                given[name] = default.arg(context) if default.is_callable else default.arg
         for name, process in self._binds.items():
             given[name] = process(given[name])
         if self._names is not None:
@@ -150,9 +127,9 @@ class Prepared:
 
 # as many as there are statements of read models (shapes.py)
 @lru_cache(maxsize=1000)
-def prepare(statement: Select[Any] | Insert, dialect: Dialect, keys: tuple[str, ...] | None = None) -> Prepared:
-    """Return the compiled statement; an INSERT is for rows with these keys."""
-    return Prepared(statement, dialect, keys)
+def prepare(statement: Select[Any] | Insert, dialect: Dialect) -> Prepared:
+    """Return the compiled statement."""
+    return Prepared(statement, dialect)
 
 
 def _bind_processor(kind: TypeEngine[Any], dialect: Dialect) -> _Processor:
