@@ -90,7 +90,7 @@ class DatabaseUnavailable(AppError):
 
 
 class OutcomeUnknown(DatabaseUnavailable):
-    """The connection was lost during COMMIT: the change may have been saved, or not."""
+    """The connection was lost during a commit: the change may have been saved, or not."""
 
     code = "outcome_unknown"
     title = "It is unknown whether the change was saved"
