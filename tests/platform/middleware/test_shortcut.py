@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Any
+from uuid import UUID
 
 import httpx2 as httpx
 import pytest
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, W
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Match
+from starlette.routing import Match, NoMatchFound
 from starlette.types import Scope
 
 from app.config import Settings
@@ -46,6 +47,18 @@ def test_every_operation_takes_the_shortcut_to_the_function_that_fastapi_would_c
             assert found["endpoint"] is expected["endpoint"]
             assert found["path_params"] == expected["path_params"]
     assert forms == ["/api/v1/auth/token"]
+
+
+def test_every_name_leads_to_the_path_that_fastapi_would_find(app: FastAPI) -> None:
+    shortcut = shortcut_of(app)
+    app.router.routes.remove(shortcut)
+    for path, item in app.openapi()["paths"].items():
+        parameters = dict.fromkeys(re.findall(r"\{(\w+)\}", path), UUID(int=7))
+        for name in {operation["operationId"] for operation in item.values()} - {"sign_in"}:
+            assert shortcut.url_path_for(name, **parameters) == app.url_path_for(name, **parameters)
+    for wrong in ({}, {"user_id": UUID(int=7), "more": 1}):
+        with pytest.raises(NoMatchFound):
+            shortcut.url_path_for("get_user", **wrong)
 
 
 async def no_entry() -> None:

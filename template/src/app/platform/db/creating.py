@@ -64,8 +64,9 @@ async def create_alone(
     """Do the same in a transaction of its own, if possible in one statement: one round trip instead of four.
 
     Inside another transaction, join it. That one statement inserts a row whose key is given, or has a default of
-    Python's, and related rows that are given as they come back: booleans, integers, texts and UUIDs. A trigger that
-    runs before a related row is inserted does not see the row that it belongs to.
+    Python's, and at most 16 related rows for each relationship, of whose values the read model shows only booleans,
+    integers, texts and UUIDs. A trigger that runs before a related row is inserted does not see the row that it belongs
+    to.
 
     Raises:
         OutcomeUnknown: the connection was lost meanwhile.
@@ -101,17 +102,17 @@ def _insert_alone(
     if not monitoring.watches_slow_statements_only(engine):
         return None
     values = inserting.with_defaults(shape, _columns(shape, row))
-    found, columns = {}, []
+    found, complete = {}, []
     for relation in shape.relations:
         rows = related.get(relation.name, ())
         found[relation.name] = [{name: row[name] for name in relation.shape.names} for row in rows]
         if rows:
             keys = [values.get(str(column.key)) for column in relation.local]
-            complete = [inserting.with_defaults(relation.shape, each) for each in _with_keys(relation, keys, rows)]
-            if None in keys or not inserting.fit_into_arrays(relation, complete[0].keys()):
+            if None in keys or len(rows) > inserting.MOST_RELATED:
                 return None
-            columns.append((relation, {name: [each[name] for each in complete] for name in complete[0]}))
-    inserted = inserting.insert_alone(engine, shape, values, columns)
+            with_keys = _with_keys(relation, keys, rows)
+            complete.append((relation, [inserting.with_defaults(relation.shape, each) for each in with_keys]))
+    inserted = inserting.insert_alone(engine, shape, values, complete)
     return found | dict(zip(shape.names, inserted, strict=False))
 
 
@@ -148,7 +149,12 @@ def _with_keys(relation: Relation, keys: Sequence[Any], rows: Sequence[Values]) 
 
 def _is_known(shape: Shape, row: Values) -> bool:
     """Return whether the row has all values of the read model as the server will store them."""
-    return all(name in row for name in shape.names) and all(
+    return _stored_as_given(shape) and all(name in row for name in shape.names)
+
+
+@lru_cache(maxsize=1024)
+def _stored_as_given(shape: Shape) -> bool:
+    return all(
         isinstance(column.type, _STORED_AS_GIVEN) and not isinstance(column.type, CHAR) for column in shape.columns
     )
 

@@ -78,7 +78,7 @@ def _report_slow(statement: str, seconds: float) -> None:
 
 def watches_slow_statements_only(engine: Engine) -> bool:
     """Return whether nobody else listens to statements: no `DB_ECHO`, no tracing, no test that counts them."""
-    return len(tuple(engine.dispatch.before_cursor_execute)) == 1
+    return len(engine.dispatch.before_cursor_execute) == 1
 
 
 def _note_server_processes(engine: Engine) -> None:

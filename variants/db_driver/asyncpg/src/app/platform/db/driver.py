@@ -130,8 +130,11 @@ def sqlstate(error: DBAPIError) -> str:
 
 
 def commit_was_not_sent(error: DBAPIError) -> bool:
-    """Return whether the connection was known to be lost before COMMIT was sent: the change was not saved."""
-    return error.orig is not None and isinstance(error.orig.__cause__, asyncpg.InterfaceError)
+    """Return whether the connection was known to be lost before the commit was sent: the change was not saved."""
+    cause = error.orig.__cause__ if error.orig else None
+    # refused before anything is sent, while asyncpg has not read yet why the server ended the connection
+    is_busy = isinstance(cause, asyncpg.InternalClientError) and str(cause).startswith("cannot switch to state")
+    return is_busy or isinstance(cause, asyncpg.InterfaceError)
 
 
 def refuses_value(error: DBAPIError) -> bool:

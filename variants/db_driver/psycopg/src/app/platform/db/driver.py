@@ -114,7 +114,7 @@ def sqlstate(error: DBAPIError) -> str:
 
 
 def commit_was_not_sent(error: DBAPIError) -> bool:
-    """Return whether the connection was known to be lost before COMMIT was sent: the change was not saved."""
+    """Return whether the connection was known to be lost before the commit was sent: the change was not saved."""
     # idle_in_transaction_session_timeout; psycopg itself reads what the server said only after it has sent COMMIT
     return sqlstate(error) == "25P03"
 
