@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from multiprocessing import util
 from pathlib import Path
+from typing import Any
 
 from tests.shell import CommandError
 
@@ -70,3 +71,26 @@ def _prepare_copier(env: dict[str, str]) -> None:
     local.cwd.chdir(os.getcwd())  # noqa: PTH109 - plumbum takes text
     # Copier compiles the parts of each path, and the name of the answers file, anew for each of the files
     jinja2.Environment.compile = functools.cache(jinja2.Environment.compile)  # type: ignore[assignment]
+    _ask_git_once()
+
+
+def _ask_git_once() -> None:
+    """Have Copier ask git once in a project, and not for each of its 300 files, whether git ignores file modes."""
+    from copier import _main  # noqa: PLC0415
+
+    # Any, because releases before 9.19 do not have the method and do not ask
+    worker_type: Any = _main.Worker
+    sync = getattr(worker_type, "_sync_git_index_executable_bit", None)
+    if not sync:
+        return
+
+    @functools.cache
+    def ignores_modes(project: Path) -> bool:
+        asked = ["git", "config", "--type=bool", "--get", "core.fileMode"]
+        return subprocess.run(asked, cwd=project, capture_output=True, check=False).stdout.strip() == b"false"
+
+    def sync_if_needed(worker: Any, path: Path, mode: int) -> None:
+        if ignores_modes(worker.subproject.local_abspath):
+            sync(worker, path, mode)
+
+    worker_type._sync_git_index_executable_bit = sync_if_needed  # noqa: SLF001
