@@ -6,6 +6,7 @@ A command starts, runs and ends as `python -m` has it: with arguments, environme
 import functools
 import multiprocessing
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from tests.shell import CommandError
 util.get_temp_dir()
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["copier", "copier._cli", __name__])
+# a name that Jinja would not change
+_PLAIN = re.compile(r"[\w./ -]+")
 
 
 def attempt(
@@ -69,19 +72,34 @@ def _prepare_copier(env: dict[str, str]) -> None:
     local.env.clear()
     local.env.update(env)
     local.cwd.chdir(os.getcwd())  # noqa: PTH109 - plumbum takes text
-    # Copier compiles the parts of each path, and the name of the answers file, anew for each of the files
+    # Copier compiles some texts of questions again and again
     jinja2.Environment.compile = functools.cache(jinja2.Environment.compile)  # type: ignore[assignment]
-    _ask_git_once()
-
-
-def _ask_git_once() -> None:
-    """Have Copier ask git once in a project, and not for each of its 300 files, whether git ignores file modes."""
     from copier import _main  # noqa: PLC0415
 
-    # Any, because releases before 9.19 do not have the method and do not ask
-    worker_type: Any = _main.Worker
+    _leave_plain_names(_main.Worker)
+    _ask_git_once(_main.Worker)
+
+
+def _leave_plain_names(worker_type: Any) -> None:
+    """Have Copier render names only where they are templates: it does so for each part of each path."""
+    render, answers_file = worker_type._render_string, worker_type.answers_relpath.fget  # noqa: SLF001
+
+    def render_if_needed(worker: Any, text: str, extra_context: dict[str, Any] | None = None) -> str:
+        return text if _PLAIN.fullmatch(text) else str(render(worker, text, extra_context))
+
+    def answers_relpath(worker: Any) -> Path:
+        name = str(worker.answers_file or worker.template.answers_relpath)
+        return Path(name if _PLAIN.fullmatch(name) else answers_file(worker))
+
+    worker_type._render_string = render_if_needed  # noqa: SLF001
+    worker_type.answers_relpath = property(answers_relpath)
+
+
+def _ask_git_once(worker_type: Any) -> None:
+    """Have Copier ask git once in a project, and not for each of its 300 files, whether git ignores file modes."""
     sync = getattr(worker_type, "_sync_git_index_executable_bit", None)
     if not sync:
+        # a release that does not ask
         return
 
     @functools.cache

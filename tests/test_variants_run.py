@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests import client, future, life, owner
-from tests.cases import SUITE, Case, arguments, cases, parts
+from tests.cases import SUITE, Case, apart, arguments, cases, parts
 from tests.journeys import answers, job_events, me, pay, sign_in
 from tests.life import Rendered
 from tests.project import IN_PROCESS, START_SECONDS, Project, free_port, wait_for
@@ -135,12 +135,23 @@ def test_own_suite(case: Case, project: Project) -> None:
 @pytest.mark.only("fresh")
 def test_platform_suite(case: Case, project: Project, rendered: Rendered) -> None:
     """The suite of the platform, laid over the service; of a partial case the parts that have new bytes there."""
-    chosen = parts(case, rendered)
+    chosen, _ = apart(parts(case, rendered))
+    counting = f"--cov=app.platform --cov-config={SUITE}/coverage.ini" if case.counts_platform else ""
+    run_parts(project, chosen, counting)
+
+
+@pytest.mark.only("fresh")
+def test_platform_suite_of_processes(case: Case, project: Project, rendered: Rendered) -> None:
+    """Without coverage, which would not count them."""
+    _, chosen = apart(parts(case, rendered))
+    run_parts(project, chosen, "--no-cov")
+
+
+def run_parts(project: Project, chosen: list[str], options: str) -> None:
     if not chosen:
         return
-    floor = f"--cov=app.platform --cov-config={SUITE}/coverage.ini" if case.counts_platform else ""
     asked = " ".join(arguments(chosen))
-    printed = project.make("platform-test", IN_PROCESS, f"PLATFORM_TESTS={asked}", f"PYTEST_ARGS={floor}")
+    printed = project.make("platform-test", IN_PROCESS, f"PLATFORM_TESTS={asked}", f"PYTEST_ARGS={options}")
     assert_only_passed(printed)
     assert not (project.root / SUITE).exists()
 
