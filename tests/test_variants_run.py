@@ -1,7 +1,7 @@
 """Each structural variant as its owner would use it, fresh and after some work: set up, checked, tested, and run.
 
-The steps with one project build on each other, so they stay in one process and in order (tests/conftest.py); two
-projects are worked on at a time.
+The steps with one project build on each other, so they stay in one process and in order (tests/conftest.py);
+several projects are worked on at a time.
 """
 
 import os
