@@ -8,7 +8,7 @@ from typing import Any
 
 from tests import rendering
 from tests.client import Answer, call
-from tests.project import START_SECONDS, Project, Service
+from tests.project import Project, Service
 from tests.shell import CommandError
 from tests.variants import ROOT
 
@@ -63,8 +63,8 @@ def converse(service: Service) -> None:
     talk.metrics()
 
 
-def demonstrate(template: Path, place: Path, seconds: float) -> None:
-    """Render a service, set it up, run it, use it and stop it; it must get ready within these seconds.
+def demonstrate(template: Path, place: Path) -> None:
+    """Render a service, set it up, run it, use it and stop it.
 
     Raises:
         CommandError: a step failed.
@@ -74,7 +74,7 @@ def demonstrate(template: Path, place: Path, seconds: float) -> None:
     print("2. Setting it up: make setup (locks and installs about 80 packages)", flush=True)
     project.make("setup")
     print("3. Starting it, with a PostgreSQL of its own: make run", flush=True)
-    with project.serving(seconds) as service:
+    with project.serving() as service:
         print(f"4. Talking to it on {service.url}", flush=True)
         converse(service)
         print("\n5. Stopping it: SIGTERM", flush=True)
@@ -86,14 +86,14 @@ def demonstrate(template: Path, place: Path, seconds: float) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the demo and return the exit status. Tests name another template, and how long its service may take."""
+    """Run the demo and return the exit status. Tests name another template as the argument."""
     with tempfile.TemporaryDirectory(prefix="demo-", ignore_cleanup_errors=True) as name:
         place = Path(name).resolve()
         # the embedded PostgreSQL cannot run as root, and its user must be able to enter the directory
         place.chmod(0o755)
         try:
             template = Path(arguments[0]) if arguments else rendering.snapshot(place / "template")
-            demonstrate(template, place, float(arguments[1]) if arguments[1:] else START_SECONDS)
+            demonstrate(template, place)
         except (CommandError, OSError) as error:
             print(f"\nThe demo failed: {error}", file=sys.stderr)
             return 1

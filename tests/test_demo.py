@@ -4,14 +4,16 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.project import processes_of
+import pytest
+
+from tests.project import Project, processes_of
 from tests.rendering import commit
-from tests.shell import attempt, environment
+from tests.shell import CommandError, attempt, environment
 from tests.variants import ROOT
 
 
-def demo(place: Path, template: Path, *seconds: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "tests.demo", str(template), *seconds]
+def demo(place: Path, template: Path) -> tuple[int, str]:
+    command = [sys.executable, "-m", "tests.demo", str(template)]
     done = attempt(*command, cwd=ROOT, seconds=300, env=environment(TMPDIR=str(place)))
     return done.returncode, done.stdout
 
@@ -36,12 +38,19 @@ def test_fails_when_the_service_does_not_start(place: Path, template: Path) -> N
     here.mkdir()
     broken = here / "broken-template"
     shutil.copytree(template, broken, ignore=shutil.ignore_patterns(".git"))
-    with (broken / "template/src/app/platform/http/lifespan.py").open("a") as file:
+    # the commands import it too, so `make run` ends: it would wait for a mistake in the application to be mended
+    with (broken / "template/src/app/platform/cli.py").open("a") as file:
         file.write('\nraise SystemExit("broken on purpose")\n')
-    # `make run` waits for the mistake to be mended; on a busy machine the service gets as far as that in 20 s
-    status, printed = demo(here, commit(broken), "45")
+    status, printed = demo(here, commit(broken))
     assert status == 1
     assert "broken on purpose" in printed
     assert "It works" not in printed
     assert not processes_of(here)
     assert not list(here.glob("demo-*"))
+
+
+def test_service_that_does_not_get_ready_is_given_up_and_ended(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("run:\n\t@echo broken on purpose; exec sleep 600\n")
+    project = Project(tmp_path)
+    with pytest.raises(CommandError, match=r"did not get ready in 1 s\nbroken on purpose"), project.serving(1):
+        pass
