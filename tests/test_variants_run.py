@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from tests import client, future, life, owner
 from tests.cases import SUITE, Case, apart, arguments, cases, parts
 from tests.journeys import answers, job_events, me, pay, sign_in
 from tests.life import Rendered
+from tests.pools import POOLS
 from tests.project import IN_PROCESS, START_SECONDS, Project, free_port, wait_for
 from tests.receipts import receiving
 from tests.shell import CommandError, environment, run
@@ -26,30 +26,6 @@ from tests.variants import Variant
 from tests.wheel import Installation
 
 RunningProject = Callable[[Variant, bool], Project]
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The numbers of a profile as features.md promises them (D3), on purpose not read from the template."""
-
-    size: int
-    overflow: int
-    recycle: int
-
-    def event(self) -> dict[str, int | str]:
-        return {
-            "size": self.size,
-            "overflow": self.overflow,
-            "recycle": self.recycle,
-            "total": self.size + self.overflow,
-        }
-
-
-POOLS = {
-    "small": Pool(5, 5, 3600),
-    "medium": Pool(20, 10, 1800),
-    "high": Pool(50, 20, 900),
-}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
