@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 # which versions a rendered service is tested with: the newest, or with lowest-direct those of its lower bounds
 RESOLUTION ?= highest
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
-# how many tests run at a time; a rendered service counts as one
+# how many tests run at a time; a rendered service counts as one; `logical`: two for each core (tests/conftest.py)
 PYTEST_WORKERS ?= logical
 
 .PHONY: help

@@ -70,12 +70,17 @@ class OneVariantOneProcess(LoadScopeScheduling):  # type: ignore[misc] # pytest-
         return file + test[test.rindex("[") :] if in_steps else nodeid
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run two tests for each core: about half of the time tests wait for processes, leases and time limits."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     return OneVariantOneProcess(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Report the durations; they are not asserted, since machines differ and two tests run at a time."""
+    """Report the durations; they are not asserted, since machines differ and several tests run at a time."""
     terminalreporter.section("where the time went")
     spent = _seconds_by_test(terminalreporter)
     for name, seconds in sorted(spent.items(), key=lambda item: -sum(item[1]))[:LONGEST]:

@@ -6,6 +6,7 @@ A command starts, runs and ends as `python -m` has it: with arguments, environme
 import functools
 import multiprocessing
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from multiprocessing import util
 from pathlib import Path
+from typing import Any
 
 from tests.shell import CommandError
 
@@ -21,6 +23,8 @@ from tests.shell import CommandError
 util.get_temp_dir()
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["copier", "copier._cli", __name__])
+# a name that Jinja would not change
+_PLAIN = re.compile(r"[\w./ -]+")
 
 
 def attempt(
@@ -68,5 +72,43 @@ def _prepare_copier(env: dict[str, str]) -> None:
     local.env.clear()
     local.env.update(env)
     local.cwd.chdir(os.getcwd())  # noqa: PTH109 - plumbum takes text
-    # Copier compiles the parts of each path, and the name of the answers file, anew for each of the files
+    # Copier compiles some texts of questions again and again
     jinja2.Environment.compile = functools.cache(jinja2.Environment.compile)  # type: ignore[assignment]
+    from copier import _main  # noqa: PLC0415
+
+    _leave_plain_names(_main.Worker)
+    _ask_git_once(_main.Worker)
+
+
+def _leave_plain_names(worker_type: Any) -> None:
+    """Have Copier render names only where they are templates: it does so for each part of each path."""
+    render, answers_file = worker_type._render_string, worker_type.answers_relpath.fget  # noqa: SLF001
+
+    def render_if_needed(worker: Any, text: str, extra_context: dict[str, Any] | None = None) -> str:
+        return text if _PLAIN.fullmatch(text) else str(render(worker, text, extra_context))
+
+    def answers_relpath(worker: Any) -> Path:
+        name = str(worker.answers_file or worker.template.answers_relpath)
+        return Path(name if _PLAIN.fullmatch(name) else answers_file(worker))
+
+    worker_type._render_string = render_if_needed  # noqa: SLF001
+    worker_type.answers_relpath = property(answers_relpath)
+
+
+def _ask_git_once(worker_type: Any) -> None:
+    """Have Copier ask git once in a project, and not for each of its 300 files, whether git ignores file modes."""
+    sync = getattr(worker_type, "_sync_git_index_executable_bit", None)
+    if not sync:
+        # a release that does not ask
+        return
+
+    @functools.cache
+    def ignores_modes(project: Path) -> bool:
+        asked = ["git", "config", "--type=bool", "--get", "core.fileMode"]
+        return subprocess.run(asked, cwd=project, capture_output=True, check=False).stdout.strip() == b"false"
+
+    def sync_if_needed(worker: Any, path: Path, mode: int) -> None:
+        if ignores_modes(worker.subproject.local_abspath):
+            sync(worker, path, mode)
+
+    worker_type._sync_git_index_executable_bit = sync_if_needed  # noqa: SLF001

@@ -16,11 +16,11 @@ from typing import Any
 from tests import client
 from tests.shell import CommandError, environment, run
 
-# A variable of the generated Makefile: no workers beside pytest, since two services are tested at a time, on two cores.
+# A variable of the generated Makefile: no workers beside pytest, since two services are tested at a time for each core.
 IN_PROCESS = "PYTEST_WORKERS=0"
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
-# the platform's suite of a service with jobs takes a quarter of an hour on two busy cores
+# the platform's suite of a service with jobs takes a quarter of an hour on a busy core
 MAKE_SECONDS = 2700.0
 LOG_TAIL = 40
 
@@ -69,11 +69,11 @@ class Project:
         return "\n".join(line for line in printed.splitlines() if "(" in line)
 
     @contextmanager
-    def serving(self, **variables: str) -> Iterator["Service"]:
-        """Run `make run` on a free port until the end of the block."""
+    def serving(self, seconds: float = START_SECONDS, **variables: str) -> Iterator["Service"]:
+        """Run `make run` on a free port until the end of the block; it must get ready within these seconds."""
         service = Service(self.root, variables)
         try:
-            service.wait_until_ready()
+            service.wait_until_ready(seconds)
             yield service
         finally:
             service.kill()
@@ -99,7 +99,7 @@ class Service:
                 start_new_session=True,
             )
 
-    def wait_until_ready(self) -> None:
+    def wait_until_ready(self, seconds: float) -> None:
         """Wait until the service is ready for requests.
 
         Raises:
@@ -114,8 +114,8 @@ class Service:
             except OSError:
                 return False
 
-        if not wait_for(answers, START_SECONDS):
-            raise CommandError(f"make run did not get ready in {START_SECONDS:.0f} s\n{self.log()}")
+        if not wait_for(answers, seconds):
+            raise CommandError(f"make run did not get ready in {seconds:.0f} s\n{self.log()}")
 
     def log(self) -> str:
         """Return the end of the service's output."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases import ONCE, PARTS, arguments, bytes_of, cases, parts
+from tests.cases import ONCE, PARTS, apart, arguments, bytes_of, cases, parts
 from tests.life import Rendered
 from tests.variants import ROOT, choices, structural_variants
 
@@ -67,6 +67,27 @@ def test_what_is_the_same_in_both_styles_runs_once_for_each_driver(part: str, re
     where = [each for each in FRESH if part in parts(each, rendered)]
     assert sorted(each.variant["db_driver"] for each in where) == sorted(choices()["db_driver"])
     assert all(each.counts_platform for each in where)
+
+
+def test_what_all_have_runs_with_each_queue_and_on_each_driver(rendered: Rendered) -> None:
+    where = [each.variant for each in FRESH if "shared" in parts(each, rendered)]
+    for question in ("task_queue", "db_driver"):
+        assert {each[question] for each in where} == {*choices()[question]}
+
+
+def test_every_part_is_run_in_one_way_or_the_other(rendered: Rendered) -> None:
+    for each in FRESH:
+        chosen = parts(each, rendered)
+        counted, others = apart(chosen)
+        assert sorted([*counted, *others]) == sorted(chosen)
+        assert not set(counted) & set(others)
+
+
+def test_own_suites_are_counted_with_and_without_jobs_in_each_style() -> None:
+    counted = {(each.variant["data_access"], each.variant["task_queue"] == "none") for each in FRESH if each.counted}
+    assert counted == {(style, without) for style in choices()["data_access"] for without in (True, False)}
+    worked_on = {each.variant["data_access"] for each in cases(None) if each.kind == "worked-on" and each.counted}
+    assert worked_on == {*choices()["data_access"]}
 
 
 def test_workers_meet_outages_with_each_queue_on_each_driver(rendered: Rendered) -> None:

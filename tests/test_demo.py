@@ -4,9 +4,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.project import processes_of
+import pytest
+
+from tests.project import Project, processes_of
 from tests.rendering import commit
-from tests.shell import attempt, environment
+from tests.shell import CommandError, attempt, environment
 from tests.variants import ROOT
 
 
@@ -36,7 +38,8 @@ def test_fails_when_the_service_does_not_start(place: Path, template: Path) -> N
     here.mkdir()
     broken = here / "broken-template"
     shutil.copytree(template, broken, ignore=shutil.ignore_patterns(".git"))
-    with (broken / "template/src/app/platform/http/lifespan.py").open("a") as file:
+    # the commands import it too, so `make run` ends: it would wait for a mistake in the application to be mended
+    with (broken / "template/src/app/platform/cli.py").open("a") as file:
         file.write('\nraise SystemExit("broken on purpose")\n')
     status, printed = demo(here, commit(broken))
     assert status == 1
@@ -44,3 +47,10 @@ def test_fails_when_the_service_does_not_start(place: Path, template: Path) -> N
     assert "It works" not in printed
     assert not processes_of(here)
     assert not list(here.glob("demo-*"))
+
+
+def test_service_that_does_not_get_ready_is_given_up_and_ended(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("run:\n\t@echo broken on purpose; exec sleep 600\n")
+    project = Project(tmp_path)
+    with pytest.raises(CommandError, match=r"did not get ready in 1 s\nbroken on purpose"), project.serving(1):
+        pass

@@ -1,7 +1,7 @@
 """Each structural variant as its owner would use it, fresh and after some work: set up, checked, tested, and run.
 
-The steps with one project build on each other, so they stay in one process and in order (tests/conftest.py); two
-projects are worked on at a time.
+The steps with one project build on each other, so they stay in one process and in order (tests/conftest.py);
+several projects are worked on at a time.
 """
 
 import os
@@ -10,15 +10,15 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests import client, future, life, owner
-from tests.cases import SUITE, Case, arguments, cases, parts
+from tests.cases import SUITE, Case, apart, arguments, cases, parts
 from tests.journeys import answers, job_events, me, pay, sign_in
 from tests.life import Rendered
+from tests.pools import POOLS
 from tests.project import IN_PROCESS, START_SECONDS, Project, free_port, wait_for
 from tests.receipts import receiving
 from tests.shell import CommandError, environment, run
@@ -26,30 +26,6 @@ from tests.variants import Variant
 from tests.wheel import Installation
 
 RunningProject = Callable[[Variant, bool], Project]
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The numbers of a profile as features.md promises them (D3), on purpose not read from the template."""
-
-    size: int
-    overflow: int
-    recycle: int
-
-    def event(self) -> dict[str, int | str]:
-        return {
-            "size": self.size,
-            "overflow": self.overflow,
-            "recycle": self.recycle,
-            "total": self.size + self.overflow,
-        }
-
-
-POOLS = {
-    "small": Pool(5, 5, 3600),
-    "medium": Pool(20, 10, 1800),
-    "high": Pool(50, 20, 900),
-}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -135,12 +111,23 @@ def test_own_suite(case: Case, project: Project) -> None:
 @pytest.mark.only("fresh")
 def test_platform_suite(case: Case, project: Project, rendered: Rendered) -> None:
     """The suite of the platform, laid over the service; of a partial case the parts that have new bytes there."""
-    chosen = parts(case, rendered)
+    chosen, _ = apart(parts(case, rendered))
+    counting = f"--cov=app.platform --cov-config={SUITE}/coverage.ini" if case.counts_platform else ""
+    run_parts(project, chosen, counting)
+
+
+@pytest.mark.only("fresh")
+def test_platform_suite_of_processes(case: Case, project: Project, rendered: Rendered) -> None:
+    """Without coverage, which would not count them."""
+    _, chosen = apart(parts(case, rendered))
+    run_parts(project, chosen, "--no-cov")
+
+
+def run_parts(project: Project, chosen: list[str], options: str) -> None:
     if not chosen:
         return
-    floor = f"--cov=app.platform --cov-config={SUITE}/coverage.ini" if case.counts_platform else ""
     asked = " ".join(arguments(chosen))
-    printed = project.make("platform-test", IN_PROCESS, f"PLATFORM_TESTS={asked}", f"PYTEST_ARGS={floor}")
+    printed = project.make("platform-test", IN_PROCESS, f"PLATFORM_TESTS={asked}", f"PYTEST_ARGS={options}")
     assert_only_passed(printed)
     assert not (project.root / SUITE).exists()
 

@@ -8,9 +8,7 @@ from uuid import uuid4
 import orjson
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import text
 
-from app.platform.jobs.outbox import enqueue
 from tests.platform.jobs.process.deployment import Deployment
 from tests.platform.jobs.process.jobs import EFFECT
 from tests.platform.jobs.process.workers import Worker, wait_until
@@ -92,15 +90,6 @@ async def test_garbage_does_not_end_a_worker(deployment: Deployment, redis: Any)
         assert await unreadable(worker) == counted
         assert worker.process.poll() is None
         assert await worker.stop() == 0
-
-
-async def test_largest_number_of_attempts_is_the_last(deployment: Deployment) -> None:
-    async with deployment.database.transaction() as session:
-        key = await enqueue(session, EFFECT)
-        await session.execute(text("UPDATE outbox_messages SET attempts = 2147483647"))
-    with deployment.worker():
-        await deployment.wait_until_done([key])
-    assert await deployment.count("dead_jobs", "id = :key", key=key) == 1
 
 
 async def unreadable(worker: Worker) -> float:
