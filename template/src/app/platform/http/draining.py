@@ -18,7 +18,7 @@ _CLOSE = (b"connection", b"close")
 class Config(uvicorn.Config):
     """uvicorn's configuration, and the seconds that a drain takes."""
 
-    def __init__(self, app: str, *, drain: float, **options: Any) -> None:
+    def __init__(self, app: Any, *, drain: float, **options: Any) -> None:
         super().__init__(app, **options)
         self.drain = drain
 

@@ -72,8 +72,8 @@ def _config(factory: str, http: HttpSettings) -> Config:
         ws_max_queue=4,
         timeout_keep_alive=http.keep_alive,
         timeout_graceful_shutdown=http.shutdown_timeout,
-        # imports of a worker that starts can keep it from answering its parent for some seconds
-        timeout_worker_healthcheck=15,
+        # while it imports the service, a worker does not answer its parent for some seconds
+        timeout_worker_healthcheck=30,
         reload=bool(folders),
         reload_dirs=folders,
     )

@@ -21,6 +21,11 @@ LONGEST_PAUSE = 60.0
 _CLOSING = 30.0
 """In seconds, for a worker to close its resources after its last request."""
 
+DRAIN = (signal.SIGTERM,)
+STOP = (signal.SIGTERM, signal.SIGINT)
+"""In this order: the first ends a worker that has not begun to serve, without a traceback."""
+KILL = (signal.SIGKILL,)
+
 
 class Worker(Process):
     """A process that serves."""
@@ -30,6 +35,7 @@ class Worker(Process):
     def __init__(self, config: Config, sockets: list[socket]) -> None:
         super().__init__(config, sockets)
         self.has_served = False
+        self._heard = time.monotonic()
 
     def target(self, sockets: list[socket] | None = None) -> None:
         """Serve; the new process calls it."""
@@ -38,10 +44,16 @@ class Worker(Process):
         super().target(sockets)
 
     def lives(self) -> bool:
-        """Return whether the process answers its parent, and note whether it serves."""
-        alive = self.is_alive(self.config.timeout_worker_healthcheck)
-        self.has_served = self.has_served or (alive and self.is_ready(self.config.timeout_worker_healthcheck))
-        return alive
+        """Return whether the process runs and has answered lately, and note whether it has served; do not wait.
+
+        uvicorn's `is_alive` waits for the answer, also when the process ends meanwhile, and no signal is handled.
+        """
+        with suppress(OSError, EOFError):
+            while self.parent_conn.poll():
+                self.has_served = self.parent_conn.recv() or self.has_served
+                self._heard = time.monotonic()
+            self.parent_conn.send(b"ping")
+        return self.process.is_alive() and time.monotonic() - self._heard < self.config.timeout_worker_healthcheck
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, if the process still runs."""
@@ -62,7 +74,7 @@ class Workers(Multiprocess):
     def __init__(self, config: Config, sockets: list[socket]) -> None:
         super().__init__(config, sockets)
         self._workers: list[Worker] = []
-        self._signal: signal.Signals = signal.SIGTERM
+        self._signals: tuple[signal.Signals, ...] = DRAIN
         self._failed = False
         self._failures = 0
         self._next_start = 0.0
@@ -94,7 +106,8 @@ class Workers(Multiprocess):
             worker.kill()
             worker.join()
         for worker in gone:
-            self._note_end(worker)
+            if not self._failed:
+                self._note_end(worker)
         if len(self._workers) == self.processes_num and all(each.has_served for each in self._workers):
             self._failures = 0
         if not self.should_exit.is_set() and time.monotonic() >= self._next_start:
@@ -103,9 +116,8 @@ class Workers(Multiprocess):
     def terminate_all(self) -> None:
         """Tell all workers to end."""
         for worker in self._workers:
-            # one that has not served yet has nothing to drain, and would print a traceback
-            early = self._signal is signal.SIGINT and not worker.has_served
-            worker.send(signal.SIGTERM if early else self._signal)
+            for number in self._signals:
+                worker.send(number)
 
     def join_all(self) -> None:
         """Wait for the end of all workers; a further signal ends the drain, and one more SIGINT the requests."""
@@ -116,20 +128,19 @@ class Workers(Multiprocess):
                 self.terminate_all()
             if time.monotonic() > deadline:
                 log.error("workers_killed", reason="They did not end in time.")
-                self._signal, deadline = signal.SIGKILL, deadline + _CLOSING
+                self._signals, deadline = KILL, deadline + _CLOSING
                 self.terminate_all()
             time.sleep(0.05)
 
     def handle_term(self) -> None:
         """Drain, or end the drain."""
-        if self.should_exit.is_set() and self._signal is signal.SIGTERM:
-            self._signal = signal.SIGINT
+        if self.should_exit.is_set() and self._signals is DRAIN:
+            self._signals = STOP
         self.should_exit.set()
 
     def handle_int(self) -> None:
         """Stop without a drain, or without waiting for open requests."""
-        stopping = self.should_exit.is_set() and self._signal is not signal.SIGTERM
-        self._signal = signal.SIGKILL if stopping else signal.SIGINT
+        self._signals = KILL if self.should_exit.is_set() and self._signals is not DRAIN else STOP
         self.should_exit.set()
 
     def restart_all(self) -> None:
@@ -172,5 +183,5 @@ class Workers(Multiprocess):
         else:
             log.error("workers_not_started", worker=worker.pid, status=worker.exitcode)
             self._failed = True
-            self._signal = signal.SIGINT
+            self._signals = STOP
             self.should_exit.set()
