@@ -14,6 +14,7 @@ class FakeWorker:
     """A worker that does what a test says."""
 
     made: list["FakeWorker"]
+    can_start = True
     pid = 7
 
     def __init__(self, *_: object) -> None:
@@ -27,6 +28,10 @@ class FakeWorker:
     def kill(self) -> None: ...
 
     def join(self) -> None: ...
+
+    def wait_until_ready(self, *_: object) -> bool:
+        self.has_served = self.can_start
+        return self.can_start
 
     def lives(self) -> bool:
         return self.exitcode is None
@@ -137,3 +142,25 @@ def test_workers_that_do_not_end_are_killed(
     assert made[0].signals == [signal.SIGTERM, signal.SIGKILL]
     # after the drain
     assert now >= 1060
+
+
+def test_hangup_replaces_each_worker_that_can_be_replaced(
+    parent: Workers, made: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent.handle_hup()
+    assert [each.signals for each in made] == [[signal.SIGINT], [signal.SIGINT], [], []]
+    monkeypatch.setattr(FakeWorker, "can_start", False)
+    parent.handle_hup()
+    assert [each.signals for each in made[2:]] == [[], [], []]
+    parent.terminate_all()
+    assert [each.signals for each in made[2:]] == [[signal.SIGTERM], [signal.SIGTERM], []]
+
+
+def test_number_of_workers_follows_signals(parent: Workers, made: list[FakeWorker]) -> None:
+    parent.handle_ttin()
+    parent.keep_subprocess_alive()
+    assert len(made) == 3
+    for _ in range(3):
+        parent.handle_ttou()
+    parent.keep_subprocess_alive()
+    assert [each.signals for each in made] == [[], [signal.SIGINT], [signal.SIGINT]]
