@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import time
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -59,14 +58,6 @@ def test_draining_service_answers_and_closes_connections(tmp_path: Path, migrate
     (draining,) = [event for event in events if event["event"] == "draining"]
     assert (draining["seconds"], draining["level"]) == (60, "info")
     assert "Application shutdown complete." in {event["event"] for event in events}
-
-
-def test_interrupted_service_stops_without_a_drain(tmp_path: Path, migrated_url: str) -> None:
-    with serving(tmp_path, migrated_url, HTTP_DRAIN_SECONDS=PATIENT) as server:
-        server.wait_until_ready()
-        server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(10) == 0
-        assert '"draining"' not in server.log()
 
 
 @pytest.mark.commits

@@ -11,7 +11,7 @@ class ServerParts(BaseSettings):
 
     root_path: str | None = Field(
         default=None,
-        pattern=r"^(/[A-Za-z0-9._~-]+)+$",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
         description="the prefix that a proxy takes away from each path, such as /shop",
     )
     keep_alive: Seconds = Field(default=75.0, description="seconds that an idle connection stays open")

@@ -54,7 +54,7 @@ def _config(factory: str, http: HttpSettings) -> Config:
     return Config(
         factory,
         # a change of the source is not to be waited for
-        drain=0.0 if folders else _drain_seconds(http),
+        drain=0.0 if folders else drain_seconds(http),
         factory=True,
         http=ProblemHttpProtocol,
         ws=ProblemWebSocketProtocol,
@@ -79,7 +79,8 @@ def _config(factory: str, http: HttpSettings) -> Config:
     )
 
 
-def _drain_seconds(http: HttpSettings) -> float:
+def drain_seconds(http: HttpSettings) -> float:
+    """Return how long a drain takes: in development nobody asks for readiness, and a stop should be quick."""
     if http.drain_seconds is not None:
         return http.drain_seconds
     return 0.0 if load(ProcessSettings).environment is Environment.DEVELOPMENT else DRAIN_SECONDS
