@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import count
 
 # for an answer; none takes so long
@@ -57,13 +57,14 @@ class Balancer:
         self._interval = interval
         self._idle: dict[int, list[Connection]] = {port: [] for port in ports}
         self._ready: list[int] = []
+        self._slow: frozenset[int] = frozenset()
         self._turn = count()
         self._keep_alive = keep_alive
         self.lost: list[str] = []
         self.answered = 0
 
     async def ask(self) -> None:
-        """Ask all instances again and again; one that does not answer is not ready."""
+        """Ask all instances again and again."""
         while True:
             answers = await asyncio.gather(*(self._is_ready(port) for port in self._idle))
             self._ready = [port for port, ready in zip(self._idle, answers, strict=True) if ready]
@@ -114,14 +115,20 @@ class Balancer:
         return status
 
     async def _is_ready(self, port: int) -> bool:
-        with suppress(OSError, EOFError):
+        """Return whether an instance is ready; a slow answer counts as a failure only when the last one was slow, too."""
+        was_slow, self._slow = port in self._slow, self._slow - {port}
+        try:
             async with asyncio.timeout(self._interval):
                 connection = await Connection.open(port)
                 try:
                     return (await connection.get("/readyz"))[0] == 200
                 finally:
                     connection.close()
-        return False
+        except TimeoutError:
+            self._slow |= {port}
+            return port in self._ready and not was_slow
+        except (OSError, EOFError):
+            return False
 
     def close(self) -> None:
         """Close all connections."""
