@@ -164,3 +164,38 @@ def test_number_of_workers_follows_signals(parent: Workers, made: list[FakeWorke
         parent.handle_ttou()
     parent.keep_subprocess_alive()
     assert [each.signals for each in made] == [[], [signal.SIGINT], [signal.SIGINT]]
+
+
+class FakePipe:
+    """The parent's end of a pipe to a worker; answers are what the worker has said."""
+
+    def __init__(self) -> None:
+        self.answers: list[bool] = []
+        self.asked = 0
+
+    def poll(self) -> bool:
+        return bool(self.answers)
+
+    def recv(self) -> bool:
+        return self.answers.pop(0)
+
+    def send(self, _: bytes) -> None:
+        self.asked += 1
+
+
+def test_worker_that_does_not_answer_counts_as_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pipe = 1000.0, FakePipe()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    config = Config("app.main:create_app", drain=60, log_config=None, timeout_worker_healthcheck=30)
+    worker = workers.Worker(config, [])
+    monkeypatch.setattr(worker, "parent_conn", pipe)
+    monkeypatch.setattr(worker.process, "is_alive", lambda: True)
+    now += 89
+    assert worker.lives()
+    pipe.answers = [False, True]
+    assert worker.lives()
+    assert (worker.has_served, pipe.asked) == (True, 2)
+    now += 29
+    assert worker.lives()
+    now += 2
+    assert not worker.lives()

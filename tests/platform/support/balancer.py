@@ -115,7 +115,7 @@ class Balancer:
         return status
 
     async def _is_ready(self, port: int) -> bool:
-        """Return whether an instance is ready; a slow answer counts as a failure only when the last one was slow, too."""
+        """Return whether an instance is ready; one slow answer is forgiven, unless the last one was slow, too."""
         was_slow, self._slow = port in self._slow, self._slow - {port}
         try:
             async with asyncio.timeout(self._interval):

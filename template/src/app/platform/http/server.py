@@ -72,7 +72,7 @@ def _config(factory: str, http: HttpSettings) -> Config:
         ws_max_queue=4,
         timeout_keep_alive=http.keep_alive,
         timeout_graceful_shutdown=http.shutdown_timeout,
-        # while it imports the service, a worker does not answer its parent for some seconds
+        # a worker that computes, or a machine with too much to do, can leave its parent without an answer for a while
         timeout_worker_healthcheck=30,
         reload=bool(folders),
         reload_dirs=folders,

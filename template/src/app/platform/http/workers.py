@@ -18,6 +18,9 @@ log = structlog.get_logger(__name__)
 LONGEST_PAUSE = 60.0
 """In seconds, between two tries to replace a worker."""
 
+_STARTING = 60.0
+"""In seconds, that the first answer of a worker may take longer than the others."""
+
 _CLOSING = 30.0
 """In seconds, for a worker to close its resources after its last request."""
 
@@ -35,7 +38,8 @@ class Worker(Process):
     def __init__(self, config: Config, sockets: list[socket]) -> None:
         super().__init__(config, sockets)
         self.has_served = False
-        self._heard = time.monotonic()
+        # it answers once it has imported the service
+        self._heard = time.monotonic() + _STARTING
 
     def target(self, sockets: list[socket] | None = None) -> None:
         """Serve; the new process calls it."""
