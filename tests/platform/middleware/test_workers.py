@@ -101,6 +101,15 @@ def test_replacement_that_fails_is_tried_again_after_longer_pauses(
     assert len(made) == before + 1
 
 
+def test_nothing_is_waited_for_when_no_worker_is_left(parent: Workers, made: list[FakeWorker]) -> None:
+    made[0].has_served, made[1].exitcode = True, 3
+    parent.keep_subprocess_alive()
+    made[0].exitcode = -9
+    assert len(made) == 2
+    parent.keep_subprocess_alive()
+    assert len(made) == 4
+
+
 @pytest.mark.parametrize(
     ("received", "sent"),
     [

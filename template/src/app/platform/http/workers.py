@@ -15,8 +15,8 @@ from app.platform.http.draining import Config, Server
 
 log = structlog.get_logger(__name__)
 
-LONGEST_PAUSE = 60.0
-"""In seconds, between two tries to replace a worker."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""In seconds, between two tries to replace a worker; each is twice as long as the one before."""
 
 _STARTING = 60.0
 """In seconds, that the first answer of a worker may take longer than the others."""
@@ -80,7 +80,7 @@ class Workers(Multiprocess):
         self._workers: list[Worker] = []
         self._signals: tuple[signal.Signals, ...] = DRAIN
         self._failed = False
-        self._failures = 0
+        self._pause = SHORTEST_PAUSE
         self._next_start = 0.0
 
     def run(self) -> None:
@@ -113,8 +113,8 @@ class Workers(Multiprocess):
             if not self._failed:
                 self._note_end(worker)
         if len(self._workers) == self.processes_num and all(each.has_served for each in self._workers):
-            self._failures = 0
-        if not self.should_exit.is_set() and time.monotonic() >= self._next_start:
+            self._pause = SHORTEST_PAUSE
+        if not self.should_exit.is_set() and (time.monotonic() >= self._next_start or not self._workers):
             self.init_processes()
 
     def terminate_all(self) -> None:
@@ -180,8 +180,8 @@ class Workers(Multiprocess):
         if worker.has_served:
             log.warning("worker_ended", worker=worker.pid, status=worker.exitcode)
         elif any(each.has_served for each in self._workers):
-            pause = min(2.0**self._failures, LONGEST_PAUSE)
-            self._failures += 1
+            pause = min(self._pause, LONGEST_PAUSE)
+            self._pause = 2 * pause
             self._next_start = time.monotonic() + pause
             log.error("worker_not_started", worker=worker.pid, status=worker.exitcode, again_in=pause)
         else:
