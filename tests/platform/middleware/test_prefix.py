@@ -13,7 +13,7 @@ from app.config import Settings
 from app.main import create_app
 from app.platform.http.lifespan import State
 from app.platform.http.limits import path_of
-from tests.support.client import client_of, problem
+from tests.support.client import PASSWORD, client_of, problem
 
 HOPELESS = {"username": "nobody@example.com", "password": "a guess"}
 
@@ -60,8 +60,10 @@ async def test_limits_hold_below_a_prefix(prefixed: FastAPI, state: State) -> No
 async def test_locations_have_the_prefix(prefixed: FastAPI, state: State) -> None:
     async with client_of(prefixed, state) as client:
         redirected = await client.get("/shop/api/v1/slashed/")
+        created = await client.post("/shop/api/v1/users", json={"email": "ada@example.com", "password": PASSWORD})
     assert redirected.status_code == 307
     assert httpx.URL(redirected.headers["location"]).path == "/shop/api/v1/slashed"
+    assert created.headers["location"] == f"/shop/api/v1/users/{created.json()['id']}"
 
 
 async def test_sign_in_of_the_documentation_has_the_prefix(settings: Settings, state: State) -> None:
