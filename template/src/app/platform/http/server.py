@@ -5,6 +5,7 @@ import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import ChangeReload
@@ -62,21 +63,27 @@ def _config(factory: str, http: HttpSettings) -> Config:
         port=http.port,
         root_path=http.root_path or "",
         workers=http.workers,
-        backlog=http.backlog,
         access_log=False,
         log_config=None,
         server_header=False,
         forwarded_allow_ips=proxies.with_mapped_addresses(http.forwarded_allow_ips),
-        # of a message; a client that sends faster than its route reads has to wait
-        ws_max_size=http.max_body_bytes,
-        ws_max_queue=4,
-        timeout_keep_alive=http.keep_alive,
-        timeout_graceful_shutdown=http.shutdown_timeout,
-        # a worker that computes, or a machine with too much to do, can leave its parent without an answer for a while
-        timeout_worker_healthcheck=30,
         reload=bool(folders),
         reload_dirs=folders,
+        **_limits(http),
     )
+
+
+def _limits(http: HttpSettings) -> dict[str, Any]:
+    return {
+        "backlog": http.backlog,
+        # of a message; a client that sends faster than its route reads has to wait
+        "ws_max_size": http.max_body_bytes,
+        "ws_max_queue": 4,
+        "timeout_keep_alive": http.keep_alive,
+        "timeout_graceful_shutdown": http.shutdown_timeout,
+        # a worker that computes, or a machine with too much to do, can leave its parent without an answer for a while
+        "timeout_worker_healthcheck": 30,
+    }
 
 
 def drain_seconds(http: HttpSettings) -> float:
