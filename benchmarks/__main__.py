@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from benchmarks import answers, apps, importing, options, peer, starting, starvation, workload
+from benchmarks import answers, apps, importing, options, peer, restarts, starting, starvation, workload
 from benchmarks.apps import App
 from benchmarks.bench import BASELINE, TWIN, Bench, say
 from benchmarks.jobs import command
@@ -90,6 +90,8 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if arguments[:1] == ["jobs"]:
         return command.main(arguments[1:])
+    if arguments[:1] == ["restarts"]:
+        return restarts.main(arguments[1:])
     wanted = options.parse(arguments)
     sys.path.append(str(ROOT / "template"))
     from dev.errors import ServiceError  # noqa: PLC0415 - importable only now

@@ -19,6 +19,7 @@ SETTINGS = {
     "AUTH_SECRET_KEY": "benchmark" * 8,
     "AUTH_ACCESS_TOKEN_TTL": "86400",
     "HTTP_RATE_LIMIT": "1000000000/minute",
+    "HTTP_DRAIN_SECONDS": "0",
 }
 PROFILE = "small"
 DRIVER, STYLE, QUEUE, NO_QUEUE = "db_driver", "data_access", "task_queue", "none"

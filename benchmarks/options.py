@@ -9,7 +9,8 @@ SECTIONS = ("requests", "starvation", "import", "start")
 DESCRIPTION = """Measures structural variants of the services and the usual tutorial, in one run on one PostgreSQL.
 
 Sections: requests (cost and speed of each endpoint), starvation (more clients than connections), import (beside COPY),
-start (memory and seconds until ready); by default all of them. `jobs` measures background jobs: `jobs --help`.
+start (memory and seconds until ready); by default all of them. `jobs` measures background jobs: `jobs --help`;
+`restarts` counts requests that restarts lose: `restarts --help`.
 The services run with production settings and everything enabled. Only ratios are meaningful, and only those further
 from 1.00 than the ratio of the tutorial's twin, which is the same program as the tutorial."""
 

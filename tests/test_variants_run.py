@@ -160,6 +160,7 @@ def test_wheel_migrates_and_serves_from_anywhere(case: Case, project: Project, t
             REDIS_URL=os.environ["TEST_REDIS_URL"],
             AUTH_SECRET_KEY="s" * 32,
             HTTP_PORT=port,
+            HTTP_DRAIN_SECONDS="0",
             TASKS_METRICS_PORT=port,
             # the server has other services of the same name
             TASKS_QUEUE=f"wheel-{case.variant.id}",

@@ -10,6 +10,7 @@ from app.platform.http.limits import OPERATIONS, MarkedRoutes
 from app.platform.http.middleware.access_log import AccessLogMiddleware
 from app.platform.http.middleware.authentication import AuthenticationMiddleware
 from app.platform.http.middleware.body_limit import BodyLimitMiddleware
+from app.platform.http.middleware.concurrency_limit import concurrency_limit
 from app.platform.http.middleware.cors import CorsMiddleware
 from app.platform.http.middleware.head import HeadMiddleware
 from app.platform.http.middleware.rate_limit import RateLimitMiddleware
@@ -48,6 +49,7 @@ def build_stack(settings: Settings) -> list[Middleware]:
         Middleware(SecurityHeadersMiddleware),
         Middleware(HeadMiddleware),
         Middleware(UnexpectedErrorMiddleware),
+        *concurrency_limit(http.max_concurrency, exclude=OPERATIONS),
         Middleware(BodyLimitMiddleware, settings=http, large=MarkedRoutes.with_large_body(ROUTERS)),
         Middleware(AuthenticationMiddleware, settings=settings.auth),
         Middleware(

@@ -28,7 +28,8 @@ def environment(database_url: str, **variables: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     source = Path(__file__).parents[2] / "src"
     cheap = {"AUTH_ARGON2_TIME_COST": "1", "AUTH_ARGON2_MEMORY_KIB": "64"}
-    usual = {"DB_POOL_PROFILE": "small", "LOG_JSON": "true"}
+    # nobody asks the service while it stops
+    usual = {"DB_POOL_PROFILE": "small", "LOG_JSON": "true", "HTTP_DRAIN_SECONDS": "0"}
     given = {"DATABASE_URL": database_url, "AUTH_SECRET_KEY": SECRET, "PYTHONPATH": str(source)}
     return inherited | cheap | usual | given | OWN | variables
 

@@ -1,14 +1,15 @@
 """uvicorn in this process, and clients that send requests and read nothing of the answers."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
 
+from app.platform.http.draining import Config, Server
 from app.platform.http.protocol import ProblemHttpProtocol, ProblemWebSocketProtocol
 
 PATIENCE = 30
@@ -23,7 +24,7 @@ UPGRADE = {
 class Served:
     """A running server."""
 
-    def __init__(self, server: uvicorn.Server, listener: socket.socket) -> None:
+    def __init__(self, server: Server, listener: socket.socket) -> None:
         self._server = server
         self._address = listener.getsockname()
         self._running = asyncio.ensure_future(server.serve([listener]))
@@ -37,25 +38,30 @@ class Served:
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: service\r\n{lines}\r\n".encode())
         return client
 
+    def terminate(self) -> None:
+        """Do what SIGTERM does."""
+        self._server.handle_exit(signal.SIGTERM, None)
+
     async def stop(self) -> None:
-        """Stop as at SIGTERM."""
+        """Stop as at SIGINT."""
         self._server.should_exit = True
         async with asyncio.timeout(PATIENCE):
             await self._running
 
 
 @asynccontextmanager
-async def serving(app: FastAPI, state: Mapping[str, Any]) -> AsyncIterator[Served]:
+async def serving(app: FastAPI, state: Mapping[str, Any], *, drain: float = 0.0) -> AsyncIterator[Served]:
     """Serve the application on a port of its own."""
-    config = uvicorn.Config(
+    config = Config(
         app,
+        drain=drain,
         http=ProblemHttpProtocol,
         ws=ProblemWebSocketProtocol,
         lifespan="off",
         log_config=None,
         timeout_graceful_shutdown=2 * PATIENCE,
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     listener = socket.socket()
     # the connections have it, too; a large buffer would hide for long that a client reads
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)

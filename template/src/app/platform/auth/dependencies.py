@@ -114,6 +114,8 @@ async def user_stream(connection: HTTPConnection, user_id: CallerId) -> AsyncIte
     # tests call the application without a server
     disconnect = getattr(connection.state, "disconnect", None)
     with resources.streams.open(user_id, disconnect) as stream:
+        if leave := getattr(connection.state, "leave", None):
+            leave()
         yield stream
 
 

@@ -56,6 +56,9 @@ class Connection(asyncio.Protocol):
             log.info("client_disconnected", reason=reason, client=self.client_address)
             self.transport.abort()
 
+    def drain(self) -> None:
+        """Let the connection end after its request, if it can: the server will stop."""
+
     def end_streams(self) -> None:
         """Let the streams of the process end: uvicorn waits for the open requests of all connections."""
         if resources := self.app_state.get("resources"):

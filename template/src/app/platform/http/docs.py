@@ -4,9 +4,12 @@
 """
 
 import base64
+import copy
 import hashlib
 import re
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html, get_swagger_ui_oauth2_redirect_html
@@ -17,6 +20,7 @@ from app.platform.settings import Environment, PlatformSettings
 
 ASSETS = "/docs/assets"
 
+_URLS = frozenset({"authorizationUrl", "refreshUrl", "tokenUrl"})
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 # Both pages put styles into their elements, and Redoc searches in a worker that it makes from a blob.
 _POLICY = (
@@ -40,7 +44,10 @@ async def openapi(request: Request) -> JSONResponse:
     """Show the OpenAPI document."""
     document = request.app.openapi()
     if prefix := _prefix(request):
-        document = document | {"servers": [{"url": prefix}]}
+        document = copy.deepcopy(document) | {"servers": [{"url": prefix}]}
+        for flow in _flows(document):
+            # resolved against the URL of the server, of which a path replaces the path
+            flow |= {name: f"{prefix}{url}" for name, url in flow.items() if name in _URLS and url.startswith("/")}
     return JSONResponse(document)
 
 
@@ -89,6 +96,12 @@ async def asset(request: Request, name: str) -> Response:
 @lru_cache(maxsize=1)
 def _files() -> StaticFiles:
     return StaticFiles(packages=[("fastapi_offline", "static")])
+
+
+def _flows(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the OAuth2 flows of the document."""
+    for scheme in document["components"].get("securitySchemes", {}).values():
+        yield from scheme.get("flows", {}).values()
 
 
 def _prefix(request: Request) -> str:

@@ -23,9 +23,9 @@ class CheckResult(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Whether this process can serve requests."""
+    """Whether this process can serve requests. One that is draining still does, but will stop soon."""
 
-    status: Literal["ready", "not_ready"]
+    status: Literal["ready", "not_ready", "draining"]
     checks: dict[str, CheckResult]
 
 
@@ -39,6 +39,9 @@ async def livez() -> dict[Literal["status"], Literal["alive"]]:
 async def readyz(request: Request, response: Response) -> Readiness:
     """Check all dependencies at once, each with a timeout."""
     resources: PlatformResources[Any] = request.state.resources
+    if resources.draining:
+        response.status_code = 503
+        return Readiness(status="draining", checks={})
     timeout = resources.settings.http.readiness_timeout
     async with asyncio.TaskGroup() as group:
         tasks = {check.name: (check, group.create_task(_run(check, timeout))) for check in resources.checks}

@@ -11,11 +11,16 @@ from app.platform.resources import PlatformResources
 
 
 class State(TypedDict):
-    """The attributes of `request.state`. The server adds `disconnect`, which needs the reason for the log."""
+    """The attributes of `request.state`.
+
+    The server adds `disconnect`, which needs the reason for the log. `HTTP_MAX_CONCURRENCY` adds `leave`: call it when
+    what is left of a request is a stream, which has a limit of its own.
+    """
 
     resources: PlatformResources[Any]
     services: Any
     disconnect: NotRequired[Callable[[str], None]]
+    leave: NotRequired[Callable[[], None]]
 
 
 ResourcesT = TypeVar("ResourcesT", bound=PlatformResources[Any])

@@ -13,7 +13,7 @@ PREFIX = "/api/v1"
 """The prefix of all routers."""
 
 OPERATIONS = frozenset({"/livez", "/readyz", "/metrics"})
-"""Paths without access log and rate limit, because orchestrators request them all the time."""
+"""Paths without access log and limits, because orchestrators request them all the time. Compare them with `path_of`."""
 
 SIGN_IN = f"{PREFIX}/auth/token"
 """The path of the route that signs in."""
@@ -75,4 +75,6 @@ def path_of(scope: Scope) -> str:
     """Return the path that routes are matched with: without the prefix that a proxy serves this application under."""
     path: str = scope["path"]
     prefix: str = scope.get("root_path", "")
-    return path.removeprefix(prefix) if path.startswith(f"{prefix}/") else path
+    if not prefix or path[len(prefix) : len(prefix) + 1] not in {"", "/"}:
+        return path
+    return path.removeprefix(prefix)

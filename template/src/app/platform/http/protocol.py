@@ -31,6 +31,11 @@ class ProblemHttpProtocol(Connection, HttpToolsProtocol):
         # adding the same filter again does nothing
         self.logger.addFilter(_is_new)
 
+    def drain(self) -> None:
+        """Close the connection after its request, unless the client has got the headers that do not say so."""
+        if self.cycle and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
     def shutdown(self) -> None:
         """Let the streams of the process end, and the connection after its request."""
         self.end_streams()
@@ -43,6 +48,11 @@ class ProblemHttpProtocol(Connection, HttpToolsProtocol):
 
 class ProblemWebSocketProtocol(Connection, WebSocketsSansIOProtocol):
     """Answers malformed handshakes like malformed HTTP, and logs messages that are no WebSocket messages."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # during a drain `Connection: close` is among them, beside the `Connection: Upgrade` of the handshake
+        self.default_headers = [header for header in self.default_headers if header[0] != b"connection"]
 
     def shutdown(self) -> None:
         """Let the streams of the process end, and the connection."""

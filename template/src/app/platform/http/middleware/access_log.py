@@ -6,6 +6,7 @@ from collections.abc import Set
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.platform.http.limits import path_of
 from app.platform.http.middleware.client import client_of
 from app.platform.http.middleware.routes import route_template
 from app.platform.http.middleware.sending import Sending
@@ -28,7 +29,7 @@ class AccessLogMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] == "lifespan" or scope["path"] in self._exclude:
+        if scope["type"] == "lifespan" or path_of(scope) in self._exclude:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()

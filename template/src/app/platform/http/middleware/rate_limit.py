@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.platform.context import actor
 from app.platform.errors import RateLimited
-from app.platform.http.limits import MarkedRoutes
+from app.platform.http.limits import MarkedRoutes, path_of
 from app.platform.http.middleware.client import client_of
 from app.platform.http.middleware.sending import RawHeaders, Sending
 from app.platform.http.problems import problem
@@ -38,7 +38,7 @@ class RateLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] == "lifespan" or scope["path"] in self._exclude:
+        if scope["type"] == "lifespan" or path_of(scope) in self._exclude:
             await self._app(scope, receive, send)
             return
         result = await self._hit(scope)

@@ -1,0 +1,72 @@
+"""A server that is drained before it stops: it answers all requests while balancers learn that it will be gone."""
+
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+import structlog
+import uvicorn
+
+from app.platform.http.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+_CLOSE = (b"connection", b"close")
+
+
+class Config(uvicorn.Config):
+    """uvicorn's configuration, and the seconds that a drain takes."""
+
+    def __init__(self, app: Any, *, drain: float, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.drain = drain
+
+
+class Server(uvicorn.Server):
+    """Stops some seconds after SIGTERM; SIGINT, or a second SIGTERM, stops it at once.
+
+    During these seconds `/readyz` answers with 503, and every answer closes its connection. One that is `supervised`
+    gets signals from its parent and from others, such as systemd or a terminal, so a repeated one changes nothing.
+    """
+
+    config: Config
+
+    def __init__(self, config: Config, *, supervised: bool = False) -> None:
+        super().__init__(config)
+        self._supervised = supervised
+        self._asked = False
+        self._end: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note that the drain has to begin, or that the server has to stop; the next tick does it."""
+        if self._supervised and (self.should_exit or (self._asked and sig == signal.SIGTERM)):
+            return
+        if sig == signal.SIGTERM and self.config.drain and self.started and not (self._asked or self.should_exit):
+            self._asked = True
+        else:
+            super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to stop; uvicorn asks ten times a second."""
+        ends = await super().on_tick(counter)
+        if ends or not self._asked:
+            return ends
+        if self._end is None:
+            self._end = time.monotonic() + self.config.drain
+            self._drain()
+        if time.monotonic() >= self._end:
+            # another SIGINT means from here on: do not wait for open requests
+            self.should_exit = True
+        return self.should_exit
+
+    def _drain(self) -> None:
+        log.info("draining", seconds=self.config.drain, connections=len(self.server_state.connections))
+        if resources := self.lifespan.state.get("resources"):
+            resources.draining = True
+        # uvicorn puts them into all answers; it makes the second list of the first one once a second
+        self.config.encoded_headers = [*self.config.encoded_headers, _CLOSE]
+        self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
+        for connection in self.server_state.connections:
+            if isinstance(connection, Connection):
+                connection.drain()
