@@ -110,7 +110,11 @@ def test_compose_starts_the_processes_of_the_service_in_order(variant: Variant, 
     assert own == {name: [name] for name in {"migrate", "api"} | worker}
     assert services["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
     for name in own.keys() - {"migrate"}:
-        assert services[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+        assert services[name]["depends_on"] == {
+            "migrate": {"condition": "service_completed_successfully"},
+            "postgres": {"condition": "service_healthy"},
+            "valkey": {"condition": "service_healthy"},
+        }
         # after the end of the migration, which is no failure
         assert services[name]["restart"] != services["migrate"]["restart"] == "no"
 

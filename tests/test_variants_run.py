@@ -170,7 +170,7 @@ def test_wheel_has_the_migrations(project: Project, tmp_path: Path) -> None:
     assert migrations_inside(project.root, tmp_path) == expected
 
 
-@pytest.mark.only("whole")
+@pytest.mark.only("whole with jobs")
 def test_image_migrates_and_serves_without_rights(case: Case, project: Project, place: Path) -> None:
     """Built by the steps of the Dockerfile; with the wheel in it, it starts from anywhere and writes nothing."""
     image = Image(project.root, place / "images" / case.variant.id)
@@ -192,9 +192,8 @@ def test_image_migrates_and_serves_without_rights(case: Case, project: Project, 
         with container.serving(image.arguments["CMD"], given, url):
             assert container.run(check, given) == (0, f"/livez on port {port}: 200\n")
         assert container.run(check, given)[0] == 1
-        if case.variant["task_queue"] != "none":
-            with container.serving(["worker"], given, url):
-                assert container.run([*check[:-1], "/readyz", port], given)[0] == 0
+        with container.serving(["worker"], given, url):
+            assert container.run([*check[:-1], "/readyz", port], given)[0] == 0
 
 
 def assert_lean(image: Image) -> None:
