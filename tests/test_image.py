@@ -152,11 +152,11 @@ def test_health_checks_ask_the_ports_that_are_listened_on(variant: Variant, rend
 def test_compose_holds_no_secret_and_publishes_no_server(variant: Variant, rendered: Rendered) -> None:
     services = compose(rendered(variant))["services"]
     given = [(name, value) for each in services.values() for name, value in each.get("environment", {}).items()]
-    assert all(value.startswith("${DB_PASSWORD:?") for name, value in given if "PASSWORD" in name)
+    assert all(value.startswith("${POSTGRES_PASSWORD:?") for name, value in given if "PASSWORD" in name)
     assert not [name for name, _ in given if "SECRET" in name]
     published = {name: each["ports"] for name, each in services.items() if "ports" in each}
     assert published == {"api": ["127.0.0.1:${API_PORT:-8000}:8000"]}
-    assert "DB_PASSWORD=<random>" in (rendered(variant) / ".env.example").read_text().splitlines()
+    assert "POSTGRES_PASSWORD=<random>" in (rendered(variant) / ".env.example").read_text().splitlines()
 
 
 def test_images_have_full_names_and_versions(rendered: Rendered) -> None:

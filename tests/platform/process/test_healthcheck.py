@@ -13,7 +13,7 @@ from app.platform import healthcheck
 class Answers(BaseHTTPRequestHandler):
     """Is alive, but not ready."""
 
-    def do_GET(self) -> None:  # noqa: N802 (the name is that of the standard library)
+    def do_GET(self) -> None:
         self.send_response(200 if self.path == "/livez" else 503)
         self.end_headers()
 
