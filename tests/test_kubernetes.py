@@ -236,7 +236,7 @@ def test_they_hold_no_secret_and_no_floating_tag(variant: Variant, rendered: Ren
 def test_settings_are_those_of_the_service(rendered: Rendered) -> None:
     variant = WITH_QUEUE[0]
     root = rendered(variant)
-    known = "".join((root / f"docs/{page}.md").read_text() for page in ("settings", "jobs"))
+    known = "".join((root / f"docs/{page}.md").read_text() for page in ("settings", "jobs", "deployment"))
     for overlay in OVERLAYS:
         documents = {identity(each): each for each in build(root / FOLDER / "overlays" / overlay)}
         assert not [name for name in settings(documents) if f"`{name}`" not in known]
