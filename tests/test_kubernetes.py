@@ -225,6 +225,17 @@ def test_all_connections_fit_into_the_database(built: dict[tuple[str, str], Docu
     assert total + migrations + commands <= most - RESERVED
 
 
+def test_the_documented_budget_is_that_of_production(rendered: Rendered) -> None:
+    root = rendered(WITH_QUEUE[0])
+    built = {identity(each): each for each in build(root / FOLDER / "overlays/production")}
+    pods = built["HorizontalPodAutoscaler", "api"]["spec"]["maxReplicas"]
+    # one more, which drains
+    surge = built["Deployment", "api"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"] + 1
+    page = (root / "docs/deployment.md").read_text()
+    assert f"--instances {pods} --surge {surge} " in page
+    assert f"--job-workers {built['Deployment', 'worker']['spec']['replicas']}\n" in page
+
+
 @every_variant
 def test_they_hold_no_secret_and_no_floating_tag(variant: Variant, rendered: Rendered) -> None:
     files = rendered_files(rendered(variant))
