@@ -27,8 +27,8 @@ test: $(READY) ## Check the template, render all variants, run those that differ
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 .PHONY: test-variant
-test-variant: $(READY) ## Render and run one variant in full: make test-variant VARIANT=asyncpg-dao-small-arq-none
-	@test -n "$(VARIANT)" || { echo 'Say which: make test-variant VARIANT=asyncpg-dao-small-arq-none; `make matrix` lists them'; exit 1; }
+test-variant: $(READY) ## Render and run one variant in full: make test-variant VARIANT=asyncpg-dao-small-arq-orders-none-no
+	@test -n "$(VARIANT)" || { echo 'Say which: make test-variant VARIANT=asyncpg-dao-small-arq-orders-none-no; `make matrix` lists them'; exit 1; }
 	@UV_RESOLUTION=$(RESOLUTION) $(BIN)/python -m pytest tests/test_variants_run.py --variant "$(VARIANT)" $(PYTEST_ARGS)
 
 .PHONY: matrix

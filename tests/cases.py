@@ -79,6 +79,7 @@ class Case:
             *([f"{self.kind} with jobs"] if jobs else []),
             *([f"{self.kind} with receipts"] if jobs and sample else []),
             *(["whole"] if self.whole else []),
+            *(["whole with jobs"] if self.whole and jobs else []),
         }
 
 

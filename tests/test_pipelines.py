@@ -25,8 +25,8 @@ PIPELINES = {
     "none": set(),
 }
 SCHEMAS = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}
-ONLY_MAKE = r"make (--no-print-directory )?[a-z-]+( FAIL=1| > report\.md)?|cat report\.md"
-TARGETS = {"setup", "lint", "types", "test", "drift", "conflicts", "template-check"}
+ONLY_MAKE = r"make (--no-print-directory )?[a-z-]+( FAIL=1| > report\.md)?|cat report\.md|apk add --no-cache make"
+TARGETS = {"setup", "lint", "types", "test", "drift", "conflicts", "image", "template-check"}
 WELL_KEPT = {"actions/checkout", "actions/setup-python", "actions/cache"}
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 

@@ -47,6 +47,13 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"src/app/\w+\.py|src/app/(features|platform)/.*\.py|src/app/platform/README\.md",
         r"tests/.*\.(py|toml)",
     ),
+    "v0.7.0": (
+        r"(README|AGENTS)\.md|docs/([\w-]+|adr/[\w-]+)\.md",
+        r"Makefile|\.env\.example|src/app/platform/.*\.py",
+        # the image, what starts it, and the job of the pipelines that builds it
+        r"Dockerfile|\.dockerignore|compose\.yaml",
+        r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
+    ),
 }
 
 ANSWERS = ".copier-answers.yml"

@@ -28,7 +28,12 @@ BUDGETS = {
         r"AGENTS\.md",
         r"docs/(data-access|features|recipes)\.md",
     ),
-    "pool_profile": (ANSWERS, r"src/app/platform/settings\.py", r"docs/settings\.md"),
+    "pool_profile": (
+        ANSWERS,
+        r"src/app/platform/settings\.py",
+        r"docs/settings\.md",
+        r"deploy/kubernetes/overlays/\w+/kustomization\.yaml",
+    ),
     "task_queue": (
         ANSWERS,
         # files of services with a queue
@@ -50,6 +55,9 @@ BUDGETS = {
         r"alembic\.ini",
         r"Makefile",
         r"\.env\.example",
+        r"compose\.yaml",
+        r"deploy/kubernetes/base/(kustomization|worker)\.yaml",
+        r"deploy/kubernetes/overlays/production/kustomization\.yaml",
         r"README\.md",
         r"AGENTS\.md",
     ),
@@ -68,6 +76,7 @@ BUDGETS = {
         r"docs/removing-the-sample\.md",
     ),
     "ci_provider": (ANSWERS, r"\.github/workflows/\w+\.yml", r"\.gitlab-ci\.yml"),
+    "with_kubernetes": (ANSWERS, r"deploy/kubernetes/.*"),
 }
 
 # The changes allowed in a switch between queue libraries: whole files, and a maximum of lines in other files.

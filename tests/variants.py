@@ -25,7 +25,7 @@ IN_TURNS = ("task_queue",)
 
 # The questions whose answers only add whole files without Python, so that their combinations with other answers need
 # no tests (tests/test_template_rules.py and tests/test_render.py make sure of that).
-ADDITIVE = ("ci_provider",)
+ADDITIVE = ("ci_provider", "with_kubernetes")
 
 # The questions whose answers only change a value, in one line: they are spread over the variants of the others.
 VALUES = ("pool_profile",)
@@ -118,11 +118,15 @@ def bare_variants() -> tuple[Variant, ...]:
 
 
 def rendered_variants() -> tuple[Variant, ...]:
-    """Return the variants to render: the bare ones, one with each value, each structure with every additive answer."""
+    """Return the variants to render: the bare ones, one with each value, each structure with every additive answer.
+
+    Additive answers know nothing of each other, so one is changed at a time.
+    """
     twins = [
-        variant.but(**dict(zip(ADDITIVE, answers, strict=True)))
+        variant.but(**{name: answer})
         for variant in structural_variants()
-        for answers in product(*(choices()[name] for name in ADDITIVE))
+        for name in ADDITIVE
+        for answer in choices()[name]
     ]
     values = [bare_variants()[0].but(**{name: value}) for name in VALUES for value in choices()[name]]
     return tuple(dict.fromkeys([*bare_variants(), *values, *twins]))
