@@ -14,9 +14,9 @@ import yaml
 
 from tests.image import steps
 from tests.kustomize import Document, build, containers, identity, template
+from tests.pools import POOLS
 from tests.rendering import rendered_files
 from tests.shell import run
-from tests.test_variants_run import POOLS
 from tests.variants import Variant, rendered_variants
 
 Rendered = Callable[[Variant], Path]
