@@ -92,8 +92,9 @@ class ReadQuery(Generic[ReadT]):
         Raises:
             sqlalchemy.exc.MultipleResultsFound: there are several rows.
         """
-        if self._rows.finds_one and self._rows.shape.join:
-            found = await self._in_one_step(self._load_joined, prebuilt=self._rows.prebuilt)
+        if self._rows.finds_one:
+            load = self._load_joined if self._rows.shape.join else self._load_all
+            found = await self._in_one_step(load, prebuilt=self._rows.prebuilt)
         else:
             found = await self.limit(2).all()
         if len(found) > 1:
