@@ -61,7 +61,7 @@ def test_alerts_fire_above_their_thresholds_only(name: str, service: Path) -> No
     assert fired == spared == alerts
 
 
-@pytest.mark.parametrize("change", [lambda least: 1.2 * least + 1, lambda least: 0.8 * least - 0.1], ids=["more", "less"])
+@pytest.mark.parametrize("change", [lambda most: 1.2 * most + 1, lambda most: 0.8 * most - 0.1], ids=["more", "less"])
 @pytest.mark.parametrize("severity", ["warning", "critical"])
 @pytest.mark.parametrize("name", ["alerts.yaml", "alerts_of_jobs.yaml"])
 def test_tests_of_alerts_notice_other_thresholds(
