@@ -57,6 +57,7 @@ BUDGETS = {
         r"\.env\.example",
         r"compose\.yaml",
         r"deploy/kubernetes/base/(kustomization|worker)\.yaml",
+        r"deploy/observability/(tests/)?\w+_of_jobs\.(json|yaml)",
         r"deploy/kubernetes/overlays/production/kustomization\.yaml",
         r"README\.md",
         r"AGENTS\.md",

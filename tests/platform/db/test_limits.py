@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import make_url
 from structlog.testing import capture_logs
 
@@ -61,6 +62,12 @@ async def test_server_has_room_for_a_usual_pool(migrated_url: str) -> None:
     assert await logged(migrated_url) == []
     (event,) = await logged(migrated_url, pool_size=1000)
     assert (event["limit"], event["total"]) == ("max_connections", 1005)
+    assert REGISTRY.get_sample_value("db_connection_limit") == event["usable"]
+
+
+async def test_limit_is_a_metric(role_url: str) -> None:
+    await logged(role_url)
+    assert REGISTRY.get_sample_value("db_connection_limit") == 10
 
 
 async def test_pooler_decides_by_itself(role_url: str) -> None:

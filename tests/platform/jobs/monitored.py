@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.config import Settings
 from app.platform.db.session import Database
 from app.platform.jobs.monitoring import Monitoring
+from app.platform.jobs.registry import Schedule
 from app.platform.resources import Check
 
 Ping = Callable[[], Awaitable[None]]
@@ -48,6 +49,7 @@ class MonitoredWorker:
     settings: Settings
     broker: FakeBroker = field(default_factory=lambda: FakeBroker(0))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    schedules: list[Schedule] = field(default_factory=list)
 
     @asynccontextmanager
     async def serving(self, *more: Check, **checks: Ping) -> AsyncIterator[httpx.AsyncClient]:
@@ -56,7 +58,7 @@ class MonitoredWorker:
             port = free.getsockname()[1]
         jobs = self.settings.jobs.model_copy(update={"metrics_port": port})
         critical = [Check(name, ping) for name, ping in checks.items()]
-        subject = Monitoring(self.database, self.broker, [*more, *critical], self.stopping)
+        subject = Monitoring(self.database, self.broker, [*more, *critical], self.stopping, self.schedules)
         async with subject.serving(jobs), httpx.AsyncClient(base_url=f"http://{HOST}:{port}") as client:
             yield client
 

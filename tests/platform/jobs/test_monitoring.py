@@ -10,8 +10,10 @@ from sqlalchemy import func
 
 from app.platform.errors import StartupError
 from app.platform.jobs import metrics, monitoring
-from app.platform.jobs.models import JobState
+from app.platform.jobs.job import Job
+from app.platform.jobs.models import JobSchedule, JobState
 from app.platform.jobs.monitoring import Monitoring
+from app.platform.jobs.registry import Schedule
 from app.platform.resources import Check
 from tests.platform.jobs.monitored import HOST, FakeBroker, MonitoredWorker, Ping, UnavailableBroker
 from tests.platform.jobs.rows import insert_dead_letter, insert_job
@@ -128,6 +130,19 @@ async def test_metrics_of_an_empty_outbox_are_zero(monitored: MonitoredWorker) -
     found = await monitored.scrape()
     assert [found[f"outbox_jobs{{state={state}}}"] for state in JobState] == [0, 0, 1]
     assert [found[f"{name}{{}}"] for name in ("outbox_oldest_seconds", "dead_jobs", "queue_depth")] == [0, 0, 0]
+
+
+async def test_metrics_say_how_long_a_schedule_is_overdue(monitored: MonitoredWorker) -> None:
+    hour = timedelta(hours=1)
+    monitored.schedules = [
+        Schedule(Job(name, time_limit=1.0, attempts=1), every=hour) for name in ("silent", "on_time", "new")
+    ]
+    async with monitored.database.transaction() as session:
+        session.add(JobSchedule(name="silent", slot=func.now() - 3 * hour))
+        session.add(JobSchedule(name="on_time", slot=func.now() - hour / 2))
+    found = await monitored.scrape()
+    overdue = {name: found[f"job_schedule_overdue_seconds{{schedule={name}}}"] for name in ("silent", "on_time", "new")}
+    assert overdue == {"silent": 2 * hour.total_seconds(), "on_time": 0, "new": 0}
 
 
 async def test_metrics_are_served_while_the_broker_is_away(monitored: MonitoredWorker) -> None:

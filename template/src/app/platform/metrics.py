@@ -32,6 +32,11 @@ DB_CONNECTION_HELD_SECONDS = Histogram(
 DB_POOL_TIMEOUTS = Counter(
     "db_pool_timeouts_total", "Work that got no connection: it waited for DB_POOL_TIMEOUT, or too many waited already."
 )
+DB_CONNECTION_LIMIT = Gauge(
+    "db_connection_limit",
+    "Connections that PostgreSQL allows this role and database, as read at start.",
+    multiprocess_mode="livemax",
+)
 HTTP_CLIENT_SECONDS = Histogram(
     "http_client_duration_seconds",
     "Time of a call of another service with all its tries, by outcome.",

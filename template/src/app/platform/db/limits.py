@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import Row, text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 
+from app.platform import metrics
 from app.platform.db import pool
 from app.platform.db.session import Database
 from app.platform.errors import DatabaseUnavailable
@@ -135,7 +136,10 @@ def _usage(rows: Sequence[Row[Any]]) -> Usage:
 
 
 async def warn_of_greedy_pool(database: Database, settings: DatabaseSettings) -> None:
-    """Log a warning when the pool of one process can take all connections that this role and database may open."""
+    """Log a warning when the pool of one process can take all connections that this role and database may open.
+
+    The gauge `db_connection_limit` shows how many these are.
+    """
     numbers = pool.numbers(settings)
     if numbers is None:
         return
@@ -145,5 +149,6 @@ async def warn_of_greedy_pool(database: Database, settings: DatabaseSettings) ->
         # the process can work without this check
         log.info("connection_limits_unknown", reason=summary(error))
         return
+    metrics.DB_CONNECTION_LIMIT.set(limit.usable)
     if numbers.total >= limit.usable:
         log.warning("pool_can_take_all_connections", total=numbers.total, usable=limit.usable, limit=limit.name)

@@ -16,6 +16,10 @@ UNREADABLE_DELIVERIES = Counter(
     "job_deliveries_unreadable_total", "Messages that this worker discarded, because this service did not write them."
 )
 SCHEDULES_FIRED = Counter("job_schedules_fired_total", "Times that this worker fired a schedule.", ["job"])
+# `job` is a label that Prometheus sets itself
+SCHEDULE_OVERDUE_SECONDS = Gauge(
+    "job_schedule_overdue_seconds", "Time since a schedule was due and was not fired; usually 0.", ["schedule"]
+)
 OUTBOX_JOBS = Gauge("outbox_jobs", "Unfinished jobs, by state: waiting, handed_over, running.", ["state"])
 OUTBOX_OLDEST_SECONDS = Gauge("outbox_oldest_seconds", "Age of the oldest job that was never attempted.")
 DEAD_LETTERS = Gauge("dead_jobs", "Dead letters: jobs that gave up.")

@@ -2,18 +2,20 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import structlog
 from aiohttp import web
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.db.session import Database
 from app.platform.errors import StartupError
 from app.platform.jobs import metrics
 from app.platform.jobs.broker import QueueStatus
-from app.platform.jobs.models import DeadLetter, JobState, OutboxMessage
+from app.platform.jobs.models import DeadLetter, JobSchedule, JobState, OutboxMessage
+from app.platform.jobs.registry import Schedule
 from app.platform.metrics import render
 from app.platform.resources import Check
 from app.platform.settings import JobSettings
@@ -33,11 +35,13 @@ class Monitoring:
         broker: QueueStatus,
         checks: Iterable[Check],
         stopping: asyncio.Event,
+        schedules: Sequence[Schedule] = (),
     ) -> None:
         self._database = database
         self._broker = broker
         self._checks = {check.name: check for check in checks}
         self._stopping = stopping
+        self._schedules = schedules
 
     @asynccontextmanager
     async def serving(self, settings: JobSettings) -> AsyncIterator[None]:
@@ -80,10 +84,20 @@ class Monitoring:
         async with self._database.read() as session:
             found = {state: (count, float(age or 0)) for state, count, age in await session.execute(query)}
             metrics.DEAD_LETTERS.set(await session.scalar(select(func.count()).select_from(DeadLetter)) or 0)
+            await self._refresh_schedules(session)
         for state in JobState:
             metrics.OUTBOX_JOBS.labels(state).set(found.get(state, (0, 0.0))[0])
         metrics.OUTBOX_OLDEST_SECONDS.set(max((age for _, age in found.values()), default=0.0))
         metrics.QUEUE_DEPTH.set(await self._broker.depth())
+
+    async def _refresh_schedules(self, session: AsyncSession) -> None:
+        age = func.extract("epoch", func.now() - JobSchedule.slot)
+        ages = {name: float(age) for name, age in await session.execute(select(JobSchedule.name, age))}
+        for schedule in self._schedules:
+            every = schedule.every.total_seconds()
+            # one without a row is new, and begins with its next slot
+            overdue = ages.get(schedule.job.name, 0.0) - every
+            metrics.SCHEDULE_OVERDUE_SECONDS.labels(schedule.job.name).set(max(0.0, overdue))
 
 
 async def _listen(runner: web.AppRunner, settings: JobSettings) -> None:

@@ -81,7 +81,7 @@ async def _run(application: Application, resources: PlatformResources[Any], work
     # it imports aiohttp, which takes long, and which the other commands need not
     from app.platform.jobs.monitoring import Monitoring  # noqa: PLC0415
 
-    monitoring = Monitoring(database, broker, checks, stop)
+    monitoring = Monitoring(database, broker, checks, stop, application.schedules)
     async with monitoring.serving(settings.jobs), AsyncExitStack() as stack:
         for part in (Relay(database, broker, settings.jobs).run(), Scheduler(database, application.schedules).run()):
             stack.push_async_callback(cancel_and_wait, asyncio.ensure_future(part))
