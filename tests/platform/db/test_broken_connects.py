@@ -1,6 +1,8 @@
 """A connection that breaks, or falls silent, while it is being set up: the answer is 503 wherever it happens."""
 
 import asyncio
+import gc
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.platform.db.errors import translate
+from app.platform.errors import DatabaseUnavailable
 from tests.platform.support.silent_proxy import SilentProxy
 from tests.platform.support.trouble import opened
 
@@ -58,9 +61,42 @@ async def test_interrupted_set_up(
         proxy = Interrupting(worker_database_url, messages, cut=cut)
         async with asyncio.timeout(20), proxy.running():
             seen.append(await answer(proxy.url))
-            # psycopg leaves a connection that failed to the garbage collection
             proxy.cut()
     done = seen.index("works")
     assert done > 5
     # the last message that can be lost is that of COMMIT
     assert seen[:done] == ["DatabaseUnavailable"] * (done - 1) + ["OutcomeUnknown"]
+
+
+@pytest.fixture
+def without_garbage_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("without_garbage_collection")
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_attempt_that_fails_leaves_no_connection_open(cancelled: bool) -> None:
+    """Its server process would wait for the end of the authentication, and keep others from dropping the database."""
+    opened_one, closed = asyncio.Event(), asyncio.Event()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened_one.set()
+        while await reader.read(1000):
+            pass
+        closed.set()
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with opened(f"postgresql://app@127.0.0.1:{port}/app", connect_timeout=1.0) as database:
+            attempt = asyncio.create_task(database.ping())
+            await opened_one.wait()
+            if cancelled:
+                attempt.cancel()
+            with pytest.raises(asyncio.CancelledError if cancelled else DatabaseUnavailable):
+                await attempt
+            async with asyncio.timeout(2):
+                await closed.wait()

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import socket
+import traceback
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar
 
@@ -50,7 +51,12 @@ class BoundedConnection(psycopg.AsyncConnection[Any]):
     @classmethod
     async def connect_within(cls, deadline: float | None, /, *args: Any, **kwargs: Any) -> Self:
         """Connect, and return a connection with this deadline."""
-        connection = await cls.connect(*args, **kwargs)
+        try:
+            connection = await cls.connect(*args, **kwargs)
+        except BaseException as error:
+            # closes the socket at once: else it is open, and its server process waits, until garbage is collected
+            traceback.clear_frames(error.__traceback__)
+            raise
         connection.deadline = deadline
         return connection
 
