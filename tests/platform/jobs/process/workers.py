@@ -14,7 +14,8 @@ from typing import Any
 import httpx2 as httpx
 import orjson
 
-from tests.support.server import PATIENCE
+PATIENCE = 180
+"""In seconds: two workers of Celery begin ten processes, beside other tests on the same processors."""
 
 MODULE = "tests.platform.jobs.process.worker_main"
 
