@@ -104,7 +104,7 @@ def parts(case: Case, rendered: Rendered) -> list[str]:
 
 
 def apart(chosen: list[str]) -> tuple[list[str], list[str]]:
-    """Return the parts that pytest's own process tests, which coverage counts, and those that test other processes."""
+    """Split the parts: first those that coverage can count, then those that test other processes."""
     return [part for part in chosen if part not in PROCESSES], [part for part in chosen if part in PROCESSES]
 
 

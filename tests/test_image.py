@@ -132,7 +132,7 @@ def test_compose_gives_processes_no_rights_and_time_to_stop(variant: Variant, re
             int(given.get("TASKS_SHUTDOWN_TIMEOUT", "0")),
         )
         assert seconds(each["stop_grace_period"]) >= needed + MARGIN
-        # an engine keeps all that was ever logged, unless it is told
+        # without these limits an engine keeps every log line for ever
         assert each["logging"]["options"].keys() == {"max-size", "max-file"}
 
 

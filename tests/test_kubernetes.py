@@ -194,6 +194,8 @@ def test_prometheus_finds_all_processes(variant: Variant, rendered: Rendered) ->
     (wanted,) = monitor["spec"]["selector"]["matchExpressions"]
     services = [each for each in documents if each["kind"] == "Service"]
     assert all(each["metadata"]["labels"][wanted["key"]] in wanted["values"] for each in services)
+    # alerts add up what one job of Prometheus has
+    assert len({each["metadata"]["labels"][monitor["spec"]["jobLabel"]] for each in services}) == 1
     scraped = {endpoint["port"] for endpoint in monitor["spec"]["endpoints"]}
     assert {port["name"] for each in services for port in each["spec"]["ports"]} <= scraped
     policy = next(each for each in documents if identity(each) == ("NetworkPolicy", "metrics"))
