@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -163,16 +163,30 @@ def meetings(variant: Variant) -> set[object]:
 
 
 def _one_for_each(kind: Callable[[Variant], tuple[str, ...]], variants: Iterable[Variant]) -> tuple[Variant, ...]:
-    """Return one variant of each kind; choose each so that it adds as many new pairs of answers as possible."""
+    """Return one variant of each kind, so that as many pairs of answers as possible meet.
+
+    Each is chosen anew as often as there are kinds, since a later choice may make an earlier one superfluous. Pairs
+    with additive answers count less: they decide only between variants that add as many others.
+    """
     twins: dict[tuple[str, ...], list[Variant]] = {}
     for variant in variants:
         twins.setdefault(kind(variant), []).append(variant)
-    chosen: list[Variant] = []
-    met: set[object] = set()
-    for each in twins.values():
-        chosen.append(max(each, key=lambda variant: len(meetings(variant) - met)))
-        met |= meetings(chosen[-1])
-    return tuple(chosen)
+    chosen: dict[tuple[str, ...], Variant] = {}
+    for _ in twins:
+        before = dict(chosen)
+        for each, alike in twins.items():
+            met = set[object]().union(*(meetings(other) for name, other in chosen.items() if name != each))
+            # the first of the best, beginning with the one that is chosen already
+            current = [chosen[each]] if each in chosen else []
+            chosen[each] = max([*current, *alike], key=partial(_new_pairs, met))
+        if chosen == before:
+            break
+    return tuple(chosen.values())
+
+
+def _new_pairs(met: set[object], variant: Variant) -> tuple[int, int]:
+    lasting = Variant(tuple(answer for answer in variant.answers if answer[0] not in ADDITIVE))
+    return len(meetings(lasting) - met), len(meetings(variant) - met)
 
 
 def by_id(name: str) -> Variant:
