@@ -12,10 +12,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from structlog.testing import capture_logs
 
-from app.platform.context import Actor, actor
 from app.platform.db import errors, inserting
 from app.platform.db.creating import create_alone
-from app.platform.db.mixins import Audit, UuidKey
+from app.platform.db.mixins import UuidKey
 from app.platform.db.rows import Cursors, Rows, Values
 from app.platform.db.session import Database
 from app.platform.db.shared import shared_transaction
@@ -36,14 +35,6 @@ AT_COMMIT = (
 AT_ONCE = "CREATE TRIGGER acts AFTER INSERT ON shelves FOR EACH ROW EXECUTE FUNCTION acts()"
 REFUSES = "RAISE EXCEPTION USING ERRCODE = 'check_violation';"
 DIES = "PERFORM pg_terminate_backend(pg_backend_pid());"
-
-
-class Sign(UuidKey, Audit, Base):
-    __tablename__ = "signs"
-
-    text: Mapped[str]
-    loud: Mapped[str] = mapped_column(default=lambda context: context.get_current_parameters()["text"].upper())
-    copies: Mapped[int] = mapped_column(default=3)
 
 
 class Poster(Base):
@@ -78,13 +69,6 @@ class Box(UuidKey, Base):
     __tablename__ = "boxes"
 
     stickers: Mapped[list[Sticker]] = relationship(lazy="raise", order_by=Sticker.title)
-
-
-class SignRead(ReadModel):
-    text: str
-    loud: str
-    copies: int
-    created_by: UUID | None
 
 
 class BookTitle(ReadModel):
@@ -145,15 +129,6 @@ async def test_rows_are_stored_and_come_back(library: Database, alone: list[Inse
     assert (await create_alone(library, Shelf, ShelfWithTitles, SHELF)).books == []
     assert (await count(library, Shelf), await count(library, Book)) == (5, 5)
     assert len(alone) == 2
-
-
-async def test_defaults_and_audit_columns_apply(library: Database, alone: list[Insert]) -> None:
-    caller = Actor(uuid4())
-    token = actor.set(caller)
-    created = await create_alone(library, Sign, SignRead, {"text": "quiet"})
-    actor.reset(token)
-    assert created == SignRead(text="quiet", loud="QUIET", copies=3, created_by=caller.user_id)
-    assert len(alone) == 1
 
 
 async def test_failure_in_the_second_statement_leaves_nothing(library: Database, alone: list[Insert]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import event, text
@@ -107,17 +108,16 @@ async def test_connections_beyond_the_size_stay_while_they_are_needed(small: Sma
 async def test_connections_beyond_the_size_are_closed_when_they_were_not_needed_lately(
     small: Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await small.burst(clients=20)
-    monkeypatch.setattr(pool_classes, "KEEP_SECONDS", 0.2)
-    monkeypatch.setattr(small.pool, "_count_until", 0.0)
-    # two at a time are still needed
-    for _ in range(3):
-        await asyncio.sleep(0.11)
-        await small.burst(clients=2)
-    assert small.pool.checkedin() == 2
-    await asyncio.sleep(0.5)
-    await small.burst(clients=1)
-    assert small.pool.checkedin() == 1
+    seconds = iter((0, 40, 75, 200))
+    now = 0.0
+    monkeypatch.setattr(pool_classes, "time", SimpleNamespace(monotonic=lambda: now))
+    kept = []
+    for clients in (20, 5, 5, 1):
+        now = 1000.0 + next(seconds)
+        await small.burst(clients)
+        kept.append(small.pool.checkedin())
+    # five at a time were still needed, and went back at the same time
+    assert kept == [6, 6, 5, 1]
     assert small.opened == 6
 
 

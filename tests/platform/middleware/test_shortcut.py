@@ -174,6 +174,15 @@ def test_only_plain_routes_take_the_shortcut(things: FastAPI, scope: Scope, matc
     assert shortcut_of(things).matches(scope)[0] is match
 
 
+def test_first_route_of_a_name_is_found_whatever_its_class(settings: Settings) -> None:
+    special, plain = APIRouter(route_class=ByVersion), APIRouter()
+    special.add_api_route("/first", lambda: None, name="show")
+    plain.add_api_route("/second", lambda: None, name="show")
+    app = FastAPI(openapi_url=None)
+    set_up(app, (special, plain), settings)
+    assert app.url_path_for("show") == "/api/v1/first"
+
+
 async def test_route_that_is_added_before_the_routers_comes_first(settings: Settings, state: State) -> None:
     router = APIRouter(prefix="/things")
 

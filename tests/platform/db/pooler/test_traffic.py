@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from app.platform.db.creating import create_alone
 from app.platform.db.errors import translate
 from app.platform.db.session import Database
 from app.platform.errors import DatabaseUnavailable, QueryTimeout, WriteConflict
 from app.platform.settings import PoolProfile
+from tests.platform.support.library import Kind, Shelf, ShelfLabel, library
 from tests.platform.support.pgbouncer import limit_role, pgbouncer
 from tests.support.databases import execute, settings_for
 
@@ -107,6 +109,17 @@ async def test_rollback_is_that_of_its_own_client(pooled: Database, migrated_url
     async with pooled.read() as session:
         kept = set(await session.scalars(text("SELECT client FROM counted")))
     assert kept == set(range(1, CLIENTS, 2))
+
+
+async def test_creates_of_many_clients_are_stored(pooled: Database, migrated_url: str) -> None:
+    async with library(migrated_url):
+        async with asyncio.TaskGroup() as group:
+            for client in range(CLIENTS):
+                shelf = {"label": f"new {client:02}", "kind": Kind.SMALL, "about": None}
+                group.create_task(create_alone(pooled, Shelf, ShelfLabel, shelf))
+        async with pooled.read() as session:
+            stored = await session.scalars(select(Shelf.label).where(Shelf.label.like("new%")).order_by(Shelf.label))
+        assert stored.all() == [f"new {client:02}" for client in range(CLIENTS)]
 
 
 async def test_sessions_are_in_utc_whatever_others_have(migrated_url: str) -> None:

@@ -66,16 +66,17 @@ async def create_alone(
     Inside another transaction, join it. That one statement inserts a row whose key is given, or has a default of
     Python's, and at most 16 related rows for each relationship, of whose values the read model shows only booleans,
     integers, texts and UUIDs. A trigger that runs before a related row is inserted does not see the row that it belongs
-    to.
+    to. A value that a column's type or the read model refuses, after the server has returned it, is stored already.
 
     Raises:
         OutcomeUnknown: the connection was lost meanwhile.
     """
     shape = _shape(model, read_model, related)
+    values = _columns(shape, row)
     # not inside a shared transaction
-    if isinstance(provider, Database) and _is_quick(shape, related):
+    if isinstance(provider, Database) and _is_quick(shape, values, related):
         async with provider.primary() as session:
-            found = await session.run_sync(_insert_alone, shape, row, related)
+            found = await session.run_sync(_insert_alone, shape, values, related)
         if found is not None:
             created: ReadT = _validated(shape, found)
             return created
@@ -83,33 +84,47 @@ async def create_alone(
         return await create(session, model, read_model, row, **related)
 
 
-def _is_quick(shape: Shape, related: Mapping[str, Sequence[Values]]) -> bool:
-    """Return whether one statement inserts the related rows, the same for any number of them."""
+def _is_quick(shape: Shape, values: Values, related: Mapping[str, Sequence[Values]]) -> bool:
+    """Return whether one statement inserts the row with these columns, and the related rows.
+
+    Ask before defaults are made: their functions may have effects, and the other way makes them as well.
+    """
     return all(
-        relation.belongs and not relation.shape.relations and all(_is_known(relation.shape, row) for row in rows)
+        relation.belongs
+        and not relation.shape.relations
+        and len(rows) <= inserting.MOST_RELATED
+        and all(_is_known(relation.shape, row) for row in rows)
+        and (not rows or _has_key(shape, values, relation))
         for relation in shape.relations
         for rows in [related.get(relation.name, ())]
+    )
+
+
+def _has_key(shape: Shape, values: Values, relation: Relation) -> bool:
+    """Return whether the key that the related rows refer to is known without the server."""
+    names = [str(column.key) for column in relation.local]
+    return all(
+        values[name] is not None if name in values else inserting.has_default(shape, name) for name in names
     )
 
 
 def _insert_alone(
     session: Session, shape: Shape, row: Values, related: Mapping[str, Sequence[Values]]
 ) -> dict[str, Any] | None:
-    """Insert in one statement; return `None` if several are needed, or the session's connection is not its own."""
+    """Insert in one statement that commits by itself; return `None` if this session's connections do not do that."""
     engine = session.bind
     if session.in_transaction() or not isinstance(engine, Engine):
         return None
-    if not monitoring.watches_slow_statements_only(engine):
+    # behind PgBouncer asyncpg has no autocommit
+    if not engine.get_execution_options().get("autocommit") or not monitoring.watches_slow_statements_only(engine):
         return None
-    values = inserting.with_defaults(shape, _columns(shape, row))
+    values = inserting.with_defaults(shape, row)
     found, complete = {}, []
     for relation in shape.relations:
         rows = related.get(relation.name, ())
         found[relation.name] = [{name: row[name] for name in relation.shape.names} for row in rows]
         if rows:
-            keys = [values.get(str(column.key)) for column in relation.local]
-            if None in keys or len(rows) > inserting.MOST_RELATED:
-                return None
+            keys = [values[str(column.key)] for column in relation.local]
             with_keys = _with_keys(relation, keys, rows)
             complete.append((relation, [inserting.with_defaults(relation.shape, each) for each in with_keys]))
     inserted = inserting.insert_alone(engine, shape, values, complete)

@@ -60,6 +60,9 @@ _PLAN = Meaning("plan_outdated", DatabaseUnavailable, Goes.ALL, repeatable=True)
 # counted by the gate of the pool, as db_pool_timeouts_total
 _POOL = Meaning("pool_exhausted", PoolExhausted)
 
+# with these the server ends a connection, or the driver gives it up, before the statement is committed
+_NOT_COMMITTED = {"25006", "25P03", "25P04", "26000", "42P05", "57P01", "57P05"}
+
 NOT_CONNECTED = Meaning("not_connected", DatabaseUnavailable, repeatable=True)
 """A failed connection attempt, whatever the server or the network says (`safety.py`)."""
 
@@ -133,11 +136,10 @@ def outcome_is_unknown(error: BaseException) -> bool:
 def outcome_of_statement_is_unknown(error: DBAPIError) -> bool:
     """Return whether a connection was lost during a statement that commits by itself, so that it may have been saved.
 
-    A server that says why it ends a connection has not committed, unless it crashes (57P02), or a pooler says it (08).
+    A server that says why it ends a connection has not committed, unless it crashes, or a pooler says it.
     """
-    reason = driver.sqlstate(error)
-    unsaid = not reason or reason == "57P02" or reason.startswith("08")
-    return unsaid and error.connection_invalidated and not driver.commit_was_not_sent(error)
+    is_lost = driver.sqlstate(error) in _NOT_COMMITTED or driver.plan_is_outdated(error)
+    return error.connection_invalidated and not is_lost and not driver.commit_was_not_sent(error)
 
 
 def translate(error: SQLAlchemyError) -> AppError | None:

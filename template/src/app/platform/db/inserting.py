@@ -50,11 +50,18 @@ def insert_alone(engine: Engine, shape: Shape, row: Values, related: Sequence[Re
 
 def with_defaults(shape: Shape, row: Values) -> dict[str, Any]:
     """Return the row with the defaults that Python makes; the server makes the others."""
-    values = dict(row)
-    for name, default in _defaults(shape):
-        if name not in values:
+    defaults = _defaults(shape)
+    # a function may look at a column whose default is made after it
+    values = {name: None for name, _ in defaults} | dict(row)
+    for name, default in defaults:
+        if name not in row:
             values[name] = default.arg(_DefaultContext(values)) if default.is_callable else default.arg
     return values
+
+
+def has_default(shape: Shape, name: str) -> bool:
+    """Return whether Python makes the default of this column."""
+    return any(name == each for each, _ in _defaults(shape))
 
 
 def table_of(shape: Shape) -> Table:
@@ -77,7 +84,7 @@ class _DefaultContext:
     def __init__(self, values: Values) -> None:
         self.current_parameters = values
 
-    def get_current_parameters(self, *_: object) -> Values:
+    def get_current_parameters(self, *_: object, **__: object) -> Values:
         return self.current_parameters
 
 
@@ -97,11 +104,12 @@ def _statement(
     The foreign keys are checked after all of them.
     """
     statement = insert(table_of(shape)).values({name: bindparam(name) for name in names})
-    for relation, columns, count in related:
+    for place, (relation, columns, count) in enumerate(related):
         table = table_of(relation.shape)
         rows: list[dict[str, Any]] = [
             {name: bindparam(f"{relation.name} {number} {name}", type_=table.c[name].type) for name in columns}
             for number in range(count)
         ]
-        statement = statement.add_cte(insert(table).values(rows).cte(relation.name))
+        # no table has this name: a CTE hides the table of its name from the columns that are returned
+        statement = statement.add_cte(insert(table).values(rows).cte(f"related rows {place}"))
     return statement.returning(*shape.columns)

@@ -52,6 +52,7 @@ class Pooled(_Named, AsyncAdaptedQueuePool):
     kept = 0
     """How many connections stay open without being needed."""
 
+    _closing = 0
     _most_in_use = _most_in_use_before = 0
     _count_until = 0.0
 
@@ -61,11 +62,14 @@ class Pooled(_Named, AsyncAdaptedQueuePool):
         return entry
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        opened = self.checkedout() + self.checkedin()
+        # asyncpg lets other connections return while it closes this one
+        opened = self.checkedout() + self.checkedin() - self._closing
         if opened > self.kept and opened > self._needed():
+            self._closing += 1
             try:
                 record.close()
             finally:
+                self._closing -= 1
                 self._dec_overflow()
         else:
             super()._do_return_conn(record)

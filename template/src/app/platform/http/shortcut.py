@@ -59,10 +59,11 @@ class RouteShortcut(BaseRoute):
 
     @cached_property
     def _by_name(self) -> dict[str, list[Any]]:
-        """The routes of each name."""
+        """The routes of each name, with `None` for one that FastAPI has to ask."""
         found: dict[str, list[Any]] = {}
-        for context in filter(_is_plain, iter_route_contexts(self._routes)):
-            found.setdefault(str(context.name), []).append(context.matches.__self__)
+        for context in iter_route_contexts(self._routes):
+            selected = context.matches.__self__ if _is_plain(context) else None
+            found.setdefault(str(context.name), []).append(selected)
         return found
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
@@ -74,6 +75,8 @@ class RouteShortcut(BaseRoute):
             NoMatchFound: none has this name and these parameters, or FastAPI has to find it.
         """
         for selected in self._by_name.get(name, ()):
+            if selected is None:
+                break
             with suppress(NoMatchFound):
                 path: URLPath = selected.url_path_for(name, **path_params)
                 return path
