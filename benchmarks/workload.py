@@ -112,7 +112,7 @@ async def prepare(apps: list[App], template: Path, server_url: str, cores: Cores
 
 @dataclass(frozen=True)
 class Sql:
-    """Runs statements on a server, in the environment of an app with asyncpg."""
+    """Runs statements on a server, in the environment of an app."""
 
     apps: list[App]
     template: Path
@@ -124,7 +124,7 @@ class Sql:
 
     def run(self, database: str, *statements: str) -> None:
         """Run statements on a database."""
-        python = next(app.command[0] for app in self.apps if app.driver == "asyncpg")
+        python = self.apps[0].command[0]
         run(python, "-m", "benchmarks.sql", self.url(database), *statements, cwd=self.template)
 
 

@@ -58,7 +58,8 @@ class Cursors:
         try:
             cursor.execute(prepared.text, prepared.arguments(values))
             rows = cursor.fetchall()
-            description = cursor.description
+            # psycopg makes an object for each column, which takes a tenth of a read
+            description = cursor.description if prepared.needs_description else ()
         except BaseException as error:  # noqa: BLE001 (raised again)
             self._raise(error, prepared.text)
         cursor.close()
@@ -108,8 +109,13 @@ class Prepared:
             return tuple(given[name] for name in self._names)
         return {self._escaped.get(name, name): value for name, value in given.items()} if self._escaped else given
 
-    def rows(self, found: Rows, description: Any) -> Rows:
-        """Return the driver's rows with the values of the columns' types."""
+    @property
+    def needs_description(self) -> bool:
+        """Whether it was not yet run, so that the types the server sends are not known."""
+        return self._processors is None
+
+    def rows(self, found: Rows, description: Sequence[Any]) -> Rows:
+        """Return the driver's rows with the values of the columns' types; only the first time it needs a description."""
         if self._processors is None:
             # a type that is sent in several ways asks which one it is
             sent = [column[1] for column in description]
