@@ -115,7 +115,7 @@ class Prepared:
         return self._processors is None
 
     def rows(self, found: Rows, description: Sequence[Any]) -> Rows:
-        """Return the driver's rows with the values of the columns' types; only the first time it needs a description."""
+        """Return the driver's rows as values of the columns' types; the first time it needs a description."""
         if self._processors is None:
             # a type that is sent in several ways asks which one it is
             sent = [column[1] for column in description]
