@@ -182,3 +182,14 @@ def test_server_that_still_starts_has_nothing_to_drain(app: FastAPI) -> None:
     server = Server(Config(app, drain=60, log_config=None))
     server.handle_exit(signal.SIGTERM, None)
     assert server.should_exit
+
+
+def test_worker_that_still_imports_the_service_ends_at_once(app: FastAPI) -> None:
+    server = Server(Config(app, drain=60, log_config=None), supervised=True)
+    with pytest.raises(SystemExit) as ended:
+        server.handle_exit(signal.SIGTERM, None)
+    assert ended.value.code is None
+    server.config.load()
+    # it has begun to open its resources, and closes them
+    server.handle_exit(signal.SIGTERM, None)
+    assert server.should_exit

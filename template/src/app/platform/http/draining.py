@@ -1,6 +1,7 @@
 """A server that is drained before it stops: it answers all requests while balancers learn that it will be gone."""
 
 import signal
+import sys
 import time
 from collections.abc import Callable
 from socket import socket
@@ -52,7 +53,13 @@ class Server(uvicorn.Server):
         self._when_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note that the drain has to begin, or that the server has to stop; the next tick does it."""
+        """Note that the drain has to begin, or that the server has to stop; the next tick does it.
+
+        Raises:
+            SystemExit: a worker still imports the service; it need not go on for seconds.
+        """
+        if self._supervised and not (self.started or self.config.loaded):
+            sys.exit()
         if self._supervised and (self.should_exit or (self._asked and sig == signal.SIGTERM)):
             return
         if sig == signal.SIGTERM and self.config.drain and self.started and not (self._asked or self.should_exit):

@@ -120,6 +120,8 @@ class Workers(Multiprocess):
 
     def handle_hup(self) -> None:
         """Replace each worker, once its replacement serves."""
+        if self.should_exit.is_set():
+            return
         log.info("replacing_workers", workers=[each.pid for each in self._workers])
         for worker in self._workers:
             worker.outdated = True
