@@ -101,6 +101,27 @@ async def test_headers_tell_of_the_end_only_in_a_drain(app: FastAPI, state: Stat
             assert b"connection: close" in await received(client, b"\r\n\r\n")
 
 
+async def test_retired_server_accepts_nothing_and_answers_on_open_connections(
+    app: FastAPI, state: State, resources: Resources
+) -> None:
+    async with serving(app, state, drain=60) as server:
+        with closing(server.asked("/livez", {})) as client:
+            await received(client, b"\r\n\r\n")
+            assert server.accepts
+            server.retire()
+            await until(lambda: not server.accepts)
+            # the service stays, so balancers must not take it for one that ends
+            client.sendall(b"GET /readyz HTTP/1.1\r\nHost: service\r\n\r\n")
+            answer = await rest(client)
+            assert b" 200 OK\r\n" in answer
+            assert b"connection: close" in answer.lower()
+            assert not resources.draining
+            # then the whole service is stopped
+            server.terminate()
+            await until(lambda: resources.draining)
+            assert not server.stops
+
+
 Kind = tuple[str, dict[str, str], bytes]
 
 
@@ -159,5 +180,16 @@ def test_repeated_signals_change_nothing_for_a_worker(app: FastAPI) -> None:
 
 def test_server_that_still_starts_has_nothing_to_drain(app: FastAPI) -> None:
     server = Server(Config(app, drain=60, log_config=None))
+    server.handle_exit(signal.SIGTERM, None)
+    assert server.should_exit
+
+
+def test_worker_that_still_imports_the_service_ends_at_once(app: FastAPI) -> None:
+    server = Server(Config(app, drain=60, log_config=None), supervised=True)
+    with pytest.raises(SystemExit) as ended:
+        server.handle_exit(signal.SIGTERM, None)
+    assert ended.value.code is None
+    server.config.load()
+    # it has begun to open its resources, and closes them
     server.handle_exit(signal.SIGTERM, None)
     assert server.should_exit

@@ -1,37 +1,53 @@
 """The parent of several workers: what it makes of signals and of workers that end. The workers are no processes."""
 
+import errno
+import os
 import signal
+import threading
 import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import pytest
 
+from app.platform.http import worker as worker_module
 from app.platform.http import workers
 from app.platform.http.draining import Config
+from app.platform.http.worker import Worker
 from app.platform.http.workers import Workers
+
+RETIRE = "retire"
 
 
 class FakeWorker:
     """A worker that does what a test says."""
 
     made: list["FakeWorker"]
-    can_start = True
+    refusals = 0
     pid = 7
 
     def __init__(self, *_: object) -> None:
-        self.has_served = False
+        self.has_served = self.outdated = self.is_late = False
         self.exitcode: int | None = None
-        self.signals: list[int] = []
-        self.made.append(self)
+        self.signals: list[int | str] = []
 
-    def start(self) -> None: ...
+    def start(self) -> None:
+        if self.refusals:
+            FakeWorker.refusals -= 1
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        self.made.append(self)
 
     def kill(self) -> None: ...
 
     def join(self) -> None: ...
 
-    def wait_until_ready(self, *_: object) -> bool:
-        self.has_served = self.can_start
-        return self.can_start
+    def retire(self) -> None:
+        self.signals.append(RETIRE)
+
+    def kill_when_late(self) -> bool:
+        if self.is_late:
+            self.exitcode = -9
+        return self.is_late
 
     def lives(self) -> bool:
         return self.exitcode is None
@@ -44,7 +60,7 @@ class FakeWorker:
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[FakeWorker]:
     """Return the workers that were started."""
-    FakeWorker.made = []
+    FakeWorker.made, FakeWorker.refusals = [], 0
     monkeypatch.setattr(workers, "Worker", FakeWorker)
     # uvicorn's parent handles signals from its beginning
     monkeypatch.setattr(signal, "signal", lambda *_: None)
@@ -57,6 +73,18 @@ def parent(made: list[FakeWorker]) -> Workers:
     parent = Workers(Config("app.main:create_app", drain=60, workers=2, log_config=None), [])
     parent.init_processes()
     return parent
+
+
+def serve(*these: FakeWorker) -> None:
+    for each in these:
+        each.has_served = True
+
+
+def look(parent: Workers, *numbers: signal.Signals) -> None:
+    """Do what the parent does twice a second, after these signals."""
+    parent.signal_queue += numbers
+    parent.handle_signals()
+    parent.keep_subprocess_alive()
 
 
 def test_both_are_replaced_when_they_have_served(parent: Workers, made: list[FakeWorker]) -> None:
@@ -153,26 +181,158 @@ def test_workers_that_do_not_end_are_killed(
     assert now >= 1060
 
 
-def test_hangup_replaces_each_worker_that_can_be_replaced(
-    parent: Workers, made: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parent.handle_hup()
-    assert [each.signals for each in made] == [[signal.SIGINT], [signal.SIGINT], [], []]
-    monkeypatch.setattr(FakeWorker, "can_start", False)
-    parent.handle_hup()
-    assert [each.signals for each in made[2:]] == [[], [], []]
+def test_hangup_replaces_each_worker_once_its_replacement_serves(parent: Workers, made: list[FakeWorker]) -> None:
+    serve(*made)
+    for old in (made[1], made[0]):
+        look(parent, *[signal.SIGHUP] * (old is made[1]))
+        look(parent)
+        new = made[-1]
+        assert (new.has_served, old.signals) == (False, [])
+        serve(new)
+        look(parent)
+        assert old.signals == [RETIRE]
+        # the next one waits until this one has ended: the database has connections for one more process
+        assert made[-1] is new
+        old.exitcode = 0
+    for _ in range(3):
+        look(parent)
+    assert len(made) == 4
+    assert [each.signals for each in made[2:]] == [[], []]
+
+
+def test_others_that_end_are_replaced_while_workers_are_replaced(parent: Workers, made: list[FakeWorker]) -> None:
+    serve(*made)
+    look(parent, signal.SIGHUP)
+    made[0].exitcode = -9
+    look(parent)
+    assert len(made) == 4
+    serve(*made[2:])
+    look(parent)
+    assert [each.signals for each in made] == [[], [RETIRE], [], []]
+
+
+def test_second_hangup_also_replaces_the_replacements(parent: Workers, made: list[FakeWorker]) -> None:
+    serve(*made)
+    look(parent, signal.SIGHUP, signal.SIGHUP)
+    assert len(made) == 3
+    look(parent, signal.SIGHUP)
+    for _ in range(10):
+        serve(*made)
+        look(parent)
+        for each in made:
+            each.exitcode = 0 if each.signals else None
+    assert [each.signals for each in made] == [[RETIRE]] * 3 + [[], []]
+
+
+def test_replacement_that_cannot_start_leaves_the_others(parent: Workers, made: list[FakeWorker]) -> None:
+    serve(*made)
+    look(parent, signal.SIGHUP)
+    for _ in range(3):
+        made[-1].exitcode = 3
+        look(parent)
+    assert len(made) == 3
+    # the next signal does not wait for a pause
+    look(parent, signal.SIGHUP)
+    assert len(made) == 4
+    assert [each.signals for each in made] == [[]] * 4
+
+
+def test_stop_ends_all_at_once_while_workers_are_replaced(parent: Workers, made: list[FakeWorker]) -> None:
+    serve(*made)
+    look(parent, signal.SIGHUP)
+    serve(made[2])
+    look(parent)
+    look(parent, signal.SIGTERM, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTTIN)
+    assert parent.should_exit.is_set()
     parent.terminate_all()
-    assert [each.signals for each in made[2:]] == [[signal.SIGTERM], [signal.SIGTERM], []]
+    parent.signal_queue += [signal.SIGHUP, signal.SIGTTIN]
+    parent.join_all()
+    assert [each.signals for each in made] == [[signal.SIGTERM], [RETIRE, signal.SIGTERM], [signal.SIGTERM]]
+
+
+def test_outdated_worker_that_does_not_end_is_killed(parent: Workers, made: list[FakeWorker]) -> None:
+    serve(*made)
+    look(parent, signal.SIGHUP)
+    serve(made[2])
+    look(parent)
+    made[1].is_late = True
+    look(parent)
+    assert made[1].exitcode == -9
+    assert len(made) == 4
 
 
 def test_number_of_workers_follows_signals(parent: Workers, made: list[FakeWorker]) -> None:
-    parent.handle_ttin()
-    parent.keep_subprocess_alive()
+    look(parent, signal.SIGTTIN)
     assert len(made) == 3
-    for _ in range(3):
-        parent.handle_ttou()
-    parent.keep_subprocess_alive()
-    assert [each.signals for each in made] == [[], [signal.SIGINT], [signal.SIGINT]]
+    serve(*made)
+    look(parent, signal.SIGTTOU, signal.SIGTTOU, signal.SIGTTOU)
+    assert [each.signals for each in made] == [[], [RETIRE], [RETIRE]]
+    look(parent, signal.SIGTTIN, signal.SIGTTOU, signal.SIGTTIN)
+    assert len(made) == 4
+
+
+def test_number_of_workers_has_a_limit(parent: Workers) -> None:
+    for _ in range(300):
+        parent.handle_ttin()
+    assert parent.processes_num == 256
+
+
+@pytest.mark.parametrize("serving", [0, 1])
+def test_worker_that_serves_is_not_stopped_for_one_that_does_not(
+    parent: Workers, made: list[FakeWorker], serving: int
+) -> None:
+    serve(made[serving])
+    look(parent, signal.SIGTTOU)
+    assert (made[serving].signals, made[1 - serving].signals) == ([], [RETIRE])
+
+
+def test_last_worker_that_serves_stays_until_its_replacement_does(parent: Workers, made: list[FakeWorker]) -> None:
+    serve(made[0])
+    look(parent, signal.SIGHUP, signal.SIGTTOU)
+    # it does not serve
+    assert [each.signals for each in made] == [[], [RETIRE]]
+    made[1].exitcode = 0
+    look(parent, signal.SIGTTIN)
+    look(parent, signal.SIGTTOU)
+    assert made[0].signals == []
+    serve(*made)
+    look(parent)
+    assert made[0].signals == [RETIRE]
+    assert [each.signals for each in made[2:]].count([]) == 1
+
+
+def test_machine_that_can_start_no_process_is_tried_again(
+    parent: Workers, made: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    serve(*made)
+    made[1].exitcode, FakeWorker.refusals = -9, 2
+    for seconds, number in ((0, 2), (1, 2), (2, 3)):
+        now += seconds
+        look(parent)
+        assert len(made) == number
+    assert not parent.should_exit.is_set()
+
+
+def test_machine_that_can_start_no_process_at_the_start_is_a_failed_start(made: list[FakeWorker]) -> None:
+    parent = Workers(Config("app.main:create_app", drain=60, workers=2, log_config=None), [])
+    FakeWorker.refusals = 1
+    with pytest.raises(SystemExit) as ended:
+        parent.run()
+    assert (ended.value.code, made) == (3, [])
+
+
+def test_mistake_in_the_parent_ends_the_workers(
+    parent: Workers, made: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(parent, "keep_subprocess_alive", fail)
+    with pytest.raises(ZeroDivisionError):
+        parent.run()
+    assert [each.signals for each in made] == [[signal.SIGTERM], [signal.SIGTERM]]
 
 
 class FakePipe:
@@ -180,7 +340,7 @@ class FakePipe:
 
     def __init__(self) -> None:
         self.answers: list[bool] = []
-        self.asked = 0
+        self.sent: list[object] = []
 
     def poll(self) -> bool:
         return bool(self.answers)
@@ -188,23 +348,133 @@ class FakePipe:
     def recv(self) -> bool:
         return self.answers.pop(0)
 
-    def send(self, _: bytes) -> None:
-        self.asked += 1
+    def send(self, message: object) -> None:
+        self.sent.append(message)
 
 
-def test_worker_that_does_not_answer_counts_as_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, pipe = 1000.0, FakePipe()
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    config = Config("app.main:create_app", drain=60, log_config=None, timeout_worker_healthcheck=30)
-    worker = workers.Worker(config, [])
+class Clock:
+    """The time that a worker's parent sees."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def pipe() -> FakePipe:
+    return FakePipe()
+
+
+@pytest.fixture
+def worker(clock: Clock, pipe: FakePipe, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    """Return a worker without a process."""
+    assert clock.now == 1000
+    config = Config(
+        "app.main:create_app", drain=60, log_config=None, timeout_worker_healthcheck=30, timeout_graceful_shutdown=10
+    )
+    worker = Worker(config, [])
     monkeypatch.setattr(worker, "parent_conn", pipe)
     monkeypatch.setattr(worker.process, "is_alive", lambda: True)
-    now += 89
+    return worker
+
+
+def test_worker_that_does_not_answer_counts_as_dead(worker: Worker, clock: Clock, pipe: FakePipe) -> None:
+    clock.now += 89
     assert worker.lives()
     pipe.answers = [False, True]
     assert worker.lives()
-    assert (worker.has_served, pipe.asked) == (True, 2)
-    now += 29
+    assert (worker.has_served, len(pipe.sent)) == (True, 2)
+    clock.now += 29
     assert worker.lives()
-    now += 2
+    clock.now += 2
     assert not worker.lives()
+
+
+def test_worker_that_answers_but_never_serves_counts_as_dead(worker: Worker, clock: Clock, pipe: FakePipe) -> None:
+    for _ in range(30):
+        clock.now += 20
+        pipe.answers = [False]
+        assert worker.lives()
+    clock.now += 20
+    pipe.answers = [False]
+    assert not worker.lives()
+    # one that has begun to serve has no such limit
+    pipe.answers = [True]
+    assert worker.lives()
+
+
+@pytest.mark.parametrize(("has_served", "expected"), [(True, []), (False, [signal.SIGTERM])])
+def test_retired_worker_is_killed_once_when_it_does_not_end(
+    worker: Worker,
+    clock: Clock,
+    pipe: FakePipe,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    has_served: bool,
+    expected: list[signal.Signals],
+) -> None:
+    sent: list[signal.Signals] = []
+    monkeypatch.setattr(worker, "send", sent.append)
+    worker.has_served = has_served
+    assert not worker.kill_when_late()
+    worker.retire()
+    assert (pipe.sent, sent) == ([RETIRE], expected)
+    clock.now += 99
+    assert not worker.kill_when_late()
+    clock.now += 1
+    assert worker.kill_when_late()
+    assert sent == [*expected, signal.SIGKILL]
+    assert not worker.kill_when_late()
+
+
+class FakeServer:
+    """A server that serves at once, and does nothing."""
+
+    retired = threading.Event()
+
+    def __init__(self, _: Config, *, supervised: bool, when_started: Callable[[], object]) -> None:
+        assert supervised
+        self.started = False
+        self._when_started = when_started
+
+    def run(self, _: object) -> None:
+        self.started = True
+        self._when_started()
+
+    def retire(self) -> None:
+        self.retired.set()
+
+
+@pytest.mark.usefixtures("made")
+def test_worker_tells_that_it_serves_answers_retires_and_ends_with_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    received, ended = [], threading.Event()
+
+    def kill(pid: int, number: int) -> None:
+        received.append((pid, number))
+        ended.set()
+
+    worker = Worker(Config("app.main:create_app", drain=60, log_config=None), [])
+    monkeypatch.setattr(worker_module, "Server", FakeServer)
+    monkeypatch.setattr(os, "kill", kill)
+    with Connection(os.dup(worker.parent_conn.fileno())) as parent:
+        worker.target([])
+        # without a question: the parent has to know it, also when the worker dies next
+        assert parent.poll(10)
+        assert parent.recv() is True
+        parent.send("ping")
+        assert parent.poll(10)
+        assert parent.recv() is True
+        parent.send(RETIRE)
+        assert FakeServer.retired.wait(10)
+        assert received == []
+    assert ended.wait(10)
+    assert received == [(os.getpid(), signal.SIGTERM)]

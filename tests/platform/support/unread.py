@@ -42,6 +42,20 @@ class Served:
         """Do what SIGTERM does."""
         self._server.handle_exit(signal.SIGTERM, None)
 
+    def retire(self) -> None:
+        """Do what the parent of several workers does when others take the place of this one."""
+        self._server.retire()
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it accepts connections."""
+        return any(each.is_serving() for each in self._server.servers)
+
+    @property
+    def stops(self) -> bool:
+        """Whether it has begun to stop."""
+        return self._server.should_exit
+
     async def stop(self) -> None:
         """Stop as at SIGINT."""
         self._server.should_exit = True

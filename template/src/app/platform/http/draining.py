@@ -1,7 +1,10 @@
 """A server that is drained before it stops: it answers all requests while balancers learn that it will be gone."""
 
 import signal
+import sys
 import time
+from collections.abc import Callable
+from socket import socket
 from types import FrameType
 from typing import Any
 
@@ -28,18 +31,35 @@ class Server(uvicorn.Server):
 
     During these seconds `/readyz` answers with 503, and every answer closes its connection. One that is `supervised`
     gets signals from its parent and from others, such as systemd or a terminal, so a repeated one changes nothing.
+
+    One that is retired stops in the same way, but the service stays: other processes accept at its socket.
     """
 
     config: Config
 
-    def __init__(self, config: Config, *, supervised: bool = False) -> None:
+    def __init__(
+        self, config: Config, *, supervised: bool = False, when_started: Callable[[], object] = lambda: None
+    ) -> None:
         super().__init__(config)
         self._supervised = supervised
+        self._when_started = when_started
         self._asked = False
+        self._retired = False
         self._end: float | None = None
 
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Start, and call `when_started`."""
+        await super().startup(sockets)
+        self._when_started()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note that the drain has to begin, or that the server has to stop; the next tick does it."""
+        """Note that the drain has to begin, or that the server has to stop; the next tick does it.
+
+        Raises:
+            SystemExit: a worker still imports the service; it need not go on for seconds.
+        """
+        if self._supervised and not (self.started or self.config.loaded):
+            sys.exit()
         if self._supervised and (self.should_exit or (self._asked and sig == signal.SIGTERM)):
             return
         if sig == signal.SIGTERM and self.config.drain and self.started and not (self._asked or self.should_exit):
@@ -47,23 +67,34 @@ class Server(uvicorn.Server):
         else:
             super().handle_exit(sig, frame)
 
+    def retire(self) -> None:
+        """Note that other processes take the place of this one; the next tick does it. Any thread may call it."""
+        self._retired = True
+
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop; uvicorn asks ten times a second."""
         ends = await super().on_tick(counter)
-        if ends or not self._asked:
+        if ends or not (self._asked or self._retired):
             return ends
         if self._end is None:
             self._end = time.monotonic() + self.config.drain
-            self._drain()
+            self._close_connections()
+        # one can come after the other
+        if self._retired:
+            for server in self.servers:
+                server.close()
+        resources = self.lifespan.state.get("resources")
+        if self._asked and resources:
+            resources.draining = True
         if time.monotonic() >= self._end:
             # another SIGINT means from here on: do not wait for open requests
             self.should_exit = True
         return self.should_exit
 
-    def _drain(self) -> None:
-        log.info("draining", seconds=self.config.drain, connections=len(self.server_state.connections))
-        if resources := self.lifespan.state.get("resources"):
-            resources.draining = True
+    def _close_connections(self) -> None:
+        """Let each connection end after its next answer."""
+        event = "retiring" if self._retired else "draining"
+        log.info(event, seconds=self.config.drain, connections=len(self.server_state.connections))
         # uvicorn puts them into all answers; it makes the second list of the first one once a second
         self.config.encoded_headers = [*self.config.encoded_headers, _CLOSE]
         self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
