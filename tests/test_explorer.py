@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +14,7 @@ from pages.composition import File, files_with
 from tests.browser import browser
 from tests.explorer import Explorer, served
 from tests.life import Rendered
-from tests.rendering import commit, rendered_files
-from tests.shell import run
+from tests.rendering import rendered_files
 from tests.test_composition import STRANGERS
 from tests.test_render import default_variant
 from tests.variants import ROOT, choices, questions
@@ -100,19 +98,31 @@ def test_a_file_is_shown_as_text(page: Explorer, composed: Mapping[str, File]) -
     assert page.tell("explorer.text({text: '<img src=x>', marks: [0, 4, 'k']}).querySelector('img') === null")
 
 
-def test_a_difference_is_a_patch(page: Explorer, rendered: Rendered, tmp_path: Path) -> None:
+def test_a_difference_leads_from_one_file_to_the_other(page: Explorer, composed: Mapping[str, File]) -> None:
+    before, now = (files_with(composed, default_variant().but(task_queue=each)) for each in ("none", "arq"))
     page.open()
-    project = commit(Path(shutil.copytree(rendered(default_variant()), tmp_path / "service")))
     page.choose("task_queue", "arq")
-    paths = ["pyproject.toml", "src/app/services.py", "compose.yaml"]
-    patches = [f"--- a/{path}\n+++ b/{path}\n{page.follow(path, '#changes')}" for path in paths]
-    (tmp_path / "patch").write_text("".join(patches))
-    run("git", "apply", "../patch", cwd=project)
-    now = rendered_files(rendered(default_variant().but(task_queue="arq")))
-    assert {path: (project / path).read_bytes() for path in paths} == {path: now[path] for path in paths}
+    for path in ("pyproject.toml", "src/app/services.py", "compose.yaml"):
+        assert patched(before[path].decode(), page.follow(path, "#changes")) == now[path].decode()
     page.click("button[data-path='show:file']")
     page.until("!document.querySelector('#view pre.difference')")
-    assert page.shown(paths[-1]) == now[paths[-1]].decode()
+    assert page.shown("compose.yaml") == now["compose.yaml"].decode()
+
+
+def patched(text: str, patch: str) -> str:
+    """Apply a unified diff, whose numbers and lines must be exact."""
+    lines = text.splitlines(keepends=True)
+    _, *parts = re.split(r"^@@ -(\d+),(\d+) \+(\d+),(\d+) @@\n", patch, flags=re.MULTILINE)
+    assert parts
+    for old, less, new, more, hunk in zip(*(parts[at::5] for at in range(5)), strict=True):
+        said = hunk.splitlines(keepends=True)
+        gone, come = ([line[1:] for line in said if line[0] != sign] for sign in "+-")
+        assert (len(gone), len(come)) == (int(less), int(more))
+        # what is above has its new lines already
+        start = int(new) - 1
+        assert lines[start : start + len(gone)] == gone == text.splitlines(keepends=True)[int(old) - 1 :][: len(gone)]
+        lines[start : start + len(gone)] = come
+    return "".join(lines)
 
 
 def test_differences_are_right_and_short(page: Explorer, composed: Mapping[str, File]) -> None:
