@@ -37,6 +37,7 @@ matrix: $(READY) ## Print the variants as JSON, for CI
 
 .PHONY: docs
 docs: $(READY) ## Build the documentation, with an explorer of all variants, in site/
+	@rm -rf site
 	@$(BIN)/python -m pages site
 
 .PHONY: release

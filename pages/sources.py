@@ -6,8 +6,12 @@ from pathlib import Path
 from pages import data
 from tests.variants import ROOT
 
-# links to what is a page under another name in the site
-LINKS = {"](docs/adr/)": "](docs/adr/index.md)", "](LICENSE)": "](LICENSE.md)"}
+# links to what is a page under another name in the site, or a page only there
+LINKS = {
+    "](docs/adr/)": "](docs/adr/index.md)",
+    "](LICENSE)": "](LICENSE.md)",
+    "builds these pages and an explorer": "builds these pages and an [explorer](explorer.md)",
+}
 
 OWN = ("CONTRIBUTING.md", "CHANGELOG.md")
 OF_SERVICE = ("README.md", "CONTRIBUTING.md")
@@ -82,6 +86,6 @@ def _is_page(path: str) -> bool:
 
 
 def _linked(text: str) -> str:
-    for link, page in LINKS.items():
-        text = text.replace(link, page)
+    for said, link in LINKS.items():
+        text = text.replace(said, link)
     return text

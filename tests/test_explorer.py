@@ -21,10 +21,8 @@ from tests.variants import ROOT, choices, questions
 
 USUAL = dict(default_variant().answers)
 JOBS = "#task_queue=arq&compare=task_queue:none"
-# to look at; git ignores it
-SCREENSHOTS = ROOT / ".work/screenshots"
-# lines of texts that are too long to look for what they have in common
-LONG = 3000
+SCREENSHOTS = ROOT / ".work/screenshots"  # git ignores it
+LONG = 3000  # lines: too many to look for what two texts have in common
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +67,11 @@ def test_an_answer_shows_its_files_and_its_command(page: Explorer, composed: Map
     given = dict(re.findall(r"--data (\w+)=(\w+)", page.one("#command").text))
     assert given == USUAL | {"task_queue": "arq"}
     assert page.one("#command").text.split()[-2:] == [data.source(), "my-service"]
+    clipboard = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    page.browser.execute_cdp_cmd("Browser.grantPermissions", clipboard)
+    page.click("#copy")
+    page.until("navigator.clipboard.readText().then((text) => text.startsWith('uvx copier copy'))")
+    assert page.tell("navigator.clipboard.readText()").split() == page.one("#command").text.replace("\\", "").split()
     page.choose("task_queue", "none")
     assert tuple(map(int, re.findall(r": (\d+) \(", page.summary()))) == (counts[1], counts[0], counts[2])
 
@@ -113,7 +116,6 @@ def patched(text: str, patch: str) -> str:
     """Apply a unified diff, whose numbers and lines must be exact."""
     lines = text.splitlines(keepends=True)
     _, *parts = re.split(r"^@@ -(\d+),(\d+) \+(\d+),(\d+) @@\n", patch, flags=re.MULTILINE)
-    assert parts
     for old, less, new, more, hunk in zip(*(parts[at::5] for at in range(5)), strict=True):
         said = hunk.splitlines(keepends=True)
         gone, come = ([line[1:] for line in said if line[0] != sign] for sign in "+-")

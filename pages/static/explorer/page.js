@@ -4,9 +4,11 @@
 const byId = (id) => document.getElementById(id);
 const opened = new Set(["src/", "src/app/"]);
 let state;
+let shown; // the address whose state is shown
 
 const go = (change) => {
   location.hash = explorer.format({ ...state, ...change });
+  read();
 };
 
 const before = () => (state.compare ? { ...state.answers, [state.compare[0]]: state.compare[1] } : state.answers);
@@ -27,7 +29,8 @@ const problem = (text) => {
 const read = () => {
   // a part of the page, such as the theme's links lead to
   const part = byId(location.hash.slice(1));
-  if (state && part) return;
+  if (location.hash === shown || (state && part)) return;
+  shown = location.hash;
   problem("");
   const asked = state?.file;
   try {
