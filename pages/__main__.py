@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pages import data, sources
-from pages.composition import File, compose, covering, files_with
+from pages.composition import File, compose, files_with, shown_variants
 from tests.rendering import render, rendered_files, snapshot
 from tests.shell import CommandError, run
-from tests.variants import Variant, choices, questions, rendered_variants
+from tests.variants import Variant, choices, questions
 
 SECONDS = 300
 
@@ -23,7 +23,7 @@ def renderings(folder: Path) -> dict[Variant, dict[str, bytes]]:
     def files(variant: Variant) -> dict[str, bytes]:
         return rendered_files(render(template, folder / variant.id, dict(variant.answers)))
 
-    variants = covering(rendered_variants())
+    variants = shown_variants()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(variants, pool.map(files, variants), strict=True))
 

@@ -12,7 +12,7 @@ from itertools import product
 from pathlib import Path
 
 from tests.exclusions import TEMPLATE, exclusions, files_of, plain
-from tests.variants import ROOT, Variant, choices
+from tests.variants import ROOT, Variant, all_variants, choices, rendered_variants
 
 # It names every answer, and the place that the template was copied from.
 ANSWERS_FILE = ".copier-answers.yml"
@@ -72,23 +72,30 @@ def _named(path: Path) -> frozenset[str]:
     return frozenset(named)
 
 
-def covering(candidates: Iterable[Variant]) -> tuple[Variant, ...]:
+def covering(*candidates: Iterable[Variant]) -> tuple[Variant, ...]:
     """Choose the variants to render, so that every version of every file is in one of them.
 
+    Later candidates are for what the earlier ones do not show.
+
     Raises:
-        CompositionError: the candidates do not show every version.
+        CompositionError: none of the candidates shows a version.
     """
     files = [File("", questions) for questions in sorted(set(dependencies().values()))]
-    shown = {variant: {(each.questions, each.key(variant)) for each in files} for variant in candidates}
     missing = {(each.questions, key) for each in files for key in each.every_key()}
     chosen: list[Variant] = []
-    while missing:
-        best = max(shown, key=lambda variant: len(shown[variant] & missing))
-        if not shown[best] & missing:
-            raise CompositionError(f"none of the candidates shows {sorted(missing)[0]}")
-        chosen.append(best)
-        missing -= shown[best]
+    for variants in candidates:
+        shown = {variant: {(each.questions, each.key(variant)) for each in files} for variant in variants}
+        while (best := max(shown, key=lambda variant: len(shown[variant] & missing))) and shown[best] & missing:
+            chosen.append(best)
+            missing -= shown[best]
+    if missing:
+        raise CompositionError(f"none of the candidates shows {min(missing)}")
     return tuple(chosen)
+
+
+def shown_variants() -> tuple[Variant, ...]:
+    """Return the variants to render, if possible those that other tests render as well."""
+    return covering(rendered_variants(), all_variants())
 
 
 def compose(renderings: Mapping[Variant, Mapping[str, bytes]]) -> dict[str, File]:

@@ -14,7 +14,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 from pages.__main__ import build
-from pages.composition import File, compose, covering
+from pages.composition import File, compose, shown_variants
 from tests import life, owner, releases, rendering, shapes, variants
 from tests.carrying import Carry
 from tests.project import Project
@@ -213,8 +213,7 @@ def running_project(place: Path, rendered: Callable[[Variant], Path]) -> Callabl
 @pytest.fixture(scope="session")
 def composed(rendered: Callable[[Variant], Path]) -> Mapping[str, File]:
     """All versions of all files, as the documentation shows them."""
-    shown = covering(variants.rendered_variants())
-    return compose({each: rendering.rendered_files(rendered(each)) for each in shown})
+    return compose({each: rendering.rendered_files(rendered(each)) for each in shown_variants()})
 
 
 @pytest.fixture(scope="session")

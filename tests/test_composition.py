@@ -6,24 +6,34 @@ from pathlib import Path
 
 import pytest
 
-from pages.composition import ANSWERS_FILE, CompositionError, compose, covering, files_with
+from pages.composition import ANSWERS_FILE, CompositionError, compose, covering, files_with, shown_variants
 from pages.highlighting import marks
 from tests.life import Rendered
 from tests.rendering import rendered_files
-from tests.variants import Variant, all_variants, rendered_variants
+from tests.variants import Variant, all_variants, choices, rendered_variants
 
 Renderings = Mapping[Variant, dict[str, bytes]]
 
-STRANGERS = random.Random(7).sample(sorted(set(all_variants()) - set(rendered_variants()), key=str), 4)  # noqa: S311
+OTHERS = set(all_variants()) - {*rendered_variants(), *shown_variants()}
+STRANGERS = random.Random(7).sample(sorted(OTHERS, key=str), 4)  # noqa: S311 - the same ones each time
 
 
 @pytest.fixture(scope="module")
 def renderings(rendered: Rendered) -> Renderings:
-    return {variant: rendered_files(rendered(variant)) for variant in covering(rendered_variants())}
+    return {variant: rendered_files(rendered(variant)) for variant in shown_variants()}
 
 
 def test_few_renderings_show_every_version(renderings: Renderings) -> None:
     assert len(renderings) < len(rendered_variants()) / 2
+
+
+def test_what_the_first_candidates_do_not_show_is_taken_from_the_others() -> None:
+    few = [variant for variant in rendered_variants() if variant["task_queue"] == "none"]
+    chosen = covering(few, all_variants())
+    assert {variant["task_queue"] for variant in chosen} == set(choices()["task_queue"])
+    assert [variant for variant in chosen if variant["task_queue"] == "none"] == list(
+        chosen[: len(set(chosen) & set(few))]
+    )
 
 
 def test_all_renderings_agree_about_what_files_depend_on(renderings: Renderings, rendered: Rendered) -> None:
