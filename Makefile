@@ -35,6 +35,11 @@ test-variant: $(READY) ## Render and run one variant in full: make test-variant 
 matrix: $(READY) ## Print the variants as JSON, for CI
 	@$(BIN)/python -m tests.variants
 
+.PHONY: docs
+docs: $(READY) ## Build the documentation, with an explorer of all variants, in site/
+	@rm -rf site
+	@$(BIN)/python -m pages site
+
 .PHONY: release
 release: $(READY) ## Tag this commit as a release, if it may be one: make release VERSION=1.2.3
 	@$(BIN)/python -m tests.release "$(VERSION)"
@@ -60,13 +65,13 @@ hooks: $(READY) ## Have git run `make lint` before each commit
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf .venv .venv-copier-* .*_cache
+	rm -rf .venv .venv-copier-* .*_cache site
 
-$(READY): requirements.txt
+$(READY): requirements.txt docs/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@echo 'Installing the tools into $(VENV) ...' >&2
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(PIP) --requirement requirements.txt
+	@$(PIP) --requirement requirements.txt --requirement docs/requirements.txt
 ifneq ($(COPIER),)
 	@$(PIP) --upgrade copier$(addprefix ==,$(filter-out newest,$(COPIER)))
 endif

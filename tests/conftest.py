@@ -5,7 +5,7 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
+from pages.__main__ import build
+from pages.composition import File, compose, shown_variants
 from tests import life, owner, releases, rendering, shapes, variants
 from tests.carrying import Carry
 from tests.project import Project
@@ -21,8 +23,8 @@ from tests.variants import ROOT, Variant
 _stack = ExitStack()
 # Files whose tests build on each other within a variant.
 STEP_BY_STEP = ("test_variants_run.py", "test_drills.py", "test_second_features.py")
-# Files whose tests share what is expensive to make.
-TOGETHER = ("test_clients.py",)
+# Files whose tests share what is expensive to make, by what they share.
+TOGETHER = {"clients": "clients", "composition": "site", "explorer": "site", "site": "site"}
 # The number of tests to list in the summary of durations.
 LONGEST = 25
 # Linux's file system in memory
@@ -64,8 +66,8 @@ class OneVariantOneProcess(LoadScopeScheduling):  # type: ignore[misc] # pytest-
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
-        if file.endswith(TOGETHER):
-            return file
+        if together := TOGETHER.get(Path(file).stem.removeprefix("test_")):
+            return together
         in_steps = file.endswith(STEP_BY_STEP) and "[" in test
         return file + test[test.rindex("[") :] if in_steps else nodeid
 
@@ -206,6 +208,20 @@ def running_project(place: Path, rendered: Callable[[Variant], Path]) -> Callabl
         return made[variant, worked_on]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def composed(rendered: Callable[[Variant], Path]) -> Mapping[str, File]:
+    """All versions of all files, as the documentation shows them."""
+    return compose({each: rendering.rendered_files(rendered(each)) for each in shown_variants()})
+
+
+@pytest.fixture(scope="session")
+def site(composed: Mapping[str, File], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation, built."""
+    place = tmp_path_factory.mktemp("documentation")
+    build(composed, place / "site", place)
+    return place / "site"
 
 
 @pytest.fixture(scope="session")

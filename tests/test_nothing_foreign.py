@@ -29,7 +29,8 @@ def test_no_file_names_a_place_of_ours(what: str) -> None:
         assert not found, f"{path} holds {what}: {found and found[0]}"
 
 
-def test_requirements_are_pinned_and_nothing_else() -> None:
-    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+@pytest.mark.parametrize("path", ["requirements.txt", "docs/requirements.txt"])
+def test_requirements_are_pinned_and_nothing_else(path: str) -> None:
+    lines = [line for line in (ROOT / path).read_text().splitlines() if line and line[0] != "#"]
     assert lines
     assert not [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", line)]

@@ -16,6 +16,9 @@ from tests.variants import ROOT, manifest, matrix
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 WELL_KEPT = {"actions/checkout", "actions/setup-python"}
+# what the job that publishes the documentation needs besides, and no other job
+PUBLISHING = {"actions/upload-pages-artifact", "actions/deploy-pages"}
+MAY_PUBLISH = {"publish": {"pages": "write", "id-token": "write"}}
 # a job on systems that may have no make
 WITHOUT_MAKE = "elsewhere"
 
@@ -54,9 +57,10 @@ def test_they_call_targets_that_exist(path: Path) -> None:
 
 
 @every_workflow
-def test_they_need_no_secret_and_may_only_read(path: Path) -> None:
+def test_they_need_no_secret_and_may_only_read_and_publish_pages(path: Path) -> None:
     assert load(path)["permissions"] == {"contents": "read"}
-    assert not [name for name, job in load(path)["jobs"].items() if "permissions" in job]
+    more = {name: job["permissions"] for name, job in load(path)["jobs"].items() if "permissions" in job}
+    assert more == (MAY_PUBLISH if path.stem == "pages" else {})
     assert not re.search(r"secrets\.|github\.token", path.read_text())
 
 
@@ -69,7 +73,8 @@ def test_they_end_and_do_not_pile_up(path: Path) -> None:
 @every_workflow
 def test_they_use_well_kept_actions_and_the_whole_history(path: Path) -> None:
     used = [step for _, step in steps(path) if "uses" in step]
-    assert {step["uses"].partition("@")[0] for step in used} == WELL_KEPT
+    expected = WELL_KEPT | (PUBLISHING if path.stem == "pages" else set())
+    assert {step["uses"].partition("@")[0] for step in used} == expected
     for step in used:
         if step["uses"].startswith("actions/checkout@"):
             assert step["with"] == {"fetch-depth": 0, "persist-credentials": False}
@@ -87,6 +92,16 @@ def test_every_test_file_is_in_exactly_one_job() -> None:
     suites = [f"test_{name}.py" for name in jobs["slow"]["strategy"]["matrix"]["suite"]]
     covered = Counter([*(existing - left_out), *suites, "test_variants_run.py"])
     assert covered == Counter(existing)
+
+
+def test_what_publishes_pages_runs_nothing_of_ours() -> None:
+    """Its token could write; the site comes out of a job that may only read."""
+    workflow = load(ROOT / ".github/workflows/pages.yml")
+    build, publish = (workflow["jobs"][name] for name in ("build", "publish"))
+    assert commands_of(build) == ["make docs"]
+    assert [step["uses"].partition("@")[0] for step in publish["steps"]] == ["actions/deploy-pages"]
+    assert workflow[True].keys() == {"push", "workflow_dispatch"}
+    assert workflow[True]["push"] == {"tags": ["v*"]}
 
 
 def commands_of(job: Document) -> list[str]:
