@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.__main__ import COMMANDS
+from app.platform.db import pool
+from app.platform.db.sizing import Load
 from app.platform.http.server import DRAIN_SECONDS
 from app.platform.reference import variables
 from app.platform.settings import PlatformSettings
@@ -83,3 +85,18 @@ def test_pages_name_targets_that_exist() -> None:
     named = {name for text in texts() for name in re.findall(r"(?:^|`)make ([a-z][a-z-]+)", text, re.MULTILINE)}
     assert len(named) > 10
     assert not named - targets
+
+
+def test_table_of_capacity_is_what_the_formulas_give() -> None:
+    page = (ROOT / "docs/tuning.md").read_text()
+    (held,) = re.findall(r"connections of all, held (\d+) ms \| (\d+) ms \| (\d+) ms", page)
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    assert len(rows) > 3
+    for processes, rate, *connections in rows:
+        assert int(rate) == 500 * int(processes)
+        estimates = [next(Load(rps=int(rate), hold_ms=int(each)).estimates()) for each in held]
+        assert [str(most) for _, _, most in estimates] == connections
+    # three are reserved for superusers, and a migration and a command take one each
+    room = {profile.value: 95 // (each.total + pool.BESIDE_THE_GATE) for profile, each in pool.PROFILES.items()}
+    said = re.findall(r"(\d+)(?: processes)? of `(small|medium|high)`", page)
+    assert {name: int(number) for number, name in said} == room

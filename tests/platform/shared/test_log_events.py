@@ -33,24 +33,27 @@ class Event(NamedTuple):
     open: bool
     of_jobs: bool
 
+    def joined(self, other: "Event") -> "Event":
+        open_, of_jobs = self.open or other.open, self.of_jobs and other.of_jobs
+        return Event(self.levels | other.levels, self.fields | other.fields, open_, of_jobs)
+
+
+def name_of(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
 
 def loggers(tree: ast.AST) -> dict[str, frozenset[str]]:
     """Return the names of a module's loggers, with no level, and of methods of these, with their levels."""
-    made = {}
-    assigned = [
-        node for node in ast.walk(tree) if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    ]
-    for node in assigned:
-        if isinstance(node.value, ast.Call) and getattr(node.value.func, "attr", "") in MAKERS:
-            made[node.targets[0].id] = frozenset[str]()
-    for node in assigned:
-        named = {
-            LEVELS[each.attr]
-            for each in ast.walk(node.value)
-            if isinstance(each, ast.Attribute) and getattr(each.value, "id", None) in made and each.attr in LEVELS
-        }
-        if named and not isinstance(node.value, ast.Call):
-            made[node.targets[0].id] = frozenset(named)
+    made: dict[str, frozenset[str]] = {}
+    found = [(name_of(node.targets[0]), node.value) for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    assigned = [(name, value) for name, value in found if name]
+    for name, value in assigned:
+        if isinstance(value, ast.Call) and getattr(value.func, "attr", "") in MAKERS:
+            made[name] = frozenset()
+    for name, value in assigned:
+        methods = [each for each in ast.walk(value) if isinstance(each, ast.Attribute) and name_of(each.value) in made]
+        if methods and not isinstance(value, ast.Call):
+            made[name] = frozenset(LEVELS[each.attr] for each in methods)
     return made
 
 
@@ -60,10 +63,10 @@ def calls(tree: ast.AST) -> Iterator[tuple[frozenset[str], ast.Call]]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
-        if isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", None) in known:
+        if isinstance(node.func, ast.Attribute) and name_of(node.func.value) in known:
             yield frozenset({LEVELS[node.func.attr]}), node
-        elif isinstance(node.func, ast.Name) and known.get(node.func.id):
-            yield known[node.func.id], node
+        elif levels := known.get(name_of(node.func)):
+            yield levels, node
 
 
 @cache
@@ -76,17 +79,10 @@ def of_the_source() -> dict[str, Event]:
         made = [levels for levels in loggers(tree).values() if not levels]
         assert len(made) == len(re.findall(r"structlog\.(?:stdlib\.)?(?:get|wrap)_logger\(", text)), path
         for levels, call in calls(tree):
-            assert isinstance(call.args[0], ast.Constant), f"{path}:{call.lineno}: the name of an event is a literal"
+            name = ast.literal_eval(call.args[0])
             fields = frozenset(each.arg for each in call.keywords if each.arg and each.arg != "exc_info")
             event = Event(levels, fields, any(not each.arg for each in call.keywords), "jobs" in path.parts)
-            if before := found.get(call.args[0].value):
-                event = Event(
-                    before.levels | levels,
-                    before.fields | fields,
-                    before.open or event.open,
-                    before.of_jobs and event.of_jobs,
-                )
-            found[call.args[0].value] = event
+            found[name] = event.joined(found.get(name, event))
     return found
 
 
