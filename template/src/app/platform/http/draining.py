@@ -1,6 +1,8 @@
 """A server that is drained before it stops: it answers all requests while balancers learn that it will be gone."""
 
+import asyncio
 import signal
+import socket
 import time
 from types import FrameType
 from typing import Any
@@ -13,6 +15,8 @@ from app.platform.http.connection import Connection
 log = structlog.get_logger(__name__)
 
 _CLOSE = (b"connection", b"close")
+_LAST_SECONDS = 0.1
+"""For requests on the connections that were accepted last; a proxy sends them at once."""
 
 
 class Config(uvicorn.Config):
@@ -70,3 +74,17 @@ class Server(uvicorn.Server):
         for connection in self.server_state.connections:
             if isinstance(connection, Connection):
                 connection.drain()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, answer what has arrived by then, and end.
+
+        With the socket the kernel resets what it has accepted and this process has not: a proxy that is not told of the
+        drain would answer 502, because it does not repeat a write.
+        """
+        # turns of the event loop: one accepts them, and with asyncio's own loop the next one makes their transports
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_LAST_SECONDS)
+        await super().shutdown(sockets)
