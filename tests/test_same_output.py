@@ -52,8 +52,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"Makefile|\.env\.example|src/app/platform/.*\.py",
         # the image, what starts it, and the job of the pipelines that builds it
         r"Dockerfile|\.dockerignore|compose\.yaml",
-        # alerts and dashboards
-        r"deploy/observability/.*",
+        # alerts and dashboards, units of systemd
+        r"deploy/(observability|systemd)/.*",
         r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
     ),
 }

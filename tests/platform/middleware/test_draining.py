@@ -122,6 +122,23 @@ async def test_retired_server_accepts_nothing_and_answers_on_open_connections(
             assert not server.stops
 
 
+async def test_connection_that_only_the_kernel_has_accepted_is_answered(
+    app: FastAPI, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[socket.socket] = []
+    async with serving(app, state) as server:
+
+        async def last(_server: Server, _counter: int) -> bool:
+            # the event loop does not run between this and the end
+            asked.append(server.asked("/livez", {}))
+            return True
+
+        monkeypatch.setattr(Server, "on_tick", last)
+        await until(lambda: asked)
+        with closing(asked[0]) as client:
+            assert b"200 ok" in await received(client, b"\r\n\r\n")
+
+
 Kind = tuple[str, dict[str, str], bytes]
 
 

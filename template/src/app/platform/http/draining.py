@@ -1,10 +1,11 @@
 """A server that is drained before it stops: it answers all requests while balancers learn that it will be gone."""
 
+import asyncio
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
-from socket import socket
 from types import FrameType
 from typing import Any
 
@@ -16,6 +17,8 @@ from app.platform.http.connection import Connection
 log = structlog.get_logger(__name__)
 
 _CLOSE = (b"connection", b"close")
+_LAST_SECONDS = 0.1
+"""For requests on the connections that were accepted last; a proxy sends them at once."""
 
 
 class Config(uvicorn.Config):
@@ -47,7 +50,7 @@ class Server(uvicorn.Server):
         self._retired = False
         self._end: float | None = None
 
-    async def startup(self, sockets: list[socket] | None = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and call `when_started`."""
         await super().startup(sockets)
         self._when_started()
@@ -93,11 +96,28 @@ class Server(uvicorn.Server):
 
     def _close_connections(self) -> None:
         """Let each connection end after its next answer."""
-        event = "retiring" if self._retired else "draining"
-        log.info(event, seconds=self.config.drain, connections=len(self.server_state.connections))
+        fields = {"seconds": self.config.drain, "connections": len(self.server_state.connections)}
+        if self._retired:
+            log.info("retiring", **fields)
+        else:
+            log.info("draining", **fields)
         # uvicorn puts them into all answers; it makes the second list of the first one once a second
         self.config.encoded_headers = [*self.config.encoded_headers, _CLOSE]
         self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
         for connection in self.server_state.connections:
             if isinstance(connection, Connection):
                 connection.drain()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, answer what has arrived by then, and end.
+
+        With the socket the kernel resets what it has accepted and this process has not: a proxy that is not told of the
+        drain would answer 502, because it does not repeat a write.
+        """
+        # turns of the event loop: one accepts them, and with asyncio's own loop the next one makes their transports
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_LAST_SECONDS)
+        await super().shutdown(sockets)
