@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from app.platform.db import sizing
-from dev.load.results import Cpu, Pool, Run, Step, added
+from dev.load.results import Cpu, Pool, Run, Step, added, in_words
 
 # of one core, which a process with one event loop can use
 FULL_CORE = 0.85
@@ -54,12 +54,12 @@ def _limit(run: Run, measured: list[Step], best: Step, last: Step) -> Iterator[s
         yield f"{_machine(cpu)} Another pool does not help: give the service more cores, or send from another machine."
     elif _grew(measured):
         yield (
-            f"No limit was reached: {last.clients} clients still brought more requests a second than "
+            f"No limit was reached: {in_words(last.clients)} still brought more requests a second than "
             f"{measured[-2].clients}. Send more, such as LOAD_CLIENTS={last.clients},{last.clients * 4}."
         )
     else:
         yield (
-            f"More than {best.clients} clients brought no more requests a second, while pool and cores had room: "
+            f"More than {in_words(best.clients)} brought no more requests a second, while pool and cores had room: "
             "look for locks, hashing of passwords, and calls of other services (slow_sql in the log, docs/queries.md)."
         )
 
@@ -151,7 +151,7 @@ def _formulas(run: Run, step: Step) -> Iterator[str]:
     queries = max(1, round(pool.queries))
     rps, hold_ms = round(pool.requests / step.seconds, 1), round(pool.held_ms, 2)
     yield (
-        f"By the formulas of docs/tuning.md, for the load of {step.clients} clients (python -m app pool-budget "
+        f"By the formulas of docs/tuning.md, for the load of {in_words(step.clients)} (python -m app pool-budget "
         f"--rps {rps:g} --hold-ms {hold_ms:g} --queries {queries}), with the present {pool.size} + {pool.overflow}:"
     )
     yield from sizing.recommendation(sizing.Load(rps=rps, hold_ms=hold_ms, queries=queries), run.processes or 1)

@@ -16,7 +16,7 @@ from typing import Any
 from dev.load.metrics import Watch
 from dev.load.plan import Ramp
 from dev.load.processor import Cores
-from dev.load.results import Run, Step
+from dev.load.results import Run, Step, in_words
 from dev.load.target import ROOT, Target
 from dev.process import tail
 
@@ -43,7 +43,7 @@ def measure(target: Target, ramp: Ramp, run: Run, log: Path, show: Show) -> None
             run.problem = f"the load generator did not start; end of its log: {tail(log)}"
             return
         for clients in ramp.clients:
-            show(f"{clients} clients begin ...")
+            show(f"begin: {in_words(clients)} ...")
             deadline = time.monotonic() + ramp.longest(clients) + MARGIN_SECONDS
             step = _step(process, said, target, deadline, show)
             run.steps += [step] if step else []
@@ -58,9 +58,9 @@ def _problem(step: Step | None) -> str:
     if step is None:
         return ""
     if not step.answered:
-        return f"the service did not answer one request of {step.clients} clients"
+        return f"the service did not answer one request of {in_words(step.clients)}"
     if not step.began:
-        return f"none of {step.clients} clients could begin, see the errors"
+        return f"none of {in_words(step.clients)} could begin, see the errors"
     return ""
 
 

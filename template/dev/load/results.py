@@ -178,6 +178,11 @@ class Run(BaseModel):
     problem: str = ""
 
 
+def in_words(clients: int) -> str:
+    """Return such as `1 client`."""
+    return f"{clients} client{'' if clients == 1 else 's'}"
+
+
 def added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     """Add up counts by their names, the greatest first."""
     total: dict[str, int] = {}

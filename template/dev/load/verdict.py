@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dev.load.plan import Latency, Plan
-from dev.load.results import Run, Step, Timings
+from dev.load.results import Run, Step, Timings, in_words
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Finding:
         """Return one line."""
         measured = "nothing was measured" if self.measured is None else f"{_shown(self.measured)}{self.unit}"
         word = "at least" if self.what == "requests/s" else "allowed"
-        return f"{self.what} at {self.clients} clients: {measured}, {word} {_shown(self.allowed)}{self.unit}"
+        return f"{self.what} at {in_words(self.clients)}: {measured}, {word} {_shown(self.allowed)}{self.unit}"
 
 
 def findings(plan: Plan, run: Run) -> list[Finding]:
@@ -71,4 +71,4 @@ def _latencies(prefix: str, clients: int, timings: Timings | None, limits: Laten
 
 
 def _shown(number: float) -> str:
-    return f"{number:.0f}" if number >= 10 or number == int(number) else f"{number:.1f}"
+    return f"{number:.1f}".removesuffix(".0")
