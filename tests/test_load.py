@@ -29,7 +29,6 @@ THRESHOLDS = """
 clients = [1, 3]
 seconds = 2
 request_timeout = 5
-clients_per_second = 50
 
 [thresholds]
 """
@@ -167,18 +166,20 @@ def test_silent_service_leaves_requests_unanswered_and_breaks_the_thresholds(pro
 
 
 class CutsOff(BaseHTTPRequestHandler):
-    """Closes the connection instead of answering each second request."""
+    """Closes the connection instead of answering each second request, and refuses each fourth."""
 
     protocol_version = "HTTP/1.1"
     asked = 0
 
     def do_GET(self) -> None:
+        refused = False
         if self.path == "/thing":
             type(self).asked += 1
             if self.asked % 2 == 0:
                 self.close_connection = True
                 return
-        self.send_response(200)
+            refused = self.asked % 4 == 3
+        self.send_response(503 if refused else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -201,5 +202,6 @@ def test_no_request_is_repeated_behind_the_back_of_the_counts(project: Project) 
     (step,) = results["steps"]
     (gets,) = step["requests"]
     assert gets["unanswered"] == {"cut off": CutsOff.asked // 2}, test.printed
-    assert gets["good"] + counted(step, "unanswered") == CutsOff.asked
+    assert gets["errors"] == {"503": (CutsOff.asked + 1) // 4}
+    assert gets["good"] + counted(step, "errors") + counted(step, "unanswered") == CutsOff.asked
     assert "with status" not in test.printed

@@ -26,6 +26,9 @@ def advice(run: Run) -> list[str]:
         return ["No recommendation: the test ended early.", *_trouble(run)]
     best = max(measured, key=lambda step: step.per_second)
     last = measured[-1]
+    if last.cpu and last.cpu.full and (last.cpu.others or 0.0) >= MOST_OF_OTHERS * last.cpu.cores:
+        others = "Other programs took a good part of them: repeat the test when they do not run."
+        return [f"{_machine(last.cpu)} {others}", *_trouble(run)]
     return [*_limit(run, measured, best, last), *_trouble(run), *_formulas(run, knee(measured))]
 
 
@@ -38,9 +41,7 @@ def knee(measured: list[Step]) -> Step:
 def _limit(run: Run, measured: list[Step], best: Step, last: Step) -> Iterator[str]:
     cpu, pool = last.cpu, last.pool
     service_full = _service_is_full(cpu, run.processes)
-    if cpu and cpu.full and (cpu.others or 0.0) >= MOST_OF_OTHERS * cpu.cores:
-        yield f"{_machine(cpu)} Other programs took a good part of them: repeat the test when they do not run."
-    elif cpu and cpu.generator >= FULL_CORE and not service_full:
+    if cpu and cpu.generator >= FULL_CORE and not service_full:
         yield (
             f"The load generator was the limit: it used {cpu.generator:.2f} of the one core that it can use. "
             "These numbers are not the service's; with LOAD_URL, send from several machines, or make a longer pause."

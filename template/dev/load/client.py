@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import gevent
 from geventhttpclient._parser import HTTPParseError
 from geventhttpclient.response import HTTPConnectionClosed
+from locust.contrib.fasthttp import LocustBadStatusCode
 
 from dev.load.recording import Recorder
 from dev.load.results import Phase
@@ -83,7 +84,7 @@ class Client:
         status, text = self._exchange(label, method, path, body, form)
         milliseconds = (time.perf_counter() - started) * 1000
         if status != expect:
-            raise self._broken(label, f"{status} {text[:SHOWN_CHARACTERS]}".strip())
+            raise self._broken(label, f"{status} {_reason(text)}".strip())
         try:
             found = json.loads(text) if text else None
         except ValueError:
@@ -121,6 +122,9 @@ class Client:
                     method, path, headers=headers, catch_response=True, allow_redirects=False, **payload
                 )
                 error = response.request_meta["exception"]
+                # for Locust an error status is an exception as well
+                if isinstance(error, LocustBadStatusCode):
+                    error = None
                 text = "" if error else response.content.decode(errors="replace")
         except gevent.Timeout as expired:
             if expired is not limit:
@@ -133,6 +137,13 @@ class Client:
         with suppress(OSError):
             self._session.client.close()
         raise Broken(f"{label}: {cause}")
+
+
+def _reason(text: str) -> str:
+    """Return the code of a problem document, else the beginning of a response."""
+    with suppress(ValueError, LookupError, TypeError):
+        return str(json.loads(text)["code"])
+    return text[:SHOWN_CHARACTERS]
 
 
 def _cause(error: BaseException) -> str:

@@ -15,12 +15,13 @@ from typing import Any
 # first: importing it makes the standard library's sockets cooperate
 import gevent
 import gevent.event
+import gevent.lock
 import locust
 import locust.env
 from geventhttpclient import client as http
 
 from dev.load.client import Broken, Client, Over
-from dev.load.plan import BEGIN_SECONDS, CHECK_SECONDS, Ramp
+from dev.load.plan import CHECK_SECONDS, Ramp, begin_seconds
 from dev.load.recording import Recorder
 from dev.load.results import Step
 
@@ -38,6 +39,7 @@ class RunningStep:
         self._clients = clients
         self._journey = journey
         self._arrived = self._began = self._confirmed = self._lost = self._unchecked = 0
+        self._turns = gevent.lock.BoundedSemaphore(ramp.begin_at_a_time)
         self._all_arrived = gevent.event.Event()
         self._go = gevent.event.Event()
         self._ends = float("inf")
@@ -49,7 +51,8 @@ class RunningStep:
     def live(self, user: Any) -> None:
         """Do everything that one client does."""
         client = Client(user.client, self, self._ramp.request_timeout)
-        began = self._attempt(client, self._journey.begin)
+        with self._turns:
+            began = not self._go.is_set() and self._attempt(client, self._journey.begin)
         self._began += began
         self._arrived += 1
         if self._arrived == self._clients:
@@ -92,9 +95,8 @@ class RunningStep:
 
     def run(self, runner: Any, stopped: Any) -> Step:
         """Run the step with so many clients, until its time is up or `stopped` is set."""
-        rate = self._ramp.clients_per_second
-        runner.start(self._clients, spawn_rate=rate)
-        gevent.wait([self._all_arrived, stopped], timeout=self._clients / rate + BEGIN_SECONDS, count=1)
+        runner.start(self._clients, spawn_rate=self._clients)
+        gevent.wait([self._all_arrived, stopped], timeout=begin_seconds(self._clients), count=1)
         began, started = self._began, time.monotonic()
         self._ends = started + self._ramp.seconds
         say(event="measuring")

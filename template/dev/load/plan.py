@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from dev.errors import ServiceError
 
-MOST_CLIENTS = 1000
-# the access tokens of the clients expire after 15 minutes
+# so many begin and are measured before the first access token expires, after 15 minutes
+MOST_CLIENTS = 500
 MOST_SECONDS = 600.0
 # for what a client does before its first round and after its last one, beside the time limit of a request
 BEGIN_SECONDS = 60.0
+BEGIN_SECONDS_FOR_EACH = 1.0
 CHECK_SECONDS = 30.0
 
 Milliseconds = Annotated[float, Field(gt=0)]
@@ -32,14 +33,14 @@ class Ramp(Part):
         clients: the number of clients in each step; it grows.
         seconds: for which a step is measured, once its clients have begun.
         request_timeout: seconds until a request counts as unanswered.
-        clients_per_second: how many clients begin in a second.
+        begin_at_a_time: how many clients begin at the same time; the others wait for their turn.
         pause: seconds that a client waits between two rounds.
     """
 
     clients: tuple[Annotated[int, Field(ge=1, le=MOST_CLIENTS)], ...] = Field(min_length=1, max_length=10)
     seconds: float = Field(ge=1, le=120)
     request_timeout: float = Field(ge=0.1, le=60)
-    clients_per_second: float = Field(ge=0.1, le=MOST_CLIENTS)
+    begin_at_a_time: int = Field(default=2, ge=1, le=MOST_CLIENTS)
     pause: float = Field(default=0.0, ge=0, le=60)
 
     @model_validator(mode="after")
@@ -54,8 +55,12 @@ class Ramp(Part):
 
     def longest(self, clients: int) -> float:
         """Return the most seconds that a step may take, with its begin and its end."""
-        begin = clients / self.clients_per_second + BEGIN_SECONDS
-        return begin + self.seconds + self.pause + CHECK_SECONDS + 2 * self.request_timeout
+        return begin_seconds(clients) + self.seconds + self.pause + CHECK_SECONDS + 2 * self.request_timeout
+
+
+def begin_seconds(clients: int) -> float:
+    """Return the most seconds until so many clients have begun: hashing two passwords for each takes a while."""
+    return BEGIN_SECONDS + clients * BEGIN_SECONDS_FOR_EACH
 
 
 class Latency(Part):

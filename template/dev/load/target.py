@@ -25,7 +25,7 @@ from dev.load import metrics
 from dev.process import free_port, tail
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 HERE = ("127.0.0.1", "localhost", "::1")
 MANY = "100000000/day"

@@ -111,6 +111,11 @@ def test_formulas_are_applied_to_the_load_that_the_service_can_carry() -> None:
     assert "300 requests/s x 2 x 4 ms x 1.5 to 2 = 4 to 5" in said
 
 
+def test_no_size_follows_from_a_machine_that_others_have_used() -> None:
+    measured = run(step(16, 295), step(64, 310, FULL, busy(machine=7.9), p50=200.0))
+    assert "DB_POOL_SIZE" not in "\n".join(advice(measured))
+
+
 def test_a_test_that_ended_early_has_no_recommendation() -> None:
     early = run(step(64, 310, FULL, p50=200.0)).model_copy(update={"problem": "the service has ended"})
     assert "DB_POOL_SIZE" not in "\n".join(advice(early))
