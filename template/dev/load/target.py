@@ -89,6 +89,9 @@ def started(directory: Path) -> Iterator[Target]:
     Raises:
         ServiceError: something does not start.
     """
+    for left_behind in directory.glob("data-*"):
+        # by a test that was killed; the caller's lock allows one test at a time
+        shutil.rmtree(left_behind, ignore_errors=True)
     data = Path(tempfile.mkdtemp(prefix="data-", dir=directory))
     try:
         with ExitStack() as stack:
