@@ -142,7 +142,9 @@ def test_kept_thresholds_and_a_report(project: Project) -> None:
     assert (results["settings"]["pool: size"], results["processes"]) == ("3", 1)
     page = (project.root / ".dev/load/load-report.html").read_text()
     assert page.count("<svg") == 3
-    assert "pool-budget --rps" in page
+    # which advice it is depends on what else this machine has to do
+    assert "<h2>Recommendation</h2><pre>" in page
+    assert "<td>pool: size</td><td>3</td>" in page
 
 
 def test_silent_service_leaves_requests_unanswered_and_breaks_the_thresholds(project: Project) -> None:
