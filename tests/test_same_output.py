@@ -55,6 +55,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         # alerts and dashboards, units of systemd
         r"deploy/(observability|systemd)/.*",
         r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
+        # the load test
+        r"pyproject\.toml|dev/load/\w+\.py|tests/load/(__init__|journey)\.py|tests/load/thresholds\.toml",
     ),
 }
 

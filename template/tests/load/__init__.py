@@ -1,0 +1,1 @@
+"""`make load`: what its clients do, and what is allowed (docs/load.md)."""

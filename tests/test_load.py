@@ -1,0 +1,209 @@
+"""`make load`, as an owner runs it: with the real service, with one that falls silent, and with one that cuts off."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.life import Rendered
+from tests.project import Project
+from tests.shell import environment
+from tests.variants import few_variants
+
+SECONDS = 240
+API = ["-m", "app", "api"]
+# what fits into a few seconds on a busy machine
+THRESHOLDS = """
+[ramp]
+clients = [1, 3]
+seconds = 2
+request_timeout = 5
+
+[thresholds]
+"""
+GETS_ONLY = """
+def begin(client):
+    pass
+
+
+def repeat(client):
+    client.send("GET", "/thing", expect=200)
+
+
+def stored(client):
+    return []
+"""
+
+
+@pytest.fixture(scope="module")
+def project(place: Path, rendered: Rendered) -> Project:
+    variant = next(each for each in few_variants() if each["sample"] == "orders")
+    return Project(Path(shutil.copytree(rendered(variant), place / "load" / variant.id)))
+
+
+class Loading:
+    """`make load`, in a session of its own."""
+
+    def __init__(self, project: Project, **variables: str) -> None:
+        self._report = project.root / ".dev/load/load-report.json"
+        self._report.unlink(missing_ok=True)
+        self.process = subprocess.Popen(
+            ["make", "load"],
+            cwd=project.root,
+            env=environment(**variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._lines = iter(self.process.stdout or ())
+        self.printed = ""
+
+    def until(self, beginning: str) -> None:
+        """Wait for a line that begins so."""
+        for line in self._lines:
+            self.printed += line
+            if line.startswith(beginning):
+                return
+        pytest.fail(self.printed)
+
+    def ended(self) -> tuple[int, dict[str, Any]]:
+        """Return the exit status of `make`, and the results."""
+        self.printed += "".join(self._lines)
+        return self.process.wait(SECONDS), json.loads(self._report.read_text())
+
+    def api(self) -> int:
+        """Return the process that serves: only one that descends from this `make` can be it."""
+        parents, commands = _processes()
+        family = {self.process.pid}
+        while grown := {pid for pid, parent in parents.items() if parent in family} - family:
+            family |= grown
+        (found,) = (pid for pid in family if commands.get(pid, [])[1:] == API)
+        return found
+
+
+def _processes() -> tuple[dict[int, int], dict[int, list[str]]]:
+    """Return the parent and the command of each process."""
+    parents, commands = {}, {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            pid = int(entry.name)
+            # the name in parentheses may have blanks; state and parent follow
+            parents[pid] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            commands[pid] = (entry / "cmdline").read_text(errors="replace").split("\0")[:-1]
+    return parents, commands
+
+
+@contextmanager
+def loading(project: Project, **variables: str) -> Iterator[Loading]:
+    started = Loading(project, **variables)
+    try:
+        yield started
+    finally:
+        if started.process.poll() is None:
+            # its session is this `make` with all that it started
+            os.killpg(started.process.pid, signal.SIGTERM)
+            started.process.wait(SECONDS)
+        if started.process.stdout:
+            started.process.stdout.close()
+
+
+def counted(step: dict[str, Any], name: str) -> int:
+    return sum(sum(each[name].values()) for each in step["requests"])
+
+
+def test_kept_thresholds_and_a_report(project: Project) -> None:
+    (project.root / "tests/load/thresholds.toml").write_text(THRESHOLDS)
+    with loading(project, DB_POOL_SIZE="3") as test:
+        status, results = test.ended()
+    assert status == 0, test.printed
+    assert [step["began"] for step in results["steps"]] == [1, 3]
+    for step in results["steps"]:
+        names = {(each["phase"], each["name"]) for each in step["requests"] if each["good"]}
+        orders = "/api/v1/orders"
+        for wanted in ("POST /api/v1/users", "POST /api/v1/auth/token"):
+            assert ("begin", wanted) in names
+        assert {("round", f"POST {orders}"), ("round", f"POST {orders}/:id/pay"), ("round", f"GET {orders}")} <= names
+        assert (step["lost"], step["unchecked"], counted(step, "errors"), counted(step, "unanswered")) == (0, 0, 0, 0)
+        assert step["confirmed"] > 0
+        assert (step["pool"]["size"], step["pool"]["held"] > 0, step["cpu"]["database"] is not None) == (3, True, True)
+    assert (results["settings"]["pool: size"], results["processes"]) == ("3", 1)
+    page = (project.root / ".dev/load/load-report.html").read_text()
+    assert page.count("<svg") == 3
+    # which advice it is depends on what else this machine has to do
+    assert "<h2>Recommendation</h2><pre>" in page
+    assert "<td>pool: size</td><td>3</td>" in page
+
+
+def test_silent_service_leaves_requests_unanswered_and_breaks_the_thresholds(project: Project) -> None:
+    plan = THRESHOLDS.replace("seconds = 2", "seconds = 10").replace("request_timeout = 5", "request_timeout = 3")
+    (project.root / "tests/load/thresholds.toml").write_text(f"{plan}p50_ms = 0.001\n")
+    with loading(project, LOAD_CLIENTS="2") as test:
+        test.until("measuring")
+        time.sleep(1)
+        api = test.api()
+        os.kill(api, signal.SIGSTOP)
+        time.sleep(5)
+        os.kill(api, signal.SIGCONT)
+        status, results = test.ended()
+    assert status != 0
+    (step,) = results["steps"]
+    assert {cause for each in step["requests"] for cause in each["unanswered"]} == {"timed out"}
+    assert counted(step, "unanswered") >= 2
+    assert step["lost"] == 0
+    assert f"BROKEN: unanswered requests at 2 clients: {counted(step, 'unanswered')}, allowed 0" in test.printed
+    assert re.search(r"BROKEN: p50 at 2 clients: [\d.]+ ms, allowed ", test.printed)
+
+
+class CutsOff(BaseHTTPRequestHandler):
+    """Closes the connection instead of answering each second request, and refuses each fourth."""
+
+    protocol_version = "HTTP/1.1"
+    asked = 0
+
+    def do_GET(self) -> None:
+        refused = False
+        if self.path == "/thing":
+            type(self).asked += 1
+            if self.asked % 2 == 0:
+                self.close_connection = True
+                return
+            refused = self.asked % 4 == 3
+        self.send_response(503 if refused else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the library
+        pass
+
+
+def test_no_request_is_repeated_behind_the_back_of_the_counts(project: Project) -> None:
+    (project.root / "tests/load/thresholds.toml").write_text(THRESHOLDS)
+    (project.root / "tests/load/journey.py").write_text(GETS_ONLY)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), CutsOff)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with loading(project, LOAD_URL=f"http://127.0.0.1:{server.server_port}", LOAD_CLIENTS="1") as test:
+            status, results = test.ended()
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert status != 0
+    (step,) = results["steps"]
+    (gets,) = step["requests"]
+    assert gets["unanswered"] == {"cut off": CutsOff.asked // 2}, test.printed
+    assert gets["errors"] == {"503": (CutsOff.asked + 1) // 4}
+    assert gets["good"] + counted(step, "errors") + counted(step, "unanswered") == CutsOff.asked
+    assert "with status" not in test.printed
