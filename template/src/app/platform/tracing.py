@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MISSING = (
     "OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_TRACES_EXPORTER turns traces on, and OpenTelemetry is not installed: run"
-    " `uv sync --extra otel`, build the image with `--build-arg EXTRAS=otel`, or set OTEL_SDK_DISABLED=true"
+    " `uv sync --extra otel`, build the image with `--build-arg EXTRA=otel`, or set OTEL_SDK_DISABLED=true"
 )
 
 spans: "Spans | None" = None
