@@ -49,7 +49,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     ),
     "v0.7.0": (
         r"(README|AGENTS)\.md|docs/([\w-]+|adr/[\w-]+)\.md",
-        r"Makefile|\.env\.example|src/app/platform/.*\.py",
+        r"Makefile|pyproject\.toml|\.env\.example|src/app/platform/.*\.(py|md)",
         # the image, what starts it, and the job of the pipelines that builds it
         r"Dockerfile|\.dockerignore|compose\.yaml",
         # alerts and dashboards, units of systemd

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import orjson
 
+from app.platform import tracing
 from app.platform.context import request_id
 from app.platform.http_calls import (
     Call,
@@ -157,6 +158,11 @@ class HttpClient:
     ) -> Response:
         """Call with any method."""
         call = self._prepare(method.upper(), url, body, dict(headers or {}), options)
+        if tracing.spans is None:
+            return await self._measured(call)
+        return await tracing.spans.call(call, self._measured)
+
+    async def _measured(self, call: Call) -> Response:
         started = time.perf_counter()
         # the outcome if the caller is cancelled
         outcome = "cancelled"

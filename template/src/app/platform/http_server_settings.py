@@ -5,6 +5,9 @@ from pydantic_settings import BaseSettings
 
 from app.platform.environment import Seconds
 
+OPERATIONS = frozenset({"/livez", "/readyz", "/metrics"})
+"""Paths of the server itself, which orchestrators request all the time."""
+
 
 class ServerParts(BaseSettings):
     """How the server treats connections, and how it ends. `HttpSettings` adds the rest."""

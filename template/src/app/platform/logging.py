@@ -71,6 +71,16 @@ def configure(settings: LogSettings, environment: Environment) -> None:
     _show_uncaught_errors()
 
 
+def add_processor(processor: Processor) -> None:
+    """Have a processor see all events of this process, also those of loggers that have been used before."""
+    handlers = [handler.formatter for handler in logging.getLogger().handlers]
+    chains = [each.foreign_pre_chain for each in handlers if isinstance(each, structlog.stdlib.ProcessorFormatter)]
+    for chain in (structlog.get_config()["processors"], *chains):
+        if isinstance(chain, list) and processor not in chain:
+            # in place, because loggers keep the list that they began with
+            chain.insert(0, processor)
+
+
 def _configure_stdlib(level: int, shared: list[Processor], *, json_lines: bool) -> None:
     handler = _Handler(sys.stdout)
     handler.addFilter(_without_values)

@@ -31,6 +31,7 @@ LONG = Job("long", time_limit=300.0)
 FLAKY = Job("flaky", time_limit=30.0, attempts=4, first_delay=0.1)
 FAILING = Job("failing", time_limit=30.0, attempts=2, first_delay=0.1)
 TICK = Job("tick", time_limit=30.0, first_delay=0.1)
+CALLING = Job("calling", time_limit=30.0, attempts=2, first_delay=0.1)
 
 
 class JobServices(Services):
@@ -39,6 +40,7 @@ class JobServices(Services):
     def __init__(self, resources: Resources) -> None:
         super().__init__(resources)
         self.database = resources.database
+        self.http = resources.http
 
 
 async def effect(services: JobServices, pause: float = 0.0) -> None:
@@ -71,6 +73,15 @@ async def failing(services: JobServices, reason: str) -> None:
     await effect(services)
 
 
+async def calling(services: JobServices, url: str) -> None:
+    """Call another service; the first attempt fails after its call."""
+    await services.http.put(url)
+    current = attempt.get()
+    if current and current.number == 1:
+        raise LookupError(url)
+    await effect(services)
+
+
 async def _is_open(database: Database) -> bool:
     async with database.read() as session:
         return bool(await session.scalar(text("SELECT count(*) FROM gate")))
@@ -98,4 +109,5 @@ HANDLERS: tuple[Handler[Services], ...] = (
     Handler(FLAKY, flaky),
     Handler(FAILING, failing),
     Handler(TICK, effect),
+    Handler(CALLING, calling),
 )

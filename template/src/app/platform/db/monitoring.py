@@ -1,14 +1,15 @@
 """Listeners that show what the engine does: slow statements, all statements with `DB_ECHO`, the pool's gauges."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.platform import metrics
+from app.platform import metrics, tracing
 from app.platform.context import current_route
 from app.platform.db import driver, pool, pool_gauges
 from app.platform.db.gate import Gate, current_place
@@ -22,6 +23,8 @@ def attach(engine: Engine, settings: DatabaseSettings, gate: Gate) -> None:
     if settings.echo:
         echo_statements(engine)
     _log_slow_statements(engine, settings.slow_sql_threshold)
+    if tracing.spans is not None:
+        _trace_statements(engine, tracing.spans.statement)
     _note_server_processes(engine)
     if numbers := pool.numbers(settings):
         pool_gauges.count_connections(engine, numbers, gate)
@@ -64,9 +67,28 @@ def _log_slow_statements(engine: Engine, threshold: float) -> None:
 
 
 def report_if_slow(engine: Engine, seconds: float, statement: str) -> None:
-    """Report a statement of which the engine's listeners do not know, if it took too long."""
+    """Report a statement of which the engine's listeners do not know, if it took too long, and record its span."""
     if seconds >= engine.get_execution_options()["slow_sql_threshold"]:
         _report_slow(statement, seconds)
+    if tracing.spans is not None:
+        tracing.spans.statement(statement, seconds)
+
+
+def _trace_statements(engine: Engine, record: Callable[..., None]) -> None:
+    """Record a span for each statement; no event before it, so that reads keep their short way."""
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def succeeded(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        record(statement, time.perf_counter() - connection.info.pop("started_at"))
+
+    @event.listens_for(engine, "handle_error")
+    def failed(context: ExceptionContext) -> None:
+        connection = context.connection
+        if context.statement is None or connection is None or connection.closed:
+            return
+        # none for a statement that was not sent, because its parameters were wrong
+        if (started := connection.info.pop("started_at", None)) is not None:
+            record(context.statement, time.perf_counter() - started, context.original_exception)
 
 
 def _report_slow(statement: str, seconds: float) -> None:

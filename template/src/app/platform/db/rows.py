@@ -61,14 +61,16 @@ class Cursors:
             # psycopg makes an object for each column, which takes a tenth of a read
             description = cursor.description if prepared.needs_description else ()
         except BaseException as error:  # noqa: BLE001 (raised again)
-            self._raise(error, prepared.text)
+            self._raise(error, prepared.text, started)
         cursor.close()
         monitoring.report_if_slow(self._engine, time.perf_counter() - started, prepared.text)
         return prepared.rows(rows, description)
 
-    def _raise(self, error: BaseException, statement: str) -> NoReturn:
+    def _raise(self, error: BaseException, statement: str, started: float) -> NoReturn:
         """Raise the error as SQLAlchemy does: wrapped, after `handle_error`; useless connections are thrown away."""
         connection = Connection(self._engine, self._pooled)
+        # for the span of the statement
+        self._pooled.info["started_at"] = started
         connection._handle_dbapi_exception(error, statement, None, None, None)  # noqa: SLF001 (there is no other way)
 
     @property

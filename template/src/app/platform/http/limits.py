@@ -9,11 +9,16 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import compile_path
 from starlette.types import Scope
 
+from app.platform import http_server_settings
+
 PREFIX = "/api/v1"
 """The prefix of all routers."""
 
-OPERATIONS = frozenset({"/livez", "/readyz", "/metrics"})
-"""Paths without access log and limits, because orchestrators request them all the time. Compare them with `path_of`."""
+OPERATIONS = http_server_settings.OPERATIONS
+"""Paths without access log, limits and traces, because orchestrators request them all the time.
+
+Compare them with `path_of`.
+"""
 
 SIGN_IN = f"{PREFIX}/auth/token"
 """The path of the route that signs in."""

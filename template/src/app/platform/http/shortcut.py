@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import cached_property
 from re import Pattern
 from typing import Any
@@ -15,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from app.platform.http.limits import path_of
 
 _NONE: tuple[Match, Scope] = (Match.NONE, {})
+_path_format: ContextVar[str | None] = ContextVar("path_format", default=None)
 
 
 class RouteShortcut(BaseRoute):
@@ -44,14 +46,20 @@ class RouteShortcut(BaseRoute):
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return whether a route has this path and method, and what FastAPI adds to the scope for it."""
-        # only FastAPI itself tells OpenTelemetry the route
-        if scope["type"] != "http" or scope.get("fastapi.telemetry"):
+        if scope["type"] != "http":
             return _NONE
         path = path_of(scope)
         for pattern, selected in self._by_method.get(scope["method"], ()):
             if pattern.match(path):
+                if selected and scope.get("fastapi.telemetry"):
+                    _path_format.set(selected.path_format)
                 return _match(selected, scope) if selected else _NONE
         return _NONE
+
+    @property
+    def path_format(self) -> str | None:
+        """The path of the route that this request matched: FastAPI asks for it, to tell it to OpenTelemetry."""
+        return _path_format.get()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the route that matched."""

@@ -16,13 +16,14 @@ class PermanentFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt at a job. All attempts at the job have the same `key`."""
+    """One attempt at a job. All attempts at the job have the same `key`; `span` is that which enqueued the job."""
 
     key: UUID
     job: str
     number: int
     arguments: dict[str, Any]
     request_id: str | None
+    span: str | None = None
 
 
 # None outside of jobs

@@ -27,9 +27,9 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy import ColumnElement, Integer, Interval, Row, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.platform.context import request_id
 from app.platform.jobs.attempt import Attempt, AttemptSuperseded, attempt
 from app.platform.jobs.autocommit import Statement
+from app.platform.jobs.cause import current_cause
 from app.platform.jobs.job import Job
 from app.platform.jobs.models import DeadLetter, JobState, OutboxMessage
 
@@ -114,7 +114,7 @@ async def enqueue(session: AsyncSession, job: Job, **arguments: Any) -> UUID:
         "id": key,
         "job": job.name,
         "arguments": to_jsonable_python(arguments),
-        "request_id": request_id.get(),
+        "request_id": current_cause(),
     }
     await session.execute(insert(OutboxMessage), [row])
     return key

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, Generic
 from uuid import UUID
 
@@ -18,6 +19,7 @@ import structlog
 from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.platform import tracing
 from app.platform.context import request_id
 from app.platform.db.errors import translate
 from app.platform.db.session import Database
@@ -25,6 +27,7 @@ from app.platform.errors import DatabaseUnavailable
 from app.platform.jobs import metrics, outbox
 from app.platform.jobs.attempt import Attempt, AttemptSuperseded, PermanentFailure, attempt
 from app.platform.jobs.autocommit import Statements
+from app.platform.jobs.cause import parts
 from app.platform.jobs.job import Job
 from app.platform.jobs.registry import Registry, ServicesT
 from app.platform.settings import DatabaseSettings
@@ -68,9 +71,13 @@ class Runner(Generic[ServicesT]):
         for row in await self._claim(key, lease):
             if row.attempts == 1:
                 metrics.JOB_DELAY_SECONDS.labels(name).observe(float(row.age))
-            current = Attempt(key, row.job, row.attempts, row.arguments, row.request_id)
+            current = Attempt(key, row.job, row.attempts, row.arguments, *parts(row.request_id))
             with _context_of(current):
-                await self._measure(job, current)
+                if tracing.spans is None:
+                    await self._measure(job, current)
+                else:
+                    about = {"messaging.message.id": str(key), "job.attempt": current.number}
+                    await tracing.spans.attempt(job.name, current.span, about, partial(self._measure, job, current))
 
     async def _claim(self, key: UUID, lease: timedelta) -> Sequence[Row[Any]]:
         """Return the job's row if it can be claimed. Wait for PostgreSQL: the broker will not repeat the delivery."""
@@ -83,7 +90,8 @@ class Runner(Generic[ServicesT]):
                 log.warning("job_waits", job_id=str(key), reason=summary(error))
                 await asyncio.sleep(CLAIM_RETRY_SECONDS)
 
-    async def _measure(self, job: Job, current: Attempt) -> None:
+    async def _measure(self, job: Job, current: Attempt) -> str:
+        """Make the attempt; measure and log it, and return its outcome."""
         started = time.perf_counter()
         # the outcome if the attempt is cancelled
         outcome = "given_back"
@@ -93,6 +101,7 @@ class Runner(Generic[ServicesT]):
             seconds = time.perf_counter() - started
             metrics.JOB_SECONDS.labels(job.name, outcome).observe(seconds)
             log.info("job", outcome=outcome, duration_ms=round(seconds * 1000, 1))
+        return outcome
 
     async def _attempt(self, job: Job, current: Attempt) -> str:
         if current.number > job.attempts:

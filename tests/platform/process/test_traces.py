@@ -1,0 +1,178 @@
+"""Traces of the real process, at a collector that speaks OTLP over HTTP."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+from tests.platform.support.collector import CLIENT, ERROR, SERVER, Collector, collecting
+from tests.support.client import PASSWORD, bearer
+from tests.support.server import PATIENCE, environment, serving
+
+USERS = "/api/v1/users"
+TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+SECRET = "hunter2"
+# sent as soon as they end
+AT_ONCE = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
+
+
+def to(collector: Collector, **variables: str) -> dict[str, str]:
+    return AT_ONCE | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url} | variables
+
+
+def traced(trace: str) -> dict[str, str]:
+    return {"traceparent": f"00-{trace}-{CALLER}-01"}
+
+
+def test_requests_and_their_statements_are_traces(tmp_path: Path, migrated_url: str) -> None:
+    email = f"{SECRET}@example.com"
+    body = {"email": email, "password": PASSWORD}
+    workers = {"HTTP_WORKERS": "2", "HTTP_RATE_LIMIT": "100000/minute", "OTEL_SERVICE_NAME": "shop"}
+    with collecting() as collector, serving(tmp_path, migrated_url, **to(collector, **workers)) as server:
+        server.wait_until_ready()
+        created = server.client.post(f"{USERS}?token={SECRET}", json=body, headers=traced(TRACE))
+        assert created.status_code == 201, created.text
+        refused = server.client.post(USERS, json=body, headers=traced(repeated := uuid4().hex))
+        assert refused.status_code == 409
+        pair = server.client.post("/api/v1/auth/token", data={"username": email, "password": PASSWORD}).json()
+        mine, baggage = uuid4().hex, {"baggage": f"user={SECRET}"}
+        path = f"{USERS}/{created.json()['id']}"
+        assert server.client.get(path, headers=bearer(pair) | traced(mine) | baggage).status_code == 200
+        write = collector.wait_for(f"POST {USERS}", TRACE)
+        failed = collector.wait_for(f"POST {USERS}", repeated)
+        read = collector.wait_for(f"GET {USERS}/{{user_id}}", mine)
+
+        def both_workers() -> bool:
+            server.client.get(f"{USERS}/me", headers={"Connection": "close"} | traced(uuid4().hex))
+            return len({span.process["process.pid"] for span in collector.spans}) == 2
+
+        collector.wait_until(both_workers, "only one process sends spans")
+        code, log = server.stop()
+        assert code == 0
+        for request, status in ((write, 201), (failed, 409), (read, 200)):
+            assert (request.kind, request.parent) == (SERVER, CALLER)
+            assert request.attributes["http.response.status_code"] == status
+        assert {"INSERT users"} <= {span.name for span in collector.below(write)}
+        assert [span.name for span in collector.below(read)] == ["SELECT users"]
+        (insert,) = [span for span in collector.below(failed) if span.status == ERROR]
+        assert (insert.name, insert.attributes["db.response.status_code"]) == ("INSERT users", "23505")
+        for request in (write, failed, read):
+            statements = collector.below(request)
+            assert {(span.kind, span.trace) for span in statements} == {(CLIENT, request.trace)}
+            assert {span.attributes["db.system.name"] for span in statements} == {"postgresql"}
+    # neither probes nor statements outside of requests
+    assert {span.name for span in collector.spans if not span.parent} == {"POST /api/v1/auth/token"}
+    assert {span.process["service.name"] for span in collector.spans} == {"shop"}
+    shown = repr(collector.spans)
+    assert not [value for value in (SECRET, PASSWORD, created.json()["id"]) if value in shown]
+    lines = [json.loads(line) for line in log.splitlines()]
+    (logged,) = [line for line in lines if line.get("trace_id") == TRACE and line["event"] == "request"]
+    assert logged["span_id"] == write.id
+
+
+def test_silent_collector_delays_neither_requests_nor_the_end(tmp_path: Path, migrated_url: str) -> None:
+    """The SDK itself would wait for half a minute at the end, and for ten minutes for an answer."""
+    queue = {"OTEL_BSP_MAX_QUEUE_SIZE": "4", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2", "OTEL_EXPORTER_OTLP_TIMEOUT": "600"}
+    with collecting(silent=True) as collector, serving(tmp_path, migrated_url, **to(collector, **queue)) as server:
+        server.wait_until_ready()
+        for _ in range(10):
+            assert server.client.get(f"{USERS}/me").status_code == 401
+        assert collector.asked.wait(PATIENCE)
+        code, log = server.stop()
+    assert code == 0
+    assert '"event":"traces_lost"' in log
+    assert "Queue full" in log
+    assert "Traceback" not in log
+
+
+# off in three ways, then on by the file `.env`: the modules that traces need, the middleware, the listeners to statements,
+# and whether there are spans. FastAPI itself imports OpenTelemetry's API, and the client of Redis the SDK's metrics.
+STATES = """
+import asyncio, json, os, sys
+from pathlib import Path
+from app.config import load_settings
+from app.main import create_app
+from app.platform import tracing
+from app.resources import Resources
+
+MORE = ("opentelemetry.sdk.trace", "opentelemetry.exporter", "opentelemetry.proto", "app.platform.tracing_")
+
+async def look(**variables):
+    os.environ.update(variables)
+    settings = load_settings()
+    app = create_app(settings)
+    async with Resources(settings) as resources:
+        layer, layers = app.build_middleware_stack(), []
+        while layer:
+            layers.append(type(layer).__name__)
+            layer = getattr(layer, "app", None) or getattr(layer, "_app", None)
+        hooks = resources.database.engine.sync_engine.dispatch
+        modules = sorted(name for name in sys.modules if name.startswith(MORE))
+        found = [modules, layers, len(hooks.before_cursor_execute), len(hooks.after_cursor_execute)]
+        print("STATE" + json.dumps([*found, tracing.spans is not None]))
+    for name in variables:
+        del os.environ[name]
+
+async def main():
+    await look()
+    endpoint = "http://127.0.0.1:1"
+    await look(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_TRACES_EXPORTER="none")
+    await look(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, OTEL_SDK_DISABLED="true")
+    Path(".env").write_text(f"OTEL_EXPORTER_OTLP_ENDPOINT={endpoint}")
+    await look()
+    # a process may open its resources again
+    await look()
+
+asyncio.run(main())
+"""
+# first without the extra, then with a setting that the SDK refuses
+REFUSALS = """
+import asyncio, os, sys
+from app.config import load_settings
+from app.platform.errors import StartupError
+from app.resources import Resources
+
+async def refused(settings):
+    try:
+        async with Resources(settings):
+            print("REFUSED no")
+    except StartupError as error:
+        print("REFUSED", error)
+
+settings = load_settings()
+sys.modules["opentelemetry.sdk"] = None
+asyncio.run(refused(settings))
+del sys.modules["opentelemetry.sdk"]
+os.environ["OTEL_BSP_MAX_QUEUE_SIZE"] = "1"
+asyncio.run(refused(settings))
+"""
+
+
+def printed(directory: Path, url: str, code: str, mark: str, **variables: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=directory,
+        env=environment(url, **variables),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [line.removeprefix(mark) for line in done.stdout.splitlines() if line.startswith(mark)]
+
+
+def test_off_imports_nothing_and_hooks_nothing(tmp_path: Path, migrated_url: str) -> None:
+    *off, on, again = map(json.loads, printed(tmp_path, migrated_url, STATES, "STATE"))
+    assert off == [[[], off[0][1], 1, 1, False]] * 3
+    assert on[1:] == [off[0][1], 1, 2, True]
+    assert {"app.platform.tracing_provider", "opentelemetry.sdk.trace"} <= set(on[0])
+    assert again[1:] == on[1:]
+    assert "RequestIdMiddleware" in on[1]
+
+
+def test_missing_extra_and_refused_settings_are_said_in_one_line(tmp_path: Path, migrated_url: str) -> None:
+    missing, refused = printed(tmp_path, migrated_url, REFUSALS, "REFUSED ", OTEL_TRACES_EXPORTER="otlp")
+    assert "uv sync --extra otel" in missing
+    assert refused.startswith("OpenTelemetry refuses its settings: ")
