@@ -103,9 +103,7 @@ def _is_quick(shape: Shape, values: Values, related: Mapping[str, Sequence[Value
 def _has_key(shape: Shape, values: Values, relation: Relation) -> bool:
     """Return whether the key that the related rows refer to is known without the server."""
     names = [str(column.key) for column in relation.local]
-    return all(
-        values[name] is not None if name in values else inserting.has_default(shape, name) for name in names
-    )
+    return all(values[name] is not None if name in values else inserting.has_default(shape, name) for name in names)
 
 
 def _insert_alone(
