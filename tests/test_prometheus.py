@@ -208,9 +208,13 @@ def test_panels_draw_the_service_and_nothing_else(watched: Watched) -> None:
 
 
 def test_no_alert_in_a_healthy_service(watched: Watched) -> None:
-    alerts = watched.prometheus.alerts()
-    assert [each for each in alerts if each["state"] != "pending"] == []
-    assert [each for each in alerts if each["labels"]["alertname"] not in MAY_BE_SLOW] == []
+    """Not even one that waits for its `for`, once a scrape that a busy machine made too late has been made up for."""
+
+    def met() -> set[str]:
+        return {each["labels"]["alertname"] for each in watched.prometheus.alerts()}
+
+    assert wait_for(lambda: met() <= MAY_BE_SLOW, START_SECONDS), met()
+    assert [each for each in watched.prometheus.alerts() if each["state"] != "pending"] == []
 
 
 def test_errors_of_the_service_become_an_alert(watched: Watched) -> None:
