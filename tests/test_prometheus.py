@@ -28,7 +28,7 @@ FENCE = re.compile(r"```yaml\n(global:.+?)```", re.DOTALL)
 TARGETS = {"api": "api-1:8000", "worker": "worker-1:8001"}
 
 # how long the service is used, and how many requests of a failing route follow
-SECONDS = 8.0
+SECONDS = 6.0
 ERRORS = 20
 # a machine that has other work to do may be slow
 MAY_BE_SLOW = {"SlowRequests", "DatabaseCheckoutWait"}
