@@ -40,8 +40,9 @@ class Server(uvicorn.Server):
 
     config: Config
 
+    # picklable, because a server that is restarted after changes is given to another process
     def __init__(
-        self, config: Config, *, supervised: bool = False, when_started: Callable[[], object] = lambda: None
+        self, config: Config, *, supervised: bool = False, when_started: Callable[[], object] | None = None
     ) -> None:
         super().__init__(config)
         self._supervised = supervised
@@ -53,7 +54,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and call `when_started`."""
         await super().startup(sockets)
-        self._when_started()
+        if self._when_started:
+            self._when_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note that the drain has to begin, or that the server has to stop; the next tick does it.
