@@ -1,5 +1,6 @@
 """Writes what the explorer shows, as scripts: a page opened from a disk may load those, but no other data."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ def write(composed: Mapping[str, File], target: Path) -> None:
     """
     (target / "files").mkdir(parents=True)
     listed: list[dict[str, Any]] = []
+    build = hashlib.sha256()
     for number, file in enumerate(composed.values()):
         contents = sorted({content for content in file.versions.values() if content is not None})
         versions = {
@@ -29,12 +31,15 @@ def write(composed: Mapping[str, File], target: Path) -> None:
         }
         listed.append({"path": file.path, "questions": file.questions, "versions": versions})
         shown = [{"text": text, "marks": marks(file.path, text)} for text in map(bytes.decode, contents)]
-        (target / "files" / f"{number}.js").write_text(_call("receive", number, shown))
+        script = _call("receive", number, shown)
+        build.update(script.encode())
+        (target / "files" / f"{number}.js").write_text(script)
     asked = [
         {"name": name, "default": questions()[name]["default"], "answers": answers}
         for name, answers in choices().items()
     ]
-    (target / "manifest.js").write_text(_call("begin", {"questions": asked, "files": listed, "source": source()}))
+    manifest = {"questions": asked, "files": listed, "source": source(), "build": build.hexdigest()[:16]}
+    (target / "manifest.js").write_text(_call("begin", manifest))
 
 
 def _call(name: str, *arguments: object) -> str:

@@ -23,7 +23,8 @@ explorer.load = (path) => {
     wait.promise = new Promise((resolve, reject) => Object.assign(wait, { resolve, reject }));
     loading.set(number, wait);
     const script = document.createElement("script");
-    script.src = `${explorer.base}files/${number}.js`;
+    // browsers may keep files of an earlier build
+    script.src = `${explorer.base}files/${number}.js?v=${explorer.manifest.build}`;
     script.onerror = () => {
       loading.delete(number); // so that the next try loads it again
       wait.reject(new Error(`${path} cannot be loaded.`));

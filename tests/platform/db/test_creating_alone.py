@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import ForeignKey, Insert, func, select, text
+from sqlalchemy import Enum, ForeignKey, Insert, func, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from structlog.testing import capture_logs
@@ -63,6 +63,8 @@ class Sticker(Base):
     place: Mapped[dict[str, Any]]
     price: Mapped[Decimal]
     copies: Mapped[int] = mapped_column(default=2)
+    # stores the name of a member
+    mood: Mapped[Kind] = mapped_column(Enum(Kind, native_enum=False), default=Kind.SMALL)
 
 
 class Box(UuidKey, Base):
@@ -78,6 +80,14 @@ class BookTitle(ReadModel):
 class WallRead(ReadModel):
     id: int
     posters: list[BookTitle]
+
+
+class Mood(ReadModel):
+    mood: Kind
+
+
+class BoxWithMoods(ReadModel):
+    stickers: list[Mood]
 
 
 class BoxRead(ReadModel):
@@ -263,3 +273,9 @@ async def test_round_trips(empty_url: str) -> None:
             await place(books=books)
         assert (await place(), await place(books=books)) == (1, 1)
         await database.close()
+
+
+async def test_related_enum_may_be_given_by_name(library: Database) -> None:
+    sticker = {"title": "S", "kind": Kind.SMALL, "place": {}, "price": Decimal(1), "mood": "LARGE"}
+    created = await create_alone(library, Box, BoxWithMoods, {}, stickers=[sticker])
+    assert created.stickers[0].mood is Kind.LARGE

@@ -3,11 +3,12 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from contextlib import closing
 
 import httpx2 as httpx
 import pytest
+import uvloop
 from fastapi import FastAPI
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel
@@ -122,21 +123,28 @@ async def test_retired_server_accepts_nothing_and_answers_on_open_connections(
             assert not server.stops
 
 
-async def test_connection_that_only_the_kernel_has_accepted_is_answered(
-    app: FastAPI, state: State, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("new_event_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_connections_that_only_the_kernel_has_accepted_are_answered(
+    new_event_loop: Callable[[], asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[socket.socket] = []
-    async with serving(app, state) as server:
 
-        async def last(_server: Server, _counter: int) -> bool:
-            # the event loop does not run between this and the end
-            asked.append(server.asked("/livez", {}))
-            return True
+    async def stop() -> None:
+        async with serving(FastAPI(), {}) as server:
 
-        monkeypatch.setattr(Server, "on_tick", last)
-        await until(lambda: asked)
-        with closing(asked[0]) as client:
-            assert b"200 ok" in await received(client, b"\r\n\r\n")
+            async def last(_server: Server, _counter: int) -> bool:
+                # the event loop does not run between this and the end
+                asked.extend(server.asked("/", {}) for _ in range(20))
+                return True
+
+            monkeypatch.setattr(Server, "on_tick", last)
+            await until(lambda: asked)
+            for client in asked:
+                with closing(client):
+                    assert b"404 not found" in await received(client, b"\r\n\r\n")
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(stop())
 
 
 Kind = tuple[str, dict[str, str], bytes]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -63,3 +64,17 @@ def test_workers_end_with_their_parent(tmp_path: Path, migrated_url: str) -> Non
         server.process.kill()
         until(lambda: is_refused(server), "the port is free")
         until(lambda: server.log().count("Application shutdown complete.") == 2, "both workers have closed their pools")
+
+
+def test_connections_are_refused_while_the_last_request_is_finished(tmp_path: Path, migrated_url: str) -> None:
+    """A proxy can ask another instance then; what the kernel accepts for nobody would be lost."""
+    with serving(tmp_path, migrated_url, HTTP_DRAIN_SECONDS="1", **TWO) as server:
+        until(lambda: server.log().count("Application startup complete.") == 2, "both workers serve")
+        url = server.client.base_url
+        with socket.create_connection((url.host, url.port or 0)) as client:
+            # half of a request, which keeps one of the workers
+            client.sendall(b"POST /api/v1/users HTTP/1.1\r\nHost: service\r\nContent-Length: 10\r\n\r\n{")
+            server.process.terminate()
+            until(lambda: is_refused(server), "nothing is accepted")
+            assert server.process.poll() is None
+        assert server.ended()[0] == 0

@@ -9,6 +9,7 @@ from app.__main__ import COMMANDS
 from app.platform.db import pool
 from app.platform.db.sizing import Load
 from app.platform.http.server import DRAIN_SECONDS
+from app.platform.http.worker import CLOSING
 from app.platform.reference import variables
 from app.platform.settings import PlatformSettings
 
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 UNITS = ROOT / "deploy/systemd"
 PAGE = ROOT / "docs/deployment.md"
 # for closing pools and resources
-CLOSING = 10
+CLOSING_OF_JOBS = 10
 NAMES = {each.function.__name__.replace("_", "-") for each in COMMANDS}
 JOBS = (ROOT / "src/app/platform/jobs").exists()
 
@@ -34,7 +35,7 @@ def test_a_unit_waits_until_its_process_has_ended() -> None:
     defaults = {name: default for name, default, _ in variables(PlatformSettings)}
     assert seconds("api@.service") >= DRAIN_SECONDS + float(defaults["HTTP_SHUTDOWN_TIMEOUT"]) + CLOSING
     if JOBS:
-        assert seconds("worker.service") >= float(defaults["TASKS_SHUTDOWN_TIMEOUT"]) + CLOSING
+        assert seconds("worker.service") >= float(defaults["TASKS_SHUTDOWN_TIMEOUT"]) + CLOSING_OF_JOBS
 
 
 def test_units_are_those_of_the_variant_and_signal_the_parent_alone() -> None:
@@ -75,7 +76,7 @@ def test_pages_name_commands_and_modules_that_exist() -> None:
     named = {name for text in texts() for name in re.findall(r"python -m app ([a-z][a-z-]*)", text)}
     assert len(named) > 8
     assert not named - NAMES
-    modules = {name for text in texts() for name in re.findall(r"python -m (app\.[\w.]+\w)", text)}
+    modules = {name for text in texts() for name in re.findall(r"python (?:-P )?-m (app\.[\w.]+\w)", text)}
     assert modules
     assert not [name for name in modules if importlib.util.find_spec(name) is None]
 

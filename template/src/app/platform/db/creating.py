@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import CHAR, Boolean, Connection, Engine, Insert, Integer, String, Uuid, insert
+from sqlalchemy import CHAR, Boolean, Connection, Engine, Enum, Insert, Integer, String, Uuid, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -18,8 +18,9 @@ from app.platform.db.shapes import Relation, Shape, shape_of
 ReadT = TypeVar("ReadT", bound=BaseModel)
 Values = Mapping[str, Any]
 
-# the server stores their values as they are; it rounds numbers and moments, and pads CHAR
+# the server stores their values as they are; it rounds numbers and moments, and pads CHAR; enums may be given by name
 _STORED_AS_GIVEN = (Boolean, Integer, String, Uuid)
+_STORED_OTHERWISE = (CHAR, Enum)
 
 
 async def create(
@@ -168,7 +169,8 @@ def _is_known(shape: Shape, row: Values) -> bool:
 @lru_cache(maxsize=1024)
 def _stored_as_given(shape: Shape) -> bool:
     return all(
-        isinstance(column.type, _STORED_AS_GIVEN) and not isinstance(column.type, CHAR) for column in shape.columns
+        isinstance(column.type, _STORED_AS_GIVEN) and not isinstance(column.type, _STORED_OTHERWISE)
+        for column in shape.columns
     )
 
 

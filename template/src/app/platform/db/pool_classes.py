@@ -58,12 +58,11 @@ class Pooled(_Named, AsyncAdaptedQueuePool):
 
     def _do_get(self) -> ConnectionPoolEntry:
         entry = super()._do_get()
-        self._most_in_use = max(self._most_in_use, self.checkedout())
+        self._most_in_use = max(self._most_in_use, self._in_use)
         return entry
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        # asyncpg lets other connections return while it closes this one
-        opened = self.checkedout() + self.checkedin() - self._closing
+        opened = self._in_use + self.checkedin()
         if opened > self.kept and opened > self._needed():
             self._closing += 1
             try:
@@ -74,12 +73,17 @@ class Pooled(_Named, AsyncAdaptedQueuePool):
         else:
             super()._do_return_conn(record)
 
+    @property
+    def _in_use(self) -> int:
+        # asyncpg lets others take and return connections while it closes one
+        return self.checkedout() - self._closing
+
     def _needed(self) -> int:
         """Return how many connections were in use at the same time in the last `KEEP_SECONDS`, or a little longer."""
         now = time.monotonic()
         if now >= self._count_until:
             self._most_in_use_before = self._most_in_use if now < self._count_until + KEEP_SECONDS else 0
-            self._most_in_use, self._count_until = self.checkedout(), now + KEEP_SECONDS
+            self._most_in_use, self._count_until = self._in_use, now + KEEP_SECONDS
         return max(self._most_in_use, self._most_in_use_before)
 
 

@@ -1,11 +1,13 @@
 """A server that is drained before it stops: it answers all requests while balancers learn that it will be gone."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from types import FrameType
 from typing import Any
 
@@ -116,10 +118,37 @@ class Server(uvicorn.Server):
         With the socket the kernel resets what it has accepted and this process has not: a proxy that is not told of the
         drain would answer 502, because it does not repeat a write.
         """
-        # turns of the event loop: one accepts them, and with asyncio's own loop the next one makes their transports
-        for _ in range(3):
-            await asyncio.sleep(0)
-        for server in self.servers:
-            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in [each for server in self.servers for each in _close(server, self.config.backlog)]:
+            await loop.connect_accepted_socket(self._protocol, connection)
         await asyncio.sleep(_LAST_SECONDS)
         await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """Return what uvicorn gives each connection."""
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
+        return protocol
+
+
+def _close(server: asyncio.Server, most: int) -> Iterator[socket.socket]:
+    """Close the sockets at which a server accepts, and yield the connections that only the kernel has accepted.
+
+    The event loop is not asked for them: uvloop accepts one in each turn.
+    """
+    with ExitStack() as stack:
+        copies = [stack.enter_context(socket.socket(fileno=os.dup(each.fileno()))) for each in server.sockets]
+        for listener in copies:
+            listener.setblocking(False)
+            # until there are none, or no file descriptor is left
+            with suppress(OSError):
+                for _ in range(most):
+                    connection, _address = listener.accept()
+                    connection.setblocking(False)
+                    yield connection
+        server.close()

@@ -28,7 +28,7 @@ class Workers(Multiprocess):
     failure. While another one serves, a worker that cannot start is started again, after longer and longer pauses.
 
     Nothing here waits while the service runs: signals only say how many workers are wanted and which are outdated, and
-    each look at the workers, twice a second, does the next step. So signals can come at any time, and in any order.
+    each look at the workers, twice a second, does the next step. So signals can come at any time.
     """
 
     config: Config
@@ -96,6 +96,9 @@ class Workers(Multiprocess):
 
     def join_all(self) -> None:
         """Wait for the end of all workers; a further signal ends the drain, and one more SIGINT the requests."""
+        # or the kernel would go on accepting connections when no worker does any more
+        for each in self.sockets:
+            each.close()
         deadline = time.monotonic() + seconds_to_end(self.config)
         while any(each.exitcode is None for each in self._workers + self._leaving):
             if self.signal_queue:
