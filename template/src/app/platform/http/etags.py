@@ -32,16 +32,20 @@ class Tagged:
 
         The tag is weak, since middleware or a proxy may compress the body. Clients may keep the response, but have to
         ask each time whether it is still the same.
+
+        Raises:
+            TypeError: the route is declared to return another model, whose fields may be fewer.
         """
+        if (declared := self._request.scope["route"].response_model) is not type(model):
+            message = f"this route returns {declared}, not {type(model)}"
+            raise TypeError(message)
         # made once, for the tag and for the body; FastAPI sends a response as it is
-        body = model.__pydantic_serializer__.to_json(model)
+        body = model.__pydantic_serializer__.to_json(model, by_alias=True)
         tag = f'W/"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         known = _is_known(tag, self._request.headers.getlist("if-none-match"))
         made = Response(status_code=304) if known else Response(body, media_type="application/json")
-        for name, value in self._response.headers.items():
-            made.headers.append(name, value)
-        made.headers.update(headers)
+        made.raw_headers += self._response.raw_headers
+        made.headers.update({"ETag": tag, "Cache-Control": "private, no-cache"})
         return cast("ModelT", made)
 
 
