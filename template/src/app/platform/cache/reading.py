@@ -54,7 +54,7 @@ class ReadCache(Generic[ValueT]):
         )
 
     def open(self, store: Store | None, wait: float) -> None:
-        """Use this store, and wait so many seconds for other processes. Without a store, each read goes to its source."""
+        """Use this store, and wait so many seconds for other processes. Without one, each read goes to its source."""
         self._store = store
         self._wait = wait
 
