@@ -12,8 +12,28 @@ from app.platform.cache.keys import Names
 from app.platform.db.session import Database
 from app.platform.db.shared import shared_transaction
 from app.platform.errors import OutcomeUnknown
-from tests.platform.cache.conftest import Source, Start, counted, until
+from tests.platform.cache.conftest import Process, Source, Start, counted, until
 from tests.platform.support.silent_proxy import SilentProxy
+from tests.support.databases import execute
+
+# a commit that lasts until its server process is ended
+SLOW_COMMIT = (
+    "CREATE TABLE slow (number int)",
+    "CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NULL; END'",
+    "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION sleep()",
+)
+KILL = """
+DO $$
+BEGIN
+    FOR number IN 1..1000 LOOP
+        PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event = 'PgSleep' AND pid <> pg_backend_pid();
+        EXIT WHEN FOUND;
+        PERFORM pg_sleep(0.01);
+        PERFORM pg_stat_clear_snapshot();
+    END LOOP;
+END $$
+"""
 
 
 async def test_key_beginning_or_everything_is_invalidated(start: Start, source: Source) -> None:
@@ -73,7 +93,7 @@ async def test_value_is_invalidated_when_the_outermost_transaction_has_committed
 
 @pytest.mark.commits
 async def test_rollback_invalidates_nothing_and_unknown_outcome_does(
-    start: Start, source: Source, database: Database
+    start: Start, source: Source, database: Database, migrated_url: str
 ) -> None:
     process = start()
     await process.read(source)
@@ -83,15 +103,18 @@ async def test_rollback_invalidates_nothing_and_unknown_outcome_does(
             raise LookupError
     source.cents = 2
     assert await process.read(source) == 1
+    await execute(migrated_url, *SLOW_COMMIT)
+    working = asyncio.ensure_future(change(process, database))
+    await execute(migrated_url, KILL)
     with pytest.raises(OutcomeUnknown):
-        async with database.transaction() as session:
-            process.prices.invalidate_after(session, "tea")
-            # the server ends the connection at the moment of the commit
-            await session.execute(text("SELECT 1"))
-            pid = await session.scalar(text("SELECT pg_backend_pid()"))
-            async with database.primary() as other:
-                await other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        await working
     assert await process.read(source) == 2
+
+
+async def change(process: Process, database: Database) -> None:
+    async with database.transaction() as session:
+        process.prices.invalidate_after(session, "tea")
+        await session.execute(text("INSERT INTO slow VALUES (1)"))
 
 
 async def test_block_invalidates_also_when_it_fails(start: Start, source: Source) -> None:
