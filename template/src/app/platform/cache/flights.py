@@ -60,9 +60,7 @@ class Flights(Generic[ValueT]):
             return flight
         return None
 
-    def start(
-        self, key: str, load: Callable[[Flight[ValueT]], Awaitable[ValueT]], context: Context
-    ) -> Flight[ValueT]:
+    def start(self, key: str, load: Callable[[Flight[ValueT]], Awaitable[ValueT]], context: Context) -> Flight[ValueT]:
         """Begin a load, which the next callers find."""
         flight = Flight(load, context)
         self._joinable[key] = flight
