@@ -70,6 +70,19 @@ async def test_load_that_began_before_the_write_is_not_stored(
     assert source.reads == 2
 
 
+async def test_load_that_ends_late_leaves_the_newer_value(start: Start, source: Source) -> None:
+    slow, other = Source(), start()
+    slow.open.clear()
+    early = asyncio.create_task(start(wait=20.0).read(slow))
+    await until(lambda: slow.reads == 1)
+    source.cents = 2
+    await other.prices.invalidate("tea")
+    assert await other.read(source) == 2
+    slow.open.set()
+    assert await early == 1
+    assert [await other.read(source), source.reads] == [2, 1]
+
+
 @pytest.mark.commits
 async def test_value_is_invalidated_when_the_outermost_transaction_has_committed(
     start: Start, source: Source, database: Database, redis_url: str
@@ -154,6 +167,35 @@ async def test_silent_redis_is_left_alone_and_reads_work(
     assert [each["event"] for each in logs] == ["cache_unavailable", "cache_answers_again"]
     # it was made up for
     assert await other.read(source) == 2
+
+
+@pytest.mark.commits
+async def test_writer_that_is_cancelled_after_its_commit_invalidates_all_the_same(
+    start: Start, source: Source, proxy: SilentProxy, database: Database
+) -> None:
+    process, other = start(proxy.url, timeout=20.0), start()
+    keys = ("tea", "coffee", "milk")
+    for key in keys:
+        await other.read(source, key)
+    source.cents = 2
+    proxy.silent = True
+
+    async def write() -> None:
+        async with database.transaction() as session:
+            process.prices.invalidate_after(session, "tea")
+            process.prices.invalidate_after(session, "coffee")
+
+    for writes in (process.prices.invalidate("milk"), write()):
+        writer = asyncio.create_task(writes)
+        await until(lambda: bool(process.caches._store._redis.connection_pool._in_use_connections))  # type: ignore[union-attr]  # noqa: SLF001
+        writer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writer
+    proxy.silent = False
+    proxy.cut()
+    async with asyncio.timeout(20):
+        while [await other.read(source, key) for key in keys] != [2, 2, 2]:
+            await asyncio.sleep(0.005)
 
 
 async def test_refused_connection_and_stopped_server_are_no_errors_of_the_reader(start: Start, source: Source) -> None:

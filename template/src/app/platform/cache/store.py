@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -62,8 +62,6 @@ end
 if redis.call('GET', KEYS[1]) == ARGV[1] .. ARGV[2] then redis.call('DEL', KEYS[1]) end
 """
 
-ResultT = TypeVar("ResultT")
-
 
 class StoreUnavailable(Exception):
     """Redis did not answer in time, or not a moment ago."""
@@ -96,7 +94,8 @@ class Store:
             retry=Retry(NoBackoff(), 1),
             retry_on_error=[RedisConnectionError],
         )
-        self._redis = Redis.from_pool(pool)
+        # its methods have other types in each major release
+        self._redis: Any = Redis.from_pool(pool)
         self._down = False
         self._paused_until = 0.0
         # the versions to delete when Redis answers again
@@ -104,10 +103,11 @@ class Store:
 
     async def read(self, names: Names) -> tuple[bytes | None, bytes | None]:
         """Return the value, `None` if there is no valid one, and the versions, `None` if some are missing."""
-        value, *versions = await self._ask(lambda redis: redis.mget(names.value, *names.versions))
+        found: list[bytes | None] = await self._ask(lambda redis: redis.mget(names.value, *names.versions))
+        value, *versions = found
+        joined = b"".join(filter(None, versions))
         if None in versions:
             return None, None
-        joined = b"".join(versions)
         return value[len(joined) :] if value and value.startswith(joined) else None, joined
 
     async def begin(self, names: Names, ttl: float) -> Lease:
@@ -130,16 +130,19 @@ class Store:
         """
         try:
             await self._ask(lambda redis: redis.delete(version))
-        except StoreUnavailable:
+        except BaseException as error:
+            # also when the caller is cancelled: nobody knows whether Redis has got it
             self._missed[version if len(self._missed) < MAX_MISSED else everything] = None
-            return False
+            if isinstance(error, StoreUnavailable):
+                return False
+            raise
         return True
 
     async def close(self) -> None:
         """Close the connections to Redis."""
         await self._redis.aclose()
 
-    async def _ask(self, work: Callable[[Redis], Awaitable[ResultT]]) -> ResultT:
+    async def _ask(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
         if self._down:
             now = time.monotonic()
             if now < self._paused_until:
@@ -174,8 +177,8 @@ class Store:
         self._down = True
 
     @staticmethod
-    async def _run(redis: Redis, script: str, keys: Sequence[str], *arguments: Any) -> Any:
-        return await redis.eval(script, len(keys), *keys, *arguments)  # type: ignore[misc]
+    async def _run(redis: Any, script: str, keys: Sequence[str], *arguments: Any) -> Any:
+        return await redis.eval(script, len(keys), *keys, *arguments)
 
 
 def _kept(ttl: float) -> int:

@@ -82,9 +82,11 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
             await self._follow_up()
 
     async def _follow_up(self) -> None:
-        if self._writers:
-            await self._writers.note(self._session)
-        await afterwards.run(self._session)
+        try:
+            if self._writers:
+                await self._writers.note(self._session)
+        finally:
+            await afterwards.run(self._session)
 
     def _end(self, session: Session, *error: Any) -> None:
         try:
