@@ -11,13 +11,15 @@ from pydantic import BaseModel
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_ETAG = {"description": "Identifies this state of the resource.", "schema": {"type": "string"}}
+_DESCRIPTION = "Send it as `If-None-Match`: the answer is 304, without a body, while nothing has changed."
 
 UNCHANGED: dict[int | str, dict[str, Any]] = {
-    200: {"headers": {"ETag": _ETAG}},
-    304: {"description": "The ETag is one of `If-None-Match`: nothing has changed.", "headers": {"ETag": _ETAG}},
+    200: {"headers": {"ETag": {"description": _DESCRIPTION, "schema": {"type": "string"}}}}
 }
-"""The OpenAPI responses of routes that use `Unchanged`."""
+"""The OpenAPI response of routes that use `Unchanged`.
+
+304 is none of its own: generated clients do not send the header, and would return `Any` for a body that is missing.
+"""
 
 
 class Tagged:
