@@ -3,6 +3,7 @@
 import asyncio
 from contextvars import ContextVar
 from enum import StrEnum
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -67,6 +68,31 @@ async def test_load_ends_with_its_last_caller(start: Start, source: Source) -> N
     # nothing was stored, and nothing is in the way of the next one
     assert await start(wait=60.0).read(source) == 1
     assert source.reads == 2
+
+
+async def test_caller_that_comes_when_a_load_is_being_cancelled_gets_its_own(start: Start, source: Source) -> None:
+    process = start()
+    source.open.clear()
+    first = asyncio.create_task(process.read(source))
+    await until(lambda: source.reads == 1)
+    first.cancel()
+    # cancelled, but giving back its right to load takes a moment
+    await asyncio.wait({first})
+    source.open.set()
+    assert await asyncio.gather(*(process.read(source) for _ in range(5))) == [1] * 5
+
+
+async def test_process_that_missed_a_value_finds_it_before_it_loads(start: Start, source: Source) -> None:
+    process, other = start(), start()
+    begin = other.prices._store.begin  # type: ignore[union-attr]  # noqa: SLF001
+
+    async def begin_late(*given: Any, **named: Any) -> Any:
+        await process.read(source)
+        return await begin(*given, **named)
+
+    other.prices._store.begin = begin_late  # type: ignore[method-assign,union-attr]  # noqa: SLF001
+    assert await other.read(source) == 1
+    assert source.reads == 1
 
 
 async def test_process_waits_no_longer_for_another_one_than_the_source_may_take(start: Start, source: Source) -> None:

@@ -24,6 +24,7 @@ class Flight(Generic[ValueT]):
             return await load(self)
 
         self.versions: bytes | None = None
+        self.abandoned = False
         self.task = asyncio.get_running_loop().create_task(run(), context=context)
         self._callers = 0
 
@@ -39,7 +40,8 @@ class Flight(Generic[ValueT]):
         finally:
             self._callers -= 1
             if not self._callers:
-                # has no effect on one that has ended
+                # nobody else may wait for it; cancelling has no effect on one that has ended
+                self.abandoned = True
                 self.task.cancel()
 
 
@@ -56,9 +58,9 @@ class Flights(Generic[ValueT]):
         `versions` are those that the caller has just read; they are not `known` if Redis did not answer.
         """
         flight = self._joinable.get(key)
-        if flight is None or not known or flight.versions is None or flight.versions == versions:
-            return flight
-        return None
+        if flight is None or flight.abandoned:
+            return None
+        return flight if not known or flight.versions in {None, versions} else None
 
     def start(self, key: str, load: Callable[[Flight[ValueT]], Awaitable[ValueT]], context: Context) -> Flight[ValueT]:
         """Begin a load, which the next callers find."""

@@ -129,29 +129,33 @@ class ReadCache(Generic[ValueT]):
         self, store: Store, names: Names, flight: Flight[ValueT]
     ) -> tuple[Lease, tuple[ValueT] | None]:
         """Return when this process should load, or with the value that another one has loaded."""
-        ends, pause = time.monotonic() + self._wait, _POLL
+        ends, pause, replace = time.monotonic() + self._wait, _POLL, False
         while True:
-            lease = await store.begin(names, self._ttl)
+            lease = await store.begin(names, self._ttl, replace=replace)
             flight.versions = lease.versions
+            if lease.value:
+                if found := self._decode(lease.value):
+                    return lease, found
+                replace = True
+                continue
             left = ends - time.monotonic()
             if lease.granted or left <= 0:
                 return lease, None
             await asyncio.sleep(min(pause, left))
             pause = min(2 * pause, _MAX_POLL)
-            found, _ = await self._find(store, names)
-            if found:
-                return lease, found
 
     async def _find(self, store: Store, names: Names) -> tuple[tuple[ValueT] | None, bytes | None]:
-        """Return the value, in a tuple because it may be `None`, and the versions."""
+        """Return the value, and the versions."""
         stored, versions = await store.read(names)
-        if stored is None:
-            return None, versions
+        return None if stored is None else self._decode(stored), versions
+
+    def _decode(self, stored: bytes) -> tuple[ValueT] | None:
+        """Return the value, in a tuple because it may be `None`; nothing if it is not valid."""
         try:
-            return (self._adapter.validate_json(stored),), versions
+            return (self._adapter.validate_json(stored),)
         except ValidationError:
             self._tell("cache_value_invalid")
-            return None, versions
+            return None
 
     async def _end(self, store: Store, names: Names, lease: Lease, value: bytes) -> None:
         try:

@@ -33,10 +33,11 @@ PAUSE = 2.0
 MAX_MISSED = 1000
 """The most invalidations that are remembered while Redis does not answer; further ones invalidate whole caches."""
 
-# Versions that are missing are made, and the right to load is taken, unless another process loads at these versions.
+# Versions that are missing are made. The result has the value, if another process has just stored it; else the right to
+# load, unless another process has it at these versions.
 _BEGIN = """
 local versions = ''
-for i = 2, #KEYS do
+for i = 3, #KEYS do
   local version = redis.call('GET', KEYS[i])
   if not version then
     version = ARGV[1]
@@ -44,10 +45,14 @@ for i = 2, #KEYS do
   end
   versions = versions .. version
 end
+local value = ARGV[4] == '' and redis.call('GET', KEYS[2])
+if value and string.sub(value, 1, #versions) == versions then
+  return {0, versions, string.sub(value, #versions + 1)}
+end
 local loading = redis.call('GET', KEYS[1])
-if loading and string.sub(loading, #ARGV[1] + 1) == versions then return {0, versions} end
+if loading and string.sub(loading, #ARGV[1] + 1) == versions then return {0, versions, ''} end
 redis.call('SET', KEYS[1], ARGV[1] .. versions, 'PX', ARGV[2])
-return {1, versions}
+return {1, versions, ''}
 """
 # The value is stored if nothing was invalidated since; the right to load is given back if it is still there.
 _END = """
@@ -69,10 +74,11 @@ class StoreUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The versions before a load, and whether this process should load."""
+    """The versions before a load, the value if another process has just stored it, or whether this one should load."""
 
     token: str
     versions: bytes
+    value: bytes
     granted: bool
 
 
@@ -110,12 +116,13 @@ class Store:
             return None, None
         return value[len(joined) :] if value and value.startswith(joined) else None, joined
 
-    async def begin(self, names: Names, ttl: float) -> Lease:
-        """Note the versions before a load, and take the right to load."""
+    async def begin(self, names: Names, ttl: float, *, replace: bool = False) -> Lease:
+        """Note the versions before a load, and take the right to load; with `replace` although there is a value."""
         token = uuid4().hex
-        keys = (names.loading, *names.versions)
-        granted, versions = await self._ask(lambda redis: self._run(redis, _BEGIN, keys, token, self._wait, _kept(ttl)))
-        return Lease(token, versions, granted=bool(granted))
+        keys = (names.loading, names.value, *names.versions)
+        arguments = (token, self._wait, _kept(ttl), "yes" if replace else "")
+        granted, versions, value = await self._ask(lambda redis: self._run(redis, _BEGIN, keys, *arguments))
+        return Lease(token, versions, value, granted=bool(granted))
 
     async def end(self, names: Names, lease: Lease, ttl: float, value: bytes = b"") -> None:
         """Store the value, unless it was invalidated meanwhile, and give back the right to load."""

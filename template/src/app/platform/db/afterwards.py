@@ -21,13 +21,17 @@ def after_transaction(session: AsyncSession, work: Work) -> None:
     session.info.setdefault(_WORK, []).append(work)
 
 
+def is_awaited(session: AsyncSession) -> bool:
+    """Return whether work waits for this session."""
+    return _WORK in session.info
+
+
 async def run(session: AsyncSession) -> None:
     """Do the work that waits for this session; to its end, also when the caller is cancelled meanwhile."""
-    if waiting := session.info.pop(_WORK, None):
-        task = asyncio.ensure_future(_do(waiting))
-        _running.add(task)
-        task.add_done_callback(_running.discard)
-        await asyncio.shield(task)
+    task = asyncio.ensure_future(_do(session.info.pop(_WORK)))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    await asyncio.shield(task)
 
 
 async def _do(waiting: Sequence[Work]) -> None:

@@ -86,7 +86,8 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
             if self._writers:
                 await self._writers.note(self._session)
         finally:
-            await afterwards.run(self._session)
+            if afterwards.is_awaited(self._session):
+                await afterwards.run(self._session)
 
     def _end(self, session: Session, *error: Any) -> None:
         try:
