@@ -70,16 +70,23 @@ async def test_load_ends_with_its_last_caller(start: Start, source: Source) -> N
     assert source.reads == 2
 
 
-async def test_caller_that_comes_when_a_load_is_being_cancelled_gets_its_own(start: Start, source: Source) -> None:
-    process = start()
-    source.open.clear()
-    first = asyncio.create_task(process.read(source))
-    await until(lambda: source.reads == 1)
+async def test_caller_that_comes_while_a_load_is_being_cancelled_gets_its_own(start: Start, source: Source) -> None:
+    process, begun, ended = start(wait=0.05), asyncio.Event(), asyncio.Event()
+
+    async def load() -> Price:
+        begun.set()
+        try:
+            return await asyncio.Future[Price]()
+        finally:
+            await ended.wait()
+
+    first = asyncio.create_task(process.prices.get("tea", load=load))
+    await begun.wait()
     first.cancel()
-    # cancelled, but giving back its right to load takes a moment
     await asyncio.wait({first})
-    source.open.set()
-    assert await asyncio.gather(*(process.read(source) for _ in range(5))) == [1] * 5
+    async with asyncio.timeout(20):
+        assert await process.read(source) == 1
+    ended.set()
 
 
 async def test_process_that_missed_a_value_finds_it_before_it_loads(start: Start, source: Source) -> None:

@@ -23,7 +23,8 @@ def after_transaction(session: AsyncSession, work: Work) -> None:
 
 def is_awaited(session: AsyncSession) -> bool:
     """Return whether work waits for this session."""
-    return _WORK in session.info
+    # `info` is made at its first use, which costs more than this
+    return _WORK in session.sync_session.__dict__.get("info", ())
 
 
 async def run(session: AsyncSession) -> None:
