@@ -22,6 +22,7 @@ _ACCESS = ("src/app/platform/db/repository.py", "src/app/platform/db/dao")
 _POOLED = ("in_force", "migrating", "pool", "poolers", "safety", "session", "startup")
 PARTS = {
     "api": _HTTP,
+    "cache": ("src/app/platform/cache", _DRIVER),
     "db": ("src/app/platform/db", *(f"!{path}" for path in (_LISTEN, *_ACCESS)), "migrations/env.py"),
     "db/access": ("src/app/platform/db", f"!{_LISTEN}"),
     "db/replica": ("src/app/platform/db", *(f"!{path}" for path in (_LISTEN, *_ACCESS)), "migrations/env.py"),
@@ -41,7 +42,7 @@ PARTS = {
 PROCESSES = ("dev", "jobs/process/delivery", "jobs/process/outages", "process")
 
 # The parts that test the same in both styles of data access. They run where coverage counts them.
-COUNTED_ONCE = ("db", "middleware", "shared")
+COUNTED_ONCE = ("cache", "db", "middleware", "shared")
 
 # The parts that take long and that coverage does not need: they run where there are no jobs to be tested.
 APART = ("db/pooler", "db/replica", "process")

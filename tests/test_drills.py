@@ -1,4 +1,4 @@
-"""The recipes of docs/features.md, followed word for word on a few projects.
+"""The recipes of docs/features.md and of a few other pages, followed word for word on a few projects.
 
 The steps build on each other, as those of tests/test_variants_run.py do, and stay in one process for the same reason.
 """
@@ -28,6 +28,12 @@ SMALLER = (
     "Add a command",
     "Add a middleware",
 )
+OTHER_PAGES = (
+    ("docs/caching.md", "Cache a read"),
+    ("docs/caching.md", "Answer 304"),
+    ("docs/startup-resources.md", "A language model over HTTP"),
+    ("docs/startup-resources.md", "A model in memory"),
+)
 SAMPLE_PAGE = "docs/removing-the-sample.md"
 REMOVE = "Remove the sample"
 NOTHING_TO_KEEP = "Its tables, when no database has to be kept"
@@ -37,7 +43,7 @@ JOBS_PAGE = "docs/jobs.md"
 ADD_JOB = "Add a job"
 ADDED_JOB_TESTS = "tests/features/reminders"
 
-ADDED_TESTS = "tests/features/notes tests/api/test_notes.py"
+ADDED_TESTS = "tests/features/notes tests/features/assistant tests/api/test_notes.py"
 AFFECTED_TESTS = "tests/api/test_openapi.py tests/test_migrations.py"
 
 PLACES = ("src", "tests", "migrations", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md", "AGENTS.md")
@@ -87,7 +93,7 @@ def test_setup(project: Project) -> None:
 def test_a_feature_is_added(project: Project) -> None:
     recipes.perform(project.root, PAGE, ADD)
     commit(project.root)
-    check(project, f"{ADDED_TESTS} {AFFECTED_TESTS}")
+    check(project, f"tests/features/notes tests/api/test_notes.py {AFFECTED_TESTS}")
 
 
 @pytest.mark.with_jobs
@@ -99,8 +105,8 @@ def test_a_job_is_added(project: Project) -> None:
 
 def test_smaller_things_are_added(project: Project) -> None:
     """Each has one place."""
-    for title in SMALLER:
-        recipes.perform(project.root, PAGE, title)
+    for page, title in (*((PAGE, title) for title in SMALLER), *OTHER_PAGES):
+        recipes.perform(project.root, page, title)
         commit(project.root)
     check(project, f"{ADDED_TESTS} tests/test_commands.py")
 

@@ -31,6 +31,21 @@ async def test_order_is_created_with_lines_and_total(client: httpx.AsyncClient) 
     assert (await client.get(f"{ORDERS}/{order['id']}", headers=headers)).json() == order
 
 
+async def test_order_that_the_client_has_is_not_sent_again(client: httpx.AsyncClient) -> None:
+    ada, bob = await sign_up(client), await sign_up(client)
+    (key,) = await place(client, ada)
+    for path in (f"{ORDERS}/{key}", f"{ORDERS}/summary"):
+        first = await client.get(path, headers=ada)
+        condition = {"If-None-Match": first.headers["etag"]}
+        again = await client.get(path, headers=ada | condition)
+        assert (again.status_code, again.content) == (304, b"")
+        assert (await client.get(path, headers=condition)).status_code == 401
+    problem(await client.get(f"{ORDERS}/{key}", headers=bob | {"If-None-Match": "*"}), 404, "order_not_found")
+    await client.post(f"{ORDERS}/{key}/pay", headers=ada)
+    changed = await client.get(path, headers=ada | condition)
+    assert changed.json()["by_status"][0]["status"] == "paid"
+
+
 @pytest.mark.parametrize(
     "line",
     [

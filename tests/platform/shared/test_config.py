@@ -46,6 +46,8 @@ def test_every_missing_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
+        ("CACHE_ENABLED", "true", "needs REDIS_URL"),
+        ("CACHE_TIMEOUT", "0", "greater than 0"),
         ("DB_POOL_SIZE", "many", "valid integer"),
         ("DB_POOL_SIZE", "0", "greater than or equal to 1"),
         ("DB_POOL_PROFILE", "huge", "'small', 'medium', 'high' or 'external_pooler'"),

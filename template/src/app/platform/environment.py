@@ -11,6 +11,11 @@ GroupT = TypeVar("GroupT", bound=BaseSettings)
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
+def split_list(value: object) -> object:
+    """Split text at its commas. To read a list, annotate a field with `NoDecode` and `BeforeValidator(split_list)`."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
 def from_environment(prefix: str) -> SettingsConfigDict:
     """Return the configuration of a group of variables with this prefix."""
     return SettingsConfigDict(env_prefix=prefix, env_file=".env", extra="ignore", frozen=True, populate_by_name=True)

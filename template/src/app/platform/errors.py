@@ -116,6 +116,15 @@ class Busy(AppError):
     retry_after = 2
 
 
+class WarmingUp(AppError):
+    """Something that the request needs is still being loaded, such as a model."""
+
+    status = 503
+    code = "warming_up"
+    title = "The service is still warming up"
+    retry_after = 5
+
+
 class UpstreamFailed(AppError):
     """A call of another service failed, and nobody handled it."""
 

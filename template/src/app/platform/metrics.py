@@ -21,6 +21,10 @@ RATE_LIMIT_FALLBACKS = Counter(
     "rate_limit_fallbacks_total",
     "Rate limit decisions taken from this process's memory because Redis did not answer.",
 )
+CACHE_REQUESTS = Counter("cache_requests_total", "Reads through a cache, by result.", ["cache", "result"])
+CACHE_INVALIDATIONS = Counter(
+    "cache_invalidations_total", "Invalidations of cached values, by whether Redis has done them.", ["cache", "result"]
+)
 # the bounds of what an alert may ask for: 1 ms to 1 s, and what is left of DB_POOL_TIMEOUT and of long transactions
 _DB_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 DB_POOL_CHECKOUT_SECONDS = Histogram(

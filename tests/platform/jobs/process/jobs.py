@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 
 import structlog
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from app.platform.jobs.attempt import attempt
 from app.platform.jobs.job import Job
 from app.platform.jobs.outbox import finish
 from app.platform.jobs.registry import Handler
+from app.platform.warm_up import WarmUp
 from app.resources import Resources
 from app.services import Services
 
@@ -32,15 +34,30 @@ FLAKY = Job("flaky", time_limit=30.0, attempts=4, first_delay=0.1)
 FAILING = Job("failing", time_limit=30.0, attempts=2, first_delay=0.1)
 TICK = Job("tick", time_limit=30.0, first_delay=0.1)
 CALLING = Job("calling", time_limit=30.0, attempts=2, first_delay=0.1)
+WARM = Job("warm", time_limit=30.0, attempts=1)
+
+
+class JobResources(Resources):
+    """The resources, and a value that takes a moment to make."""
+
+    async def open_own(self) -> None:
+        await super().open_own()
+        self.process = self.add("process", WarmUp("process", _slowly))
+
+
+def _slowly() -> int:
+    time.sleep(0.05)
+    return os.getpid()
 
 
 class JobServices(Services):
-    """The services and their database."""
+    """The services, their database, and the process that jobs should be in."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: JobResources) -> None:
         super().__init__(resources)
         self.database = resources.database
         self.http = resources.http
+        self.process = resources.process
 
 
 async def effect(services: JobServices, pause: float = 0.0) -> None:
@@ -82,6 +99,13 @@ async def calling(services: JobServices, url: str) -> None:
     await effect(services)
 
 
+async def warm(services: JobServices) -> None:
+    # made at the start of this process, so that no job has to wait
+    assert await services.process.ping() == "ok"
+    assert await services.process.get() == os.getpid()
+    await effect(services)
+
+
 async def _is_open(database: Database) -> bool:
     async with database.read() as session:
         return bool(await session.scalar(text("SELECT count(*) FROM gate")))
@@ -110,4 +134,5 @@ HANDLERS: tuple[Handler[Services], ...] = (
     Handler(FAILING, failing),
     Handler(TICK, effect),
     Handler(CALLING, calling),
+    Handler(WARM, warm),
 )

@@ -16,7 +16,7 @@ from app import __main__ as program
 from app.jobs import JOBS
 from app.platform.jobs.broker import Delivery
 from app.platform.jobs.registry import Registry, Schedule
-from tests.platform.jobs.process.jobs import HANDLERS, TICK, JobServices
+from tests.platform.jobs.process.jobs import HANDLERS, TICK, JobResources, JobServices
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,8 @@ def hang_in_publish(moment: str) -> None:
 
 
 ticks = (Schedule(TICK, every=TICKING),) if "WORKER_TICKS" in os.environ else ()
-vars(program).update(JOBS=Registry(*JOBS, *HANDLERS), SCHEDULES=ticks, Services=JobServices)
+vars(program).update(JOBS=Registry(*JOBS, *HANDLERS), SCHEDULES=ticks)
+vars(program).update(Resources=JobResources, Services=JobServices)
 if "WORKER_HANGS" in os.environ:
     hang_in_publish(os.environ["WORKER_HANGS"])
 

@@ -14,6 +14,7 @@ from app.platform.db.pagination import Page
 from app.platform.http import ndjson
 from app.platform.http.created import CREATED_ONCE, REPLAYED, Created
 from app.platform.http.dependencies import IdempotencyKey, Paging
+from app.platform.http.etags import UNCHANGED, Unchanged
 from app.platform.http.limits import large_body
 from app.platform.http.openapi import responses
 from app.platform.http.uploads import receive_lines
@@ -47,10 +48,10 @@ async def list_orders(
     return await services.orders.page(caller, paging, status)
 
 
-@router.get("/summary")
-async def summarize_orders(caller: CallerId, services: ServicesDep) -> OrderSummary:
+@router.get("/summary", responses=UNCHANGED)
+async def summarize_orders(caller: CallerId, services: ServicesDep, unchanged: Unchanged) -> OrderSummary:
     """Show the number of the caller's orders and their total, by status."""
-    return await services.orders.summary(caller)
+    return unchanged.unless_known(await services.orders.summary(caller))
 
 
 @router.post(
@@ -70,10 +71,10 @@ async def import_orders(
     return result
 
 
-@router.get("/{order_id:uuid}", responses=responses(OrderNotFound))
-async def get_order(order_id: UUID, caller: CallerId, services: ServicesDep) -> OrderRead:
+@router.get("/{order_id:uuid}", responses=UNCHANGED | responses(OrderNotFound))
+async def get_order(order_id: UUID, caller: CallerId, services: ServicesDep, unchanged: Unchanged) -> OrderRead:
     """Show one of the caller's orders."""
-    return await services.orders.get(caller, order_id)
+    return unchanged.unless_known(await services.orders.get(caller, order_id))
 
 
 @router.post("/{order_id:uuid}/pay", responses=responses(OrderNotFound, OrderNotPayable))

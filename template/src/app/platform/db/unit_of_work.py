@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
-from app.platform.db import errors, safety
+from app.platform.db import afterwards, errors, safety
 from app.platform.db.engine import OpenEngine
 from app.platform.db.held import Held
 from app.platform.db.recent_writers import RecentWriters
@@ -59,7 +59,7 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
         if self._transaction is None and not (session.in_transaction() or session.identity_map):
             # it has neither a connection nor objects, so nothing has to be closed
             self._leave()
-            await self._note_writer()
+            await self._follow_up()
             return
         if error is None:
             try:
@@ -67,7 +67,7 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
             finally:
                 self._leave()
                 # also when nobody knows whether the commit arrived
-                await self._note_writer()
+                await self._follow_up()
             return
         ending = asyncio.ensure_future(self._session.run_sync(self._end, kind, error, traceback))
         # also when this is cancelled before the rollback is through
@@ -79,11 +79,15 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
             log.warning("rollback_failed", reason=summary(failure))
         if not self._writes:
             # the block may have committed before it failed
-            await self._note_writer()
+            await self._follow_up()
 
-    async def _note_writer(self) -> None:
-        if self._writers:
-            await self._writers.note(self._session)
+    async def _follow_up(self) -> None:
+        try:
+            if self._writers:
+                await self._writers.note(self._session)
+        finally:
+            if afterwards.is_awaited(self._session):
+                await afterwards.run(self._session)
 
     def _end(self, session: Session, *error: Any) -> None:
         try:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from app.platform import metrics
-from app.platform.resources import Check, PlatformResources
+from app.platform.resources import Check, CheckStatus, PlatformResources
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
@@ -16,9 +16,9 @@ router = APIRouter(tags=["operations"])
 
 
 class CheckResult(BaseModel):
-    """The result of one check. The service stays ready when one is busy, or fails and is not critical."""
+    """The result of one check. The service stays ready when one is busy or degraded, or fails and is not critical."""
 
-    status: Literal["ok", "busy", "failed"]
+    status: Literal["ok", "busy", "degraded", "failed"]
     critical: bool
 
 
@@ -57,7 +57,7 @@ async def prometheus() -> Response:
     return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-async def _run(check: Check, seconds: float) -> Literal["ok", "busy", "failed"]:
+async def _run(check: Check, seconds: float) -> CheckStatus | Literal["failed"]:
     try:
         return await check.run(seconds)
     except Exception as error:  # noqa: BLE001 (any exception of a dependency means: not ready)

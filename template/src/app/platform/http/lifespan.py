@@ -36,6 +36,7 @@ def build_lifespan(
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         async with open_resources() as resources:
             await resources.warn()
+            await resources.warm_up()
             # the objects that exist now live until the process ends, so the garbage collector can skip them
             gc.collect()
             gc.freeze()

@@ -39,6 +39,9 @@ NO_LIMIT = 1_000_000
 class Broker:
     """Publishes deliveries, reports the state of the queue, and runs jobs."""
 
+    runs_jobs_here = True
+    """Jobs run in the process of the worker."""
+
     def __init__(self, settings: PlatformSettings) -> None:
         url = broker_url(settings, "redis://", "rediss://")
         pool = ConnectionPool.from_url(url, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS)

@@ -79,6 +79,9 @@ def _celery(settings: PlatformSettings) -> Celery:
 class Broker:
     """Publishes deliveries, reports the state of the queue, and runs jobs. Celery blocks, so its calls use threads."""
 
+    runs_jobs_here = False
+    """Jobs run in other processes, with resources of their own."""
+
     def __init__(self, settings: PlatformSettings) -> None:
         self._celery = _celery(settings)
         # fail at once, as with ARQ: the relay retries, and should not hold its locks meanwhile

@@ -61,6 +61,8 @@ async def work(settings: PlatformSettings, application: Application) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with application.open_resources(settings) as resources:
         await resources.warn()
+        if resources.broker and resources.broker.runs_jobs_here:
+            await resources.warm_up()
         try:
             await _run(application, resources, worker, stop)
         finally:
@@ -105,4 +107,5 @@ async def open_runner(application: Application, settings: PlatformSettings, work
     async with application.open_resources(settings) as resources:
         # after opening, because opening may fail and be repeated in the same process
         log_attempts()
+        await resources.warm_up()
         yield application.runner(resources, worker).run

@@ -11,7 +11,7 @@ import pytest
 
 from app.platform.context import request_id
 from tests.platform.jobs.process.deployment import Deployment
-from tests.platform.jobs.process.jobs import FAILING, FLAKY
+from tests.platform.jobs.process.jobs import FAILING, FLAKY, WARM
 from tests.platform.jobs.process.workers import Worker, wait_until
 
 REQUEST = "the-request-that-asked"
@@ -36,6 +36,16 @@ async def test_two_workers_fire_each_slot_once(shared: Deployment, pair: tuple[W
 
     await wait_until(all_done, "the scheduled jobs are done")
     assert await shared.rows("SELECT key FROM effects WHERE job = 'tick' GROUP BY key HAVING count(*) > 1") == []
+
+
+async def test_processes_that_run_jobs_are_warm(shared: Deployment, pair: tuple[Worker, Worker]) -> None:
+    keys = await shared.enqueue(WARM, jobs=8)
+    await shared.wait_until_done(keys)
+    assert await shared.count("effects", "job = 'warm'") == 8
+    warmed = [event["resource"] for worker in pair for event in worker.logged("warmed_up")]
+    assert set(warmed) == {"process"}
+    for worker in pair:
+        assert (await worker.get("/readyz")).json()["checks"]["process"] == "ok"
 
 
 @pytest.mark.usefixtures("_in_a_request")

@@ -1,0 +1,40 @@
+"""Work that waits for the end of a transaction."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+Work = Callable[[], Awaitable[None]]
+
+_WORK = "after_transaction"
+# asyncio itself does not keep tasks
+_running: set[asyncio.Future[None]] = set()
+
+
+def after_transaction(session: AsyncSession, work: Work) -> None:
+    """Call `work` when the transaction of this session has committed, and also when nobody knows whether it has.
+
+    It is not called when the block has raised. Its errors reach the caller, who may take them for errors of the
+    transaction: so it should raise none, and end soon.
+    """
+    session.info.setdefault(_WORK, []).append(work)
+
+
+def is_awaited(session: AsyncSession) -> bool:
+    """Return whether work waits for this session."""
+    # `info` is made at its first use, which costs more than this
+    return _WORK in session.sync_session.__dict__.get("info", ())
+
+
+async def run(session: AsyncSession) -> None:
+    """Do the work that waits for this session; to its end, also when the caller is cancelled meanwhile."""
+    task = asyncio.ensure_future(_do(session.info.pop(_WORK)))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    await asyncio.shield(task)
+
+
+async def _do(waiting: Sequence[Work]) -> None:
+    for work in waiting:
+        await work()

@@ -1,0 +1,181 @@
+"""Values that take long to make: requests and readiness meanwhile, failures, and the end of the process."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+import structlog
+from fastapi import FastAPI
+
+from app.config import Settings
+from app.platform import warm_up
+from app.platform.db.session import Database
+from app.platform.errors import WarmingUp
+from app.platform.http.lifespan import State, build_lifespan
+from app.platform.warm_up import WarmUp
+from app.resources import Resources
+from tests.support.client import client_of, problem
+
+PATIENCE = 20
+
+
+@dataclass
+class Model:
+    """Loads when `loaded` is set, after some failures."""
+
+    failures: int = 0
+    loaded: threading.Event = field(default_factory=threading.Event)
+    tries: int = 0
+
+    def load(self) -> str:
+        self.tries += 1
+        assert self.loaded.wait(PATIENCE)
+        if self.tries <= self.failures:
+            message = f"try {self.tries}"
+            raise LookupError(message)
+        return "model"
+
+
+class Embedder:
+    """A resource of a service's owner."""
+
+    def __init__(self, model: Model, closed: list[str], **times: float) -> None:
+        self.model = WarmUp("embedder", model.load, **times)
+        self._closed = closed
+        self.warm_up, self.ping = self.model.warm_up, self.model.ping
+
+    async def close(self) -> None:
+        self._closed.append("embedder")
+        await self.model.close()
+
+
+class Plain:
+    """Another resource, which needs no time, or too much of it, or fails."""
+
+    def __init__(self, closed: list[str], start: Callable[[], Any]) -> None:
+        self._closed = closed
+        self._start = start
+
+    async def warm_up(self) -> None:
+        await self._start()
+
+    async def close(self) -> None:
+        self._closed.append("plain")
+
+
+async def fail() -> None:
+    message = "no"
+    raise LookupError(message)
+
+
+async def hang() -> None:
+    await asyncio.sleep(PATIENCE)
+
+
+@pytest.fixture
+async def ended() -> AsyncIterator[Callable[[Model], None]]:
+    """Yield a function for models whose threads end with the test."""
+    models: list[Model] = []
+    yield models.append
+    for each in models:
+        each.loaded.set()
+
+
+async def until_warm(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while (await checked(client))["status"] != "ok":
+            await asyncio.sleep(0.01)
+
+
+async def checked(client: httpx.AsyncClient) -> dict[str, object]:
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    check: dict[str, object] = answer.json()["checks"]["embedder"]
+    return check
+
+
+async def test_service_serves_while_it_warms_up(
+    app: FastAPI, settings: Settings, database: Database, ended: Callable[[Model], None]
+) -> None:
+    model, closed = Model(failures=2), list[str]()
+    ended(model)
+
+    class OwnResources(Resources):
+        warm_up_seconds = 0.2
+
+        async def open_own(self) -> None:
+            self.embedder = self.add("embedder", Embedder(model, closed, start_wait=0.05, wait=0.05, retry=0.05))
+            self.add("plain", Plain(closed, fail))
+            self.add("slow", Plain(closed, hang))
+
+    @app.get("/embedding")
+    async def embed() -> str:
+        model: str = await resources.embedder.model.get()
+        return model
+
+    lifespan = build_lifespan(lambda: OwnResources(settings, database), lambda _: None)
+    with structlog.testing.capture_logs() as logs:
+        async with lifespan(app) as state, client_of(app, state) as client:
+            resources: Any = state["resources"]
+            assert await checked(client) == {"status": "degraded", "critical": True}
+            refused = await client.get("/embedding")
+            problem(refused, 503, "warming_up")
+            assert int(refused.headers["retry-after"]) > 0
+            model.loaded.set()
+            await until_warm(client)
+            assert (await client.get("/embedding")).json() == "model"
+    assert model.tries == 3
+    assert closed == ["plain", "plain", "embedder"]
+    events = [(each["event"], each["resource"]) for each in logs if "resource" in each]
+    # once for both failures of the model
+    assert sorted(events) == [
+        ("warm_up_failed", "embedder"),
+        ("warm_up_failed", "plain"),
+        ("warm_up_failed", "slow"),
+        ("warmed_up", "embedder"),
+    ]
+
+
+async def test_start_waits_for_what_is_quick_and_a_caller_for_a_while(ended: Callable[[Model], None]) -> None:
+    quick, slow = Model(), Model()
+    ended(slow)
+    quick.loaded.set()
+    value = WarmUp("quick", quick.load)
+    await value.warm_up()
+    assert await value.ping() == "ok"
+    assert await value.get() == "model"
+    await value.close()
+
+    later = WarmUp("slow", slow.load, wait=PATIENCE, slow=0.01)
+    assert await later.ping() == "ok"
+    with structlog.testing.capture_logs() as logs:
+        callers = [asyncio.create_task(later.get()) for _ in range(3)]
+        async with asyncio.timeout(PATIENCE):
+            while not logs:
+                await asyncio.sleep(0.01)
+        assert await later.ping() == "degraded"
+        slow.loaded.set()
+        assert await asyncio.gather(*callers) == ["model"] * 3
+    assert [each["event"] for each in logs] == ["warm_up_slow", "warmed_up"]
+    assert slow.tries == 1
+    await later.close()
+
+
+async def test_stuck_thread_does_not_keep_the_process(
+    ended: Callable[[Model], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm_up, "CLOSE_SECONDS", 0.05)
+    model = Model()
+    ended(model)
+    value = WarmUp("stuck", model.load, wait=0.01)
+    with pytest.raises(WarmingUp):
+        await value.get()
+    with structlog.testing.capture_logs() as logs:
+        await value.close()
+    assert [each["event"] for each in logs] == ["warm_up_abandoned"]
+    (thread,) = [each for each in threading.enumerate() if each.name == "warm up stuck"]
+    assert thread.daemon
