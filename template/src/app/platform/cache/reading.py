@@ -154,7 +154,8 @@ class ReadCache(Generic[ValueT]):
         try:
             return (self._adapter.validate_json(stored),)
         except ValidationError:
-            self._tell("cache_value_invalid")
+            if self._is_new("cache_value_invalid"):
+                log.warning("cache_value_invalid", cache=self._name)
             return None
 
     async def _end(self, store: Store, names: Names, lease: Lease, value: bytes) -> None:
@@ -169,18 +170,20 @@ class ReadCache(Generic[ValueT]):
         try:
             encoded = self._adapter.dump_json(value, round_trip=True)
         except PydanticSerializationError:
-            self._tell("cache_value_not_json")
+            if self._is_new("cache_value_not_json"):
+                log.warning("cache_value_not_json", cache=self._name)
             return b""
         if len(encoded) > MAX_VALUE_BYTES:
-            self._tell("cache_value_too_long")
+            if self._is_new("cache_value_too_long"):
+                log.warning("cache_value_too_long", cache=self._name)
             return b""
         return encoded
 
-    def _tell(self, event: str) -> None:
-        """Log an event once: it would be repeated at each read."""
-        if event not in self._told:
-            self._told.add(event)
-            log.warning(event, cache=self._name)
+    def _is_new(self, event: str) -> bool:
+        """Return whether this event was not logged yet: it would be repeated at each read."""
+        is_new = event not in self._told
+        self._told.add(event)
+        return is_new
 
     @cached_property
     def _adapter(self) -> TypeAdapter[ValueT]:
