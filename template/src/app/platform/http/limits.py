@@ -15,10 +15,7 @@ PREFIX = "/api/v1"
 """The prefix of all routers."""
 
 OPERATIONS = http_server_settings.OPERATIONS
-"""Paths without access log, limits and traces, because orchestrators request them all the time.
-
-Compare them with `path_of`.
-"""
+"""Paths without access log, limits and traces: orchestrators request them all the time. Compare them with `path_of`."""
 
 SIGN_IN = f"{PREFIX}/auth/token"
 """The path of the route that signs in."""
@@ -80,6 +77,5 @@ def path_of(scope: Scope) -> str:
     """Return the path that routes are matched with: without the prefix that a proxy serves this application under."""
     path: str = scope["path"]
     prefix: str = scope.get("root_path", "")
-    if not prefix or path[len(prefix) : len(prefix) + 1] not in {"", "/"}:
-        return path
-    return path.removeprefix(prefix)
+    is_below = path[len(prefix) : len(prefix) + 1] in {"", "/"}
+    return path.removeprefix(prefix) if is_below else path
