@@ -125,7 +125,7 @@ def counted(step: dict[str, Any], name: str) -> int:
 
 
 def test_kept_thresholds_and_a_report(project: Project) -> None:
-    (project.root / "tests/load/thresholds.toml").write_text(THRESHOLDS)
+    (project.root / "tests/make_load/thresholds.toml").write_text(THRESHOLDS)
     with loading(project, DB_POOL_SIZE="3") as test:
         status, results = test.ended()
     assert status == 0, test.printed
@@ -149,7 +149,7 @@ def test_kept_thresholds_and_a_report(project: Project) -> None:
 
 def test_silent_service_leaves_requests_unanswered_and_breaks_the_thresholds(project: Project) -> None:
     plan = THRESHOLDS.replace("seconds = 2", "seconds = 10").replace("request_timeout = 5", "request_timeout = 3")
-    (project.root / "tests/load/thresholds.toml").write_text(f"{plan}p50_ms = 0.001\n")
+    (project.root / "tests/make_load/thresholds.toml").write_text(f"{plan}p50_ms = 0.001\n")
     with loading(project, LOAD_CLIENTS="2") as test:
         test.until("measuring")
         time.sleep(1)
@@ -190,8 +190,8 @@ class CutsOff(BaseHTTPRequestHandler):
 
 
 def test_no_request_is_repeated_behind_the_back_of_the_counts(project: Project) -> None:
-    (project.root / "tests/load/thresholds.toml").write_text(THRESHOLDS)
-    (project.root / "tests/load/journey.py").write_text(GETS_ONLY)
+    (project.root / "tests/make_load/thresholds.toml").write_text(THRESHOLDS)
+    (project.root / "tests/make_load/journey.py").write_text(GETS_ONLY)
     server = ThreadingHTTPServer(("127.0.0.1", 0), CutsOff)
     Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -58,7 +58,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"deploy/(observability|systemd)/.*",
         r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
         # the load test
-        r"pyproject\.toml|dev/load/\w+\.py|tests/load/(__init__|journey)\.py|tests/load/thresholds\.toml",
+        r"pyproject\.toml|dev/load/\w+\.py|tests/make_load/(__init__|journey)\.py|tests/make_load/thresholds\.toml",
     ),
 }
 

@@ -71,7 +71,7 @@ BUDGETS = {
         r"migrations/service/0002_orders\.py",
         r"tests/api/test_order(s|_imports|_keys)\.py",
         r"tests/fuzz/schemathesis\.toml",
-        r"tests/load/journey\.py",
+        r"tests/make_load/journey\.py",
         # the lines that name them
         r"src/app/(config|jobs|services)\.py",
         r"pyproject\.toml",

@@ -1,1 +1,1 @@
-"""`make load`: send the journey of `tests/load/journey.py` from more and more clients, and report (docs/load.md)."""
+"""`make load`: send the requests of `tests/make_load/` from more and more clients, and report (docs/load.md)."""

@@ -22,7 +22,7 @@ from dev.load.target import ROOT, Target, given, started
 from dev.load.verdict import findings
 from dev.lock import locked
 
-THRESHOLDS = Path("tests/load/thresholds.toml")
+THRESHOLDS = Path("tests/make_load/thresholds.toml")
 # git ignores .dev/
 DIRECTORY = ROOT / ".dev" / "load"
 

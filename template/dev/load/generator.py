@@ -25,7 +25,7 @@ from dev.load.plan import CHECK_SECONDS, Ramp, begin_seconds
 from dev.load.recording import Recorder
 from dev.load.results import Step
 
-JOURNEY = "tests.load.journey"
+JOURNEY = "tests.make_load.journey"
 # after a round that broke: requests that are refused at once would keep the generator busy
 BROKEN_PAUSE = 0.2
 

@@ -1,4 +1,4 @@
-"""What a load test does and what it allows: `tests/load/thresholds.toml`, and the variables LOAD_… for a single run."""
+"""What a load test does and what it allows: `thresholds.toml`, and the variables LOAD_… for a single run."""
 
 import tomllib
 from collections.abc import Mapping

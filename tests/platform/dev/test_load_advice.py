@@ -14,7 +14,7 @@ from dev.load.recording import MOST_TEXTS, Recorder, timings
 from dev.load.results import Cpu, Pool, Requests, Run, Step, Timings
 from dev.load.verdict import findings
 
-THRESHOLDS = Path(__file__).parents[3] / "tests/load/thresholds.toml"
+THRESHOLDS = Path(__file__).parents[3] / "tests/make_load/thresholds.toml"
 IDLE = Cpu(cores=8, machine=2.0, generator=0.4, service=0.5, busiest=0.5, database=0.8)
 ROOMY = Pool(
     size=5,
