@@ -34,13 +34,13 @@ def show(line: str) -> None:
 
 
 @contextmanager
-def service() -> Iterator[Target]:
+def service(plan: Plan) -> Iterator[Target]:
     """Yield the service to be tested."""
     if url := os.environ.get("LOAD_URL"):
         yield given(url, anywhere=bool(os.environ.get("LOAD_ANYWHERE")))
     else:
         show("starting the service on a PostgreSQL of its own ...")
-        with started(DIRECTORY) as target:
+        with started(DIRECTORY, plan.environment) as target:
             yield target
 
 
@@ -49,7 +49,7 @@ def test(plan: Plan) -> Run:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     run = Run(started=now, target="a service that was not reached", settings={})
     try:
-        with service() as target:
+        with service(plan) as target:
             run.target, run.settings, run.processes = target.url, target.settings, target.processes
             measure(target, plan.ramp, run, DIRECTORY / "generator.log", show)
     except (ServiceError, ConfigError) as error:

@@ -88,11 +88,19 @@ class Limits(Latency):
 
 
 class Plan(Part):
-    """The file. `requests` has latencies of single requests, by their names in the report."""
+    """The file.
+
+    Attributes:
+        ramp: the steps.
+        thresholds: what is allowed in each step.
+        requests: latencies of single requests, by their names in the report.
+        environment: variables for the service that is started for the test.
+    """
 
     ramp: Ramp
     thresholds: Limits
     requests: dict[str, Latency] = Field(default_factory=dict)
+    environment: dict[str, str] = Field(default_factory=dict)
 
 
 def read(path: Path, variables: Mapping[str, str]) -> Plan:

@@ -22,6 +22,7 @@ from dev import services
 from dev.command import GUARD
 from dev.errors import ServiceError
 from dev.load import metrics
+from dev.load.environment import environment_for, left_out_of
 from dev.process import free_port, tail
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,13 +30,8 @@ START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 HERE = ("127.0.0.1", "localhost", "::1")
 MANY = "100000000/day"
+LEFT_OUT = "left out of its environment (set in [environment] of thresholds.toml what it needs)"
 LIMITS = ("HTTP_RATE_LIMIT", "HTTP_LOGIN_RATE_LIMIT", "HTTP_ACCOUNT_RATE_LIMIT")
-# what belongs to the developer's own service, and its servers
-NOT_OURS = ("DATABASE_", "REDIS_", "TASKS_BROKER_", "TASKS_METRICS_", "PROMETHEUS_", "DEV_")
-NOT_OURS_EITHER = {
-    *(f"DB_{part}" for part in ("HOST", "PORT", "USER", "PASSWORD", "NAME", "QUERY", "MIGRATION_URL")),
-    *("HTTP_ROOT_PATH", "HTTP_DRAIN_SECONDS"),
-}
 
 
 @dataclass
@@ -81,10 +77,15 @@ def given(url: str, *, anywhere: bool) -> Target:
 
 
 @contextmanager
-def started(directory: Path) -> Iterator[Target]:
+def started(directory: Path, chosen: Mapping[str, str]) -> Iterator[Target]:
     """Start the service on an empty PostgreSQL of its own, and a worker if it has jobs; stop all at the end.
 
-    The pool and all else is as the environment and `.env` say; only addresses, rate limits and the log are not.
+    The pool and all else of the platform is as the environment and `.env` say; only addresses, rate limits and the log
+    are not. The service's own settings have their defaults.
+
+    Args:
+        directory: for data and logs.
+        chosen: variables of the service for the test.
 
     Raises:
         ServiceError: something does not start.
@@ -98,26 +99,23 @@ def started(directory: Path) -> Iterator[Target]:
             url = stack.enter_context(services.postgres(data / "postgres"))
             broker = stack.enter_context(services.redis()) if job_processes.QUEUE else ""
             port = free_port()
-            environment = environment_for(url, broker, port, {**dotenv_values(ROOT / ".env"), **os.environ})
-            yield stack.enter_context(_serving(directory, environment, port))
+            file, shell = dotenv_values(ROOT / ".env"), dict(os.environ)
+            environment = environment_for(file, shell, chosen, _fixed(url, broker, port))
+            left_out = [name for name in left_out_of(file, shell) if name not in environment]
+            yield stack.enter_context(_serving(directory, environment, port, ", ".join(left_out)))
     finally:
         shutil.rmtree(data, ignore_errors=True)
 
 
-def environment_for(database: str, broker: str, port: int, given: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the environment of the service: the developer's settings with other addresses, and no rate limits."""
-    kept = {
-        name: value
-        for name, value in given.items()
-        if value is not None and not name.startswith(NOT_OURS) and name not in NOT_OURS_EITHER
-    }
+def _fixed(database: str, broker: str, port: int) -> dict[str, str]:
+    """Return the variables that are the same in each test: addresses on this machine, and no rate limits."""
     ours = {"HTTP_HOST": "127.0.0.1", "HTTP_PORT": str(port), "HTTP_DRAIN_SECONDS": "0", "LOG_JSON": "true"}
     jobs = {"REDIS_URL": broker, "TASKS_METRICS_PORT": "0", "DEV_WORKER": "1"} if broker else {}
-    return kept | ours | dict.fromkeys(LIMITS, MANY) | jobs | {"DATABASE_URL": database, "PYTHONPATH": str(ROOT)}
+    return ours | dict.fromkeys(LIMITS, MANY) | jobs | {"DATABASE_URL": database, "PYTHONPATH": str(ROOT)}
 
 
 @contextmanager
-def _serving(directory: Path, environment: dict[str, str], port: int) -> Iterator[Target]:
+def _serving(directory: Path, environment: dict[str, str], port: int, left_out: str) -> Iterator[Target]:
     # what was read from `.env` already is not to be read again: it has addresses
     os.environ.clear()
     os.environ.update(environment)
@@ -129,7 +127,8 @@ def _serving(directory: Path, environment: dict[str, str], port: int) -> Iterato
             command, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
         )
     with _ending(process):
-        target = Target(f"http://127.0.0.1:{port}", _settings(), load(HttpSettings).workers, process, log)
+        settings = _settings() | ({LEFT_OUT: left_out} if left_out else {})
+        target = Target(f"http://127.0.0.1:{port}", settings, load(HttpSettings).workers, process, log)
         _wait_until_ready(target)
         yield target
 
@@ -152,7 +151,8 @@ def _wait_until_ready(target: Target) -> None:
     deadline = time.monotonic() + START_SECONDS
     while metrics.scrape(target.url) is None:
         if ended := target.ended():
-            raise ServiceError(ended)
+            left_out = target.settings.get(LEFT_OUT)
+            raise ServiceError(f"{ended}\n{LEFT_OUT}: {left_out}" if left_out else ended)
         if time.monotonic() > deadline and target.log:
             raise ServiceError(f"the service did not start in {START_SECONDS:g} s; end of its log: {tail(target.log)}")
         time.sleep(0.1)
