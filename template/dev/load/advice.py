@@ -150,7 +150,7 @@ def _formulas(run: Run, step: Step) -> Iterator[str]:
     if pool is None or not pool.requests or not pool.held_ms:
         return
     queries = max(1, round(pool.queries))
-    rps, hold_ms = round(pool.requests / step.seconds, 1), round(pool.held_ms, 2)
+    rps, hold_ms = round(pool.requests / pool.seconds, 1), round(pool.held_ms, 2)
     yield (
         f"By the formulas of docs/tuning.md, for the load of {in_words(step.clients)} (python -m app pool-budget "
         f"--rps {rps:g} --hold-ms {hold_ms:g} --queries {queries}), with the present {pool.size} + {pool.overflow}:"

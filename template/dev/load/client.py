@@ -83,13 +83,14 @@ class Client:
         started = time.perf_counter()
         status, text = self._exchange(label, method, path, body, form)
         milliseconds = (time.perf_counter() - started) * 1000
+        late = self.phase == "round" and self._clock.over()
         if status != expect:
             raise self._broken(label, f"{status} {_reason(text)}".strip())
         try:
             found = json.loads(text) if text else None
         except ValueError:
             raise self._broken(label, f"{status} without valid JSON") from None
-        self._clock.recorder.good(self.phase, label, milliseconds)
+        self._clock.recorder.good(self.phase, label, milliseconds, late=late)
         return found
 
     def check(self, fulfilled: bool, claim: str) -> None:

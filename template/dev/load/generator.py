@@ -102,7 +102,8 @@ class RunningStep:
         say(event="measuring")
         self._go.set()
         stopped.wait(self._ramp.seconds if began else 0)
-        seconds, self._ends = time.monotonic() - started, 0.0
+        # what is answered after the planned time is late, even if this process wakes up later still
+        seconds, self._ends = min(time.monotonic() - started, self._ramp.seconds), 0.0
         say(event="measured")
         runner.user_greenlets.join(self._ramp.request_timeout + self._ramp.pause + CHECK_SECONDS + 1)
         runner.stop()

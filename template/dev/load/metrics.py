@@ -122,6 +122,7 @@ def pool(before: Scrape, between: Iterable[Scrape], after: Scrape) -> Pool | Non
         requests=round(grown("http_request_duration_seconds_count")),
         limit=round(after.get("db_connection_limit")),
         looks=len(looks),
+        seconds=max(0.001, after.moment - before.moment),
     )
 
 

@@ -16,11 +16,13 @@ class Recorder:
 
     def __init__(self) -> None:
         self._good: dict[tuple[Phase, str], list[float]] = {}
+        self._late: Counter[tuple[Phase, str]] = Counter()
         self._errors: dict[tuple[Phase, str], Counter[str]] = {}
         self._unanswered: dict[tuple[Phase, str], Counter[str]] = {}
 
-    def good(self, phase: Phase, name: str, milliseconds: float) -> None:
-        """Count a request that was answered as expected."""
+    def good(self, phase: Phase, name: str, milliseconds: float, *, late: bool = False) -> None:
+        """Count a request that was answered as expected, maybe after the time of the step."""
+        self._late[phase, name] += late
         self._good.setdefault((phase, name), []).append(milliseconds)
 
     def error(self, phase: Phase, name: str, text: str) -> None:
@@ -42,6 +44,7 @@ class Recorder:
                 errors=dict(self._errors.get((phase, name), {})),
                 unanswered=dict(self._unanswered.get((phase, name), {})),
                 timings=timings(self._good.get((phase, name), ())),
+                late=self._late[phase, name],
             )
             for phase, name in keys
         ]

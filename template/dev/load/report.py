@@ -93,7 +93,8 @@ def as_html(run: Run, findings: Sequence[Finding], advice: Sequence[str]) -> str
 
 REQUEST_COLUMNS = ("when", "good", "p50 ms", "p95 ms", "p99 ms", "longest ms", "unanswered", "errors")
 NOTES = (
-    "Times and requests/s are those of requests in the rounds that were answered as expected. Unanswered are requests "
+    "Times and requests/s are those of requests in the rounds that were answered as expected; requests/s without those "
+    "that were answered after the time of the step. Unanswered are requests "
     "without a response: timed out, refused, or cut off; no percentile contains them. Errors are other responses than "
     "the journey expects. Lost is what the service confirmed to have stored and did not have at the end. Connections "
     "are the most that were in use when it was looked; waiting are units of work that waited for one then. CPU is in "

@@ -26,6 +26,7 @@ class Requests(BaseModel):
     Attributes:
         phase: before the first round of a client, in its rounds, or in the check after them.
         good: requests that were answered as expected.
+        late: of them, those in rounds that were answered after the time of the step; they count in no rate.
         errors: the others that were answered, by status or by what was wrong with the content.
         unanswered: requests without a response, by cause.
         timings: `None` when none was answered as expected.
@@ -37,6 +38,7 @@ class Requests(BaseModel):
     errors: dict[str, int]
     unanswered: dict[str, int]
     timings: Timings | None
+    late: int = 0
 
 
 class Pool(BaseModel):
@@ -55,6 +57,7 @@ class Pool(BaseModel):
         requests: how many requests the service counted.
         limit: connections that PostgreSQL allows; 0 where it is not known.
         looks: how often the gauges were read.
+        seconds: in which all of this was counted; a little more than the step.
     """
 
     size: int
@@ -69,6 +72,7 @@ class Pool(BaseModel):
     requests: int
     limit: int
     looks: int
+    seconds: float
 
     @property
     def total(self) -> int:
@@ -141,8 +145,8 @@ class Step(BaseModel):
 
     @property
     def per_second(self) -> float:
-        """Return how many requests of the rounds were answered as expected in a second."""
-        return sum(each.good for each in self.requests if each.phase == "round") / self.seconds
+        """Return how many requests of the rounds were answered as expected in a second, while the step lasted."""
+        return sum(each.good - each.late for each in self.requests if each.phase == "round") / self.seconds
 
     @property
     def answered(self) -> int:

@@ -29,6 +29,7 @@ ROOMY = Pool(
     requests=3000,
     limit=97,
     looks=40,
+    seconds=10.0,
 )
 FULL = ROOMY.model_copy(update={"in_use": 10, "waiting": 54, "waited_ms": 30.0})
 
@@ -179,6 +180,16 @@ def test_percentiles_are_times_that_occurred() -> None:
     assert timings([float(each) for each in range(200, 0, -1)]) == Timings(p50=100, p95=190, p99=198, longest=200)
     assert timings([7.0]) == Timings(p50=7, p95=7, p99=7, longest=7)
     assert timings([]) is None
+
+
+def test_late_answers_have_a_duration_but_are_no_part_of_the_rate() -> None:
+    recorder = Recorder()
+    for late in (False, False, True):
+        recorder.good("round", "GET /things", 10.0 + 90.0 * late, late=late)
+    base = step(200, 0)
+    measured = base.model_copy(update={"requests": recorder.requests(), "timings": recorder.timings(), "seconds": 2.0})
+    assert measured.per_second == 1.0
+    assert measured.timings and measured.timings.longest == 100.0
 
 
 def test_texts_of_errors_are_few_and_no_error_is_lost() -> None:
