@@ -37,7 +37,7 @@ def show(line: str) -> None:
 def service(plan: Plan) -> Iterator[Target]:
     """Yield the service to be tested."""
     if url := os.environ.get("LOAD_URL"):
-        yield given(url, anywhere=bool(os.environ.get("LOAD_ANYWHERE")))
+        yield given(url, anywhere=os.environ.get("LOAD_ANYWHERE") == "1")
     else:
         show("starting the service on a PostgreSQL of its own ...")
         with started(DIRECTORY, plan.environment) as target:
@@ -58,7 +58,10 @@ def test(plan: Plan) -> Run:
 
 
 def write(plan: Plan, run: Run) -> bool:
-    """Write and print the report; return whether all thresholds are kept."""
+    """Write and print the report; return whether all thresholds are kept. Without a step, the last report stays."""
+    if not run.steps:
+        show(f"ENDED EARLY: {run.problem}")
+        return False
     found = findings(plan, run)
     advised = advice(run)
     page, data = DIRECTORY / "load-report.html", DIRECTORY / "load-report.json"
@@ -72,7 +75,10 @@ def write(plan: Plan, run: Run) -> bool:
 
 def main() -> int:
     """Return 0 if the test came to its end and all thresholds are kept."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # nohup ignores SIGHUP
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     try:
         plan = read(THRESHOLDS, os.environ)
         DIRECTORY.mkdir(parents=True, exist_ok=True)

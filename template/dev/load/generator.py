@@ -2,10 +2,11 @@
 
 It reads one line with the address and the ramp, and writes a line of JSON for each event: `ready` once, then for each
 step `measuring` and `measured` around its rounds, and `step` with its results. SIGTERM ends the rounds of a step early,
-and the test with it.
+and the test with it. It ends at once when its standard input ends, so it does not outlive the process that started it.
 """
 
 import json
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Any
 import gevent
 import gevent.event
 import gevent.lock
+import gevent.socket
 import locust
 import locust.env
 from geventhttpclient import client as http
@@ -151,10 +153,18 @@ def never_repeat() -> None:
     setattr(http, "_may_retry_after_send_error", lambda _method: False)  # noqa: B010 (mypy does not know the module)
 
 
+def end_with_parent() -> None:
+    """End this process when standard input ends, which the parent keeps open and writes nothing more to."""
+    gevent.socket.wait_read(sys.stdin.fileno())
+    # no clean-up: it would wait for the clients
+    os._exit(1)
+
+
 def main() -> None:
     """Run the steps, one after the other."""
     never_repeat()
     given = json.loads(sys.stdin.readline())
+    gevent.spawn(end_with_parent)
     ramp = Ramp.model_validate(given["ramp"])
     journey = import_module(JOURNEY)
     stopped = gevent.event.Event()

@@ -79,6 +79,7 @@ def _generator(url: str, ramp: Ramp, log: Path) -> Iterator[subprocess.Popen[str
             process_group=0,
         )
     try:
+        # it stays open: the generator ends when it is closed, also because this process was killed
         if process.stdin:
             with suppress(BrokenPipeError):
                 process.stdin.write(json.dumps({"url": url, "ramp": ramp.model_dump()}) + "\n")
