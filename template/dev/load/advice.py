@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from app.platform.db import sizing
+from dev.load.plan import MOST_CLIENTS
 from dev.load.results import Cpu, Pool, Run, Step, added, in_words
 
 # of one core, which a process with one event loop can use
@@ -15,6 +16,10 @@ WORTH_A_CHANGE = 0.1
 NEARLY_ALL = 0.9
 # more clients brought so much more
 STILL_GROWS = 1.1
+# a connection was held so much longer than in an earlier step
+HELD_LONGER = 1.5
+# the next test has so many times the clients
+MORE_CLIENTS = 4
 
 
 def advice(run: Run) -> list[str]:
@@ -24,12 +29,14 @@ def advice(run: Run) -> list[str]:
         return ["No recommendation: no request of a round was answered as expected."]
     if run.problem:
         return ["No recommendation: the test ended early.", *_trouble(run)]
-    best = max(measured, key=lambda step: step.per_second)
     last = measured[-1]
     if last.cpu and last.cpu.full and (last.cpu.others or 0.0) >= MOST_OF_OTHERS * last.cpu.cores:
         others = "Other programs took a good part of them: repeat the test when they do not run."
         return [f"{_machine(last.cpu)} {others}", *_trouble(run)]
-    return [*_limit(run, measured, best, last), *_trouble(run), *_formulas(run, knee(measured))]
+    cores_full = _service_is_full(last.cpu, run.processes) or bool(last.cpu and last.cpu.full)
+    # the time that connections were held is no measure of the work then
+    formulas = _formulas(run, knee(measured)) if cores_full or not _held_longer(measured) else ()
+    return [*_limit(run, measured, last), *_trouble(run), *formulas]
 
 
 def knee(measured: list[Step]) -> Step:
@@ -38,7 +45,7 @@ def knee(measured: list[Step]) -> Step:
     return next(step for step in measured if step.per_second >= NEARLY_ALL * most)
 
 
-def _limit(run: Run, measured: list[Step], best: Step, last: Step) -> Iterator[str]:
+def _limit(run: Run, measured: list[Step], last: Step) -> Iterator[str]:
     cpu, pool = last.cpu, last.pool
     service_full = _service_is_full(cpu, run.processes)
     if cpu and cpu.generator >= FULL_CORE and not service_full:
@@ -47,25 +54,50 @@ def _limit(run: Run, measured: list[Step], best: Step, last: Step) -> Iterator[s
             "These numbers are not the service's; with LOAD_URL, send from several machines, or make a longer pause."
         )
     elif pool and pool.total and _waits(pool, last):
-        yield from _full_pool(pool, cpu, run.processes, service_full=service_full)
+        yield from _full_pool(pool, cpu, run.processes, _held_longer(measured), service_full=service_full)
     elif service_full and cpu:
         yield _more_processes(cpu, run.processes)
         yield "Requests did not wait for connections: leave the pool as it is."
     elif cpu and cpu.full:
         yield f"{_machine(cpu)} Another pool does not help: give the service more cores, or send from another machine."
-    elif _grew(measured):
+    elif len(measured) == 1:
+        yield f"Only one step was measured, so nothing is known about more clients. {_more_clients(last.clients)}"
+    elif last.per_second > STILL_GROWS * measured[-2].per_second:
         yield (
             f"No limit was reached: {in_words(last.clients)} still brought more requests a second than "
-            f"{measured[-2].clients}. Send more, such as LOAD_CLIENTS={last.clients},{last.clients * 4}."
+            f"{measured[-2].clients}. {_more_clients(last.clients)}"
         )
     else:
         yield (
-            f"More than {in_words(best.clients)} brought no more requests a second, while pool and cores had room: "
-            "look for locks, hashing of passwords, and calls of other services (slow_sql in the log, docs/queries.md)."
+            f"More than {in_words(knee(measured).clients)} brought hardly more requests a second, while pool and cores "
+            "had room: look for locks, hashing of passwords, and calls of other services (slow_sql in the log, "
+            "docs/queries.md)."
         )
 
 
-def _full_pool(pool: Pool, cpu: Cpu | None, processes: int | None, *, service_full: bool) -> Iterator[str]:
+def _more_clients(clients: int) -> str:
+    if clients >= MOST_CLIENTS:
+        return f"{MOST_CLIENTS} is the most that one test sends: use LOAD_URL from several machines for more."
+    return f"Send more, such as LOAD_CLIENTS={clients},{min(clients * MORE_CLIENTS, MOST_CLIENTS)}."
+
+
+def _held_longer(measured: list[Step]) -> str:
+    """Return how much longer than in an earlier step connections were held, if the work done grew less than that.
+
+    If connections were only too few, each would be held for the same time whatever the number of clients.
+    """
+    last = measured[-1]
+    for step in measured[:-1]:
+        if last.pool and step.pool and step.pool.held_ms:
+            longer = last.pool.held_ms / step.pool.held_ms
+            if longer >= HELD_LONGER and longer * step.per_second > last.per_second:
+                return f"{last.pool.held_ms:.1f} ms, with {in_words(step.clients)} {step.pool.held_ms:.1f} ms"
+    return ""
+
+
+def _full_pool(
+    pool: Pool, cpu: Cpu | None, processes: int | None, held_longer: str, *, service_full: bool
+) -> Iterator[str]:
     yield (
         f"Requests waited {pool.waited_ms:.1f} ms for a connection on average, and {pool.in_use} of "
         f"{pool.total} connections were in use."
@@ -75,6 +107,11 @@ def _full_pool(pool: Pool, cpu: Cpu | None, processes: int | None, *, service_fu
         yield "More connections would wait for the same process: leave the pool of each process as it is."
     elif cpu and cpu.full:
         yield f"But more connections would not help. {_machine(cpu)} Send from another machine, or use more cores."
+    elif held_longer:
+        yield (
+            f"But a larger pool would not help: each connection was held longer ({held_longer}). Look for locks, slow "
+            "statements (slow_sql in the log, docs/queries.md) and a busy database server."
+        )
     else:
         wanted = max(pool.total + 1, _by_rate_of_full(pool))
         size = -(-(wanted - pool.overflow) // (processes or 1))
@@ -122,10 +159,6 @@ def _waits(pool: Pool, step: Step) -> bool:
     if pool.timeouts:
         return True
     return step.timings is not None and pool.waited_ms * pool.queries >= WORTH_A_CHANGE * step.timings.p50
-
-
-def _grew(measured: list[Step]) -> bool:
-    return len(measured) > 1 and measured[-1].per_second >= STILL_GROWS * measured[-2].per_second
 
 
 def _trouble(run: Run) -> Iterator[str]:

@@ -41,7 +41,7 @@ def environment_for(
     known = {*PLATFORM, *left_out_of(file, shell)}
     around = {name: value for name, value in shell.items() if name.upper() not in known and not _not_ours(name)}
     # a setting of the platform in the shell is for a single run, such as `make load HTTP_WORKERS=2`
-    return settings(file) | around | chosen | settings(shell) | ours
+    return {**settings(file), **around, **chosen, **settings(shell), **ours}
 
 
 def left_out_of(file: Mapping[str, str | None], shell: Mapping[str, str]) -> list[str]:

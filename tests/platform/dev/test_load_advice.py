@@ -87,13 +87,22 @@ def busy(**changes: float) -> Cpu:
         (run(step(64, 310, ROOMY, busy(generator=0.95))), "The load generator was the limit"),
         (run(step(64, 310, ROOMY, busy(machine=7.9))), "repeat the test when they do not run"),
         (run(step(16, 200), step(64, 310)), "Send more, such as LOAD_CLIENTS=64,256"),
-        (run(step(16, 300), step(64, 310)), "look for locks"),
+        (run(step(16, 300), step(64, 310)), "More than 16 clients brought hardly more requests a second, while pool"),
+        # all answers came after the end of their step
+        (run(step(16, 0), step(64, 0)), "More than 16 clients brought hardly more"),
+        # how many there may be in a test
+        (run(step(16, 200), step(200, 310)), "Send more, such as LOAD_CLIENTS=200,500."),
+        (run(step(16, 200), step(500, 310)), "500 is the most that one test sends"),
+        (run(step(500, 310)), "500 is the most that one test sends"),
         # a service that was running already: nothing is known about its processes and its database
         (run(step(64, 310, FULL, Cpu(cores=8, machine=2, generator=0.4), p50=200.0), processes=None), "The pool was"),
         (run(step(64, 310, FULL.model_copy(update={"limit": 12}), p50=200.0)), "allows this role only 12 connections"),
         # no pool here: PgBouncer has it
-        (run(step(64, 310, ROOMY.model_copy(update={"size": 0, "overflow": 0}))), "look for locks"),
-        (run(step(64, 310, None, None)), "look for locks"),
+        (run(step(16, 300), step(64, 310, ROOMY.model_copy(update={"size": 0, "overflow": 0}))), "look for locks"),
+        (run(step(16, 300), step(64, 310, None, None)), "look for locks"),
+        # nobody has measured more clients, or fewer
+        (run(step(1, 310)), "Only one step was measured, so nothing is known about more clients. Send more, such as"),
+        (run(step(64, 310, None, None)), "LOAD_CLIENTS=64,256."),
         (run(step(1, 0).model_copy(update={"timings": None})), "No recommendation"),
         (run(), "No recommendation"),
         (run(step(4, 90, errors={"429 slow down": 7})), "raise HTTP_RATE_LIMIT"),
@@ -107,7 +116,7 @@ def test_what_was_measured_decides(measured: Run, said: str) -> None:
 def test_formulas_are_applied_to_the_load_that_the_service_can_carry() -> None:
     """64 clients bring hardly more than 16, but each holds its connection for longer."""
     slow = FULL.model_copy(update={"held_ms": 60.0})
-    said = "\n".join(advice(run(step(1, 100), step(16, 295), step(64, 310, slow))))
+    said = "\n".join(advice(run(step(1, 100), step(16, 295), step(64, 310, slow, busy(machine=7.9, database=6.5)))))
     assert "--rps 300 --hold-ms 4 --queries 2" in said
     assert "300 requests/s x 2 x 4 ms x 1.5 to 2 = 4 to 5" in said
 
@@ -115,6 +124,24 @@ def test_formulas_are_applied_to_the_load_that_the_service_can_carry() -> None:
 def test_no_size_follows_from_a_machine_that_others_have_used() -> None:
     measured = run(step(16, 295), step(64, 310, FULL, busy(machine=7.9), p50=200.0))
     assert "DB_POOL_SIZE" not in "\n".join(advice(measured))
+
+
+def held(milliseconds: float) -> Pool:
+    return FULL.model_copy(update={"held_ms": milliseconds, "waited_ms": 30.0 * milliseconds})
+
+
+def test_a_larger_pool_does_not_help_connections_that_wait_for_a_lock() -> None:
+    """Of ten connections one works, and nine wait for its row; with few clients fewer wait."""
+    for before in (step(1, 30, held(4.0)), step(4, 98, held(16.0))):
+        said = "\n".join(advice(run(before, step(64, 100, held(40.0), p50=900.0))))
+        assert f"was held longer (40.0 ms, with {before.clients} client" in said
+        assert "Look for locks" in said
+        assert "DB_POOL_SIZE" not in said
+
+
+def test_a_pool_that_is_too_small_is_told_from_locks_by_the_work_that_was_done() -> None:
+    said = "\n".join(advice(run(step(1, 30, held(4.0)), step(64, 300, held(7.0), p50=200.0))))
+    assert "set DB_POOL_SIZE=" in said
 
 
 def test_a_test_that_ended_early_has_no_recommendation() -> None:
