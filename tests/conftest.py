@@ -24,7 +24,10 @@ _stack = ExitStack()
 # Files whose tests build on each other within a variant.
 STEP_BY_STEP = ("test_variants_run.py", "test_drills.py", "test_second_features.py")
 # Files whose tests share what is expensive to make, by what they share.
-TOGETHER = {"clients": "clients", "composition": "site", "explorer": "site", "prometheus": "prometheus", "site": "site"}
+TOGETHER = {
+    **{"clients": "clients", "load": "load", "prometheus": "prometheus"},
+    **dict.fromkeys(("composition", "explorer", "site"), "site"),
+}
 # The number of tests to list in the summary of durations.
 LONGEST = 25
 # Linux's file system in memory
