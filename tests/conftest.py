@@ -25,7 +25,7 @@ _stack = ExitStack()
 STEP_BY_STEP = ("test_variants_run.py", "test_drills.py", "test_second_features.py")
 # Files whose tests share what is expensive to make, by what they share.
 TOGETHER = {
-    **{"clients": "clients", "load": "load", "prometheus": "prometheus"},
+    **{each: each for each in ("clients", "load", "prometheus")},
     **dict.fromkeys(("composition", "explorer", "site"), "site"),
 }
 # The number of tests to list in the summary of durations.
