@@ -199,3 +199,18 @@ def test_missing_libraries_and_refused_settings_are_said_in_one_line(tmp_path: P
     assert plugin.startswith("OpenTelemetry refuses its settings: RuntimeError in opentelemetry.exporter.")
     assert SECRET not in "".join(said)
     assert left == "no"
+
+
+def test_missing_propagator_is_said_before_fastapi_fails(tmp_path: Path, migrated_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "settings"],
+        cwd=tmp_path,
+        env=environment(migrated_url, OTEL_PROPAGATORS="b3"),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("python -m app: OTEL_PROPAGATORS: ")
+    assert done.stderr.count("\n") == 1
