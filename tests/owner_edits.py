@@ -14,7 +14,8 @@ EVERYWHERE = (
     Edit(
         "pyproject.toml",
         "  # add your own below\n]\n\n[dependency-groups]",
-        '  # add your own below\n  "typing-extensions>=4.12",\n]\n\n[dependency-groups]',
+        '  # add your own below\n  "typing-extensions>=4.12",\n]\n\n'
+        '[project.optional-dependencies]\nreports = ["typing-extensions>=4.12"]\n\n[dependency-groups]',
     ),
     Edit(
         "pyproject.toml",

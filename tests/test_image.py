@@ -63,8 +63,10 @@ def test_the_image_adds_nothing_to_its_base_but_the_environment() -> None:
 
 
 def test_the_base_is_a_slim_one_with_a_version() -> None:
-    (base,) = [step.text for step in steps(DOCKERFILE.read_text()) if step.word == "ARG"]
+    base, group = [step.text for step in steps(DOCKERFILE.read_text()) if step.word == "ARG"]
     assert re.fullmatch(r"BASE=[\w./]+/python:3\.\d+-slim", base)
+    # no libraries but those that every service needs, unless they are asked for
+    assert group == "GROUP="
 
 
 def test_uv_is_the_one_that_is_tested_here() -> None:

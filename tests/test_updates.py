@@ -1,5 +1,6 @@
 """Updates from every release to the working tree: untouched projects equal new ones, and owners lose no edits."""
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,8 @@ def test_nothing_the_owner_did_is_lost(each: Life, template: Path, tmp_path: Pat
         status, output = life.tool(project, "update")
         assert status == 0, output
     assert not owner.unmerged(project)
+    # a table of the owner's is not one of the release's as well
+    tomllib.loads((project / "pyproject.toml").read_text())
     owner.catch_up(project)
     assert not owner.lost(project)
     # The result is the same as if the owner had edited the new release; test_variants_run.py runs such projects with

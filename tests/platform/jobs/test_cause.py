@@ -18,6 +18,10 @@ SPAN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         ("r" * 128, None, ("r" * 128, None)),
         ("r" * 128, SPAN, ("r" * 128, SPAN)),
         (None, SPAN, (None, SPAN)),
+        # an id of a command of the service's own
+        ("nightly import", None, ("nightly import", None)),
+        ("nightly import", SPAN, ("nightly import", SPAN)),
+        (" ", None, (" ", None)),
         # an id of the service's own, which leaves no room for the span
         ("r" * LONGEST, SPAN, ("r" * LONGEST, None)),
     ],

@@ -13,6 +13,8 @@ from tests.support.server import PATIENCE, environment, serving
 USERS = "/api/v1/users"
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SECRET = "hunter2"
+# a method that FastAPI does not know
+ODD = "PROPFIND"
 # sent as soon as they end
 AT_ONCE = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
 
@@ -33,6 +35,8 @@ def test_requests_and_their_statements_are_traces(tmp_path: Path, migrated_url: 
         server.wait_until_ready()
         created = server.client.post(f"{USERS}?token={SECRET}", json=body, headers=traced(TRACE))
         assert created.status_code == 201, created.text
+        chosen = {"Host": f"{SECRET}:81"} | traced(other := uuid4().hex)
+        assert server.client.request(ODD, f"{USERS}/me", headers=chosen).status_code == 405
         refused = server.client.post(USERS, json=body, headers=traced(repeated := uuid4().hex))
         assert refused.status_code == 409
         pair = server.client.post("/api/v1/auth/token", data={"username": email, "password": PASSWORD}).json()
@@ -41,6 +45,7 @@ def test_requests_and_their_statements_are_traces(tmp_path: Path, migrated_url: 
         assert server.client.get(path, headers=bearer(pair) | traced(mine) | baggage).status_code == 200
         write = collector.wait_for(f"POST {USERS}", TRACE)
         failed = collector.wait_for(f"POST {USERS}", repeated)
+        collector.wait_until(lambda: any(span.trace == other for span in collector.spans), "no span of an odd method")
         read = collector.wait_for(f"GET {USERS}/{{user_id}}", mine)
 
         def both_workers() -> bool:
@@ -65,7 +70,7 @@ def test_requests_and_their_statements_are_traces(tmp_path: Path, migrated_url: 
     assert {span.name for span in collector.spans if not span.parent} == {"POST /api/v1/auth/token"}
     assert {span.process["service.name"] for span in collector.spans} == {"shop"}
     shown = repr(collector.spans)
-    assert not [value for value in (SECRET, PASSWORD, created.json()["id"]) if value in shown]
+    assert not [value for value in (SECRET, ODD, PASSWORD, created.json()["id"]) if value in shown]
     lines = [json.loads(line) for line in log.splitlines()]
     (logged,) = [line for line in lines if line.get("trace_id") == TRACE and line["event"] == "request"]
     assert logged["span_id"] == write.id
@@ -126,26 +131,38 @@ async def main():
 
 asyncio.run(main())
 """
-# first without the extra, then with a setting that the SDK refuses
+# first without the group of libraries, then with variables that this platform, and those that the SDK refuses, and with
+# a provider of the service's own, which gets all of it
 REFUSALS = """
 import asyncio, os, sys
+from opentelemetry import trace
 from app.config import load_settings
 from app.platform.errors import StartupError
 from app.resources import Resources
 
-async def refused(settings):
+async def refused(**variables):
+    os.environ.update(variables)
     try:
-        async with Resources(settings):
+        async with Resources(load_settings()):
             print("REFUSED no")
     except StartupError as error:
         print("REFUSED", error)
+    for name in variables:
+        del os.environ[name]
 
-settings = load_settings()
-sys.modules["opentelemetry.sdk"] = None
-asyncio.run(refused(settings))
-del sys.modules["opentelemetry.sdk"]
-os.environ["OTEL_BSP_MAX_QUEUE_SIZE"] = "1"
-asyncio.run(refused(settings))
+async def main():
+    sys.modules["opentelemetry.sdk"] = None
+    await refused()
+    del sys.modules["opentelemetry.sdk"]
+    wrong = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_HEADERS": "hunter2"}
+    await refused(**wrong)
+    await refused(OTEL_BSP_MAX_QUEUE_SIZE="1")
+    await refused(OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER="hunter2")
+    trace.set_tracer_provider(trace.NoOpTracerProvider())
+    sys.modules["opentelemetry.exporter.otlp.proto.http"] = None
+    await refused(**wrong)
+
+asyncio.run(main())
 """
 
 
@@ -172,7 +189,28 @@ def test_off_imports_nothing_and_hooks_nothing(tmp_path: Path, migrated_url: str
     assert "RequestIdMiddleware" in on[1]
 
 
-def test_missing_extra_and_refused_settings_are_said_in_one_line(tmp_path: Path, migrated_url: str) -> None:
-    missing, refused = printed(tmp_path, migrated_url, REFUSALS, "REFUSED ", OTEL_TRACES_EXPORTER="otlp")
-    assert "uv sync --extra otel" in missing
-    assert refused.startswith("OpenTelemetry refuses its settings: ")
+def test_missing_libraries_and_refused_settings_are_said_in_one_line(tmp_path: Path, migrated_url: str) -> None:
+    said = printed(tmp_path, migrated_url, REFUSALS, "REFUSED ", OTEL_TRACES_EXPORTER="otlp")
+    missing, wrong, refused, plugin, left = said
+    assert "uv sync --group otel" in missing
+    assert wrong.startswith("OTEL_EXPORTER_OTLP_HEADERS: expected name=value")
+    assert "; OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: set it to http/protobuf" in wrong
+    assert refused.startswith("OpenTelemetry refuses its settings: ValueError in opentelemetry.sdk.trace.export.")
+    assert plugin.startswith("OpenTelemetry refuses its settings: RuntimeError in opentelemetry.exporter.")
+    assert SECRET not in "".join(said)
+    assert left == "no"
+
+
+def test_missing_propagator_is_said_before_fastapi_fails(tmp_path: Path, migrated_url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "settings"],
+        cwd=tmp_path,
+        env=environment(migrated_url, OTEL_PROPAGATORS="b3"),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("python -m app: OTEL_PROPAGATORS: ")
+    assert done.stderr.count("\n") == 1

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,8 +16,16 @@ from app.platform import logging
 from app.platform.db import startup
 from app.platform.errors import AppError, StartupError
 from app.platform.settings import ConfigError, LogSettings, ProcessSettings, load
+from app.platform.traces_settings import TracesSettings
 
 PROGRAM = "python -m app"
+
+# `__main__` imports FastAPI after this module, and that fails if a propagator is not installed
+if "OTEL_PROPAGATORS" in os.environ:
+    try:
+        load(TracesSettings)
+    except ConfigError as problem:
+        sys.exit(f"{PROGRAM}: {problem}")
 
 
 def _positional(parser: argparse.ArgumentParser, function: Callable[..., None]) -> None:

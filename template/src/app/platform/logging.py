@@ -92,8 +92,9 @@ def _configure_stdlib(level: int, shared: list[Processor], *, json_lines: bool) 
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # The service's own middleware writes the access log. httpx would log each URL with its query string.
-    for name in ("uvicorn.access", "httpx"):
+    # The service's own middleware writes the access log. httpx would log each URL with its query string, and
+    # OpenTelemetry the headers for a collector that it cannot read.
+    for name in ("uvicorn.access", "httpx", "opentelemetry.util.re"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 

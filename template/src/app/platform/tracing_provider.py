@@ -1,4 +1,4 @@
-"""Sends spans by OTLP over HTTP: the only module that imports OpenTelemetry's SDK, which is an optional extra."""
+"""Sends spans by OTLP over HTTP: the only module that imports OpenTelemetry's SDK, of the group `otel`."""
 
 import asyncio
 import os
@@ -23,12 +23,15 @@ from app.platform.tracing_spans import Spans, add_trace
 
 log = structlog.get_logger(__name__)
 
+# what a client chooses, which may be a secret, and may be different each time
+_OF_CLIENTS = ("url.query", "server.address", "server.port", "http.request.method_original")
+
 CLOSE_SECONDS = 3.0
 """How long the end of a process waits for the collector. Spans that it has not taken by then are lost."""
 
 
 class _RequestTracer(Tracer):
-    """Makes the spans of requests for FastAPI: none of probes, none of the steps of a request, no path and no query."""
+    """Makes the spans of requests for FastAPI: none of probes, none of the steps, no value that a client chose."""
 
     def __init__(self, tracer: Tracer, untraced: frozenset[str]) -> None:
         self._tracer = tracer
@@ -37,7 +40,8 @@ class _RequestTracer(Tracer):
     def start_span(self, name: str, *arguments: Any, **options: Any) -> Span:
         """Start the span of a request."""
         options["attributes"] = attributes = dict(options.get("attributes") or {})
-        attributes.pop("url.query", None)
+        for value in _OF_CLIENTS:
+            attributes.pop(value, None)
         if attributes.pop("url.path", None) in self._untraced:
             return INVALID_SPAN
         return self._tracer.start_span(name, *arguments, **options)
@@ -75,12 +79,13 @@ class _DotEnv(BaseSettings):
 _provider = _Provider()
 
 
-def open_spans(settings: PlatformSettings) -> Spans | None:
-    """Record and send spans, unless the service's own code has set another provider: return `None` then."""
-    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | _Provider):
-        log.info("traces_left_to_another_provider")
-        return None
-    _read_dot_env()
+def open_spans(settings: PlatformSettings) -> Spans:
+    """Record and send spans.
+
+    Raises:
+        Exception: the SDK, or a plugin of it, does not accept its settings, and raises whatever it likes.
+    """
+    _prepare_environment()
     resource = Resource.create({"process.pid": os.getpid()})
     if settings.traces.service_name is None and "unknown" in str(resource.attributes[SERVICE_NAME]):
         resource = resource.merge(Resource({SERVICE_NAME: settings.database.application_name}))
@@ -120,8 +125,10 @@ async def close() -> None:
         log.warning("traces_lost", reason=f"the collector did not take them within {CLOSE_SECONDS:g} s")
 
 
-def _read_dot_env() -> None:
-    """Put OpenTelemetry's variables of `.env` where the SDK reads them."""
+def _prepare_environment() -> None:
+    """Put OpenTelemetry's variables of `.env` where the SDK reads them, without empty ones, which it would use."""
+    for name in [name for name, value in os.environ.items() if name.startswith("OTEL_") and not value]:
+        del os.environ[name]
     for name, value in (_DotEnv().model_extra or {}).items():
         if name.startswith("otel_") and value:
             os.environ.setdefault(name.upper(), value)
