@@ -40,9 +40,10 @@ NOTHING_TO_DRAW = {
     "(db_replica_lag_seconds": "no replica",
     "(db_replica_in_use": "no replica",
     "(db_replica_left_out_total": "no replica",
+    "(cache_invalidations_total": "Redis always answers",
 }
 
-# a feature with what a service should not do
+# a feature with what the sample does not do, or should not
 TROUBLE = """
 from fastapi import APIRouter
 from sqlalchemy import text
@@ -62,6 +63,14 @@ async def broken() -> None:
 async def slow(resources: ResourcesDep) -> None:
     async with resources.database.read() as session:
         await session.execute(text("SELECT pg_sleep(0.6)"))
+
+
+@router.get("/cached")
+async def cached(resources: ResourcesDep) -> int:
+    async def load() -> int:
+        return 7
+
+    return await resources.caches.shared("numbers", int).get("seven", load=load)
 
 
 @router.post("/conflict")
@@ -94,7 +103,7 @@ class Watched:
 def watched(template: Path, place: Path) -> Iterator[Watched]:
     project = project_of(template, place / "prometheus" / "tea")
     folder = Path(shutil.copytree(project.root / FOLDER, place / "prometheus" / "server"))
-    with receiving() as (receiver, receipts), project.serving(PAYMENTS_WEBHOOK_URLS=receiver) as service:
+    with receiving() as (receiver, receipts), project.serving(PAYMENTS_WEBHOOK_URLS=receiver, CACHE_ENABLED="true") as service:
         since = time.time()
         with scraping(folder, documented(project.root, service)) as prometheus:
             assert wait_for(lambda: prometheus.up() == {JOB: 2, ITSELF: 1}, START_SECONDS), service.log()
@@ -151,6 +160,7 @@ def use(service: Service) -> int:
             ("POST", "orders", {"lines": []}, 422),
             ("POST", "trouble/conflict", None, 200),
             ("GET", "trouble/slow", None, 200),
+            ("GET", "trouble/cached", None, 200),
         ):
             assert client.call(method, f"{service.url}/api/v1/{path}", body=body, token=token).status == status, path
     return paid
