@@ -103,7 +103,10 @@ class Watched:
 def watched(template: Path, place: Path) -> Iterator[Watched]:
     project = project_of(template, place / "prometheus" / "tea")
     folder = Path(shutil.copytree(project.root / FOLDER, place / "prometheus" / "server"))
-    with receiving() as (receiver, receipts), project.serving(PAYMENTS_WEBHOOK_URLS=receiver, CACHE_ENABLED="true") as service:
+    with (
+        receiving() as (receiver, receipts),
+        project.serving(PAYMENTS_WEBHOOK_URLS=receiver, CACHE_ENABLED="true") as service,
+    ):
         since = time.time()
         with scraping(folder, documented(project.root, service)) as prometheus:
             assert wait_for(lambda: prometheus.up() == {JOB: 2, ITSELF: 1}, START_SECONDS), service.log()
