@@ -75,7 +75,6 @@ class MarkedRoutes:
 
 def path_of(scope: Scope) -> str:
     """Return the path that routes are matched with: without the prefix that a proxy serves this application under."""
-    path: str = scope["path"]
-    prefix: str = scope.get("root_path", "")
+    path, prefix = str(scope["path"]), str(scope.get("root_path", ""))
     is_below = path[len(prefix) : len(prefix) + 1] in {"", "/"}
     return path.removeprefix(prefix) if is_below else path

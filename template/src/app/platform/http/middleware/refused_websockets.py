@@ -53,8 +53,7 @@ class _Socket:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._accepted = False
-        self._ended = False
+        self._accepted = self._ended = False
 
     @property
     def answered(self) -> bool:
