@@ -90,7 +90,9 @@ def cases(only: str | None) -> list[Case]:
     Or just one. On the few each answer meets each other one but for the queue, which does with each of its answers.
     """
     if only:
-        return [Case(by_id(only), "fresh", whole=True), Case(by_id(only), "worked-on")]
+        chosen = [Case(by_id(only), "fresh", whole=True)]
+        # the owner's migration follows that of the sample
+        return [*chosen, Case(by_id(only), "worked-on")] if by_id(only)["sample"] == "orders" else chosen
     fresh = [Case(each, "fresh", whole=each in whole_variants()) for each in structural_variants()]
     return fresh + [Case(each, "worked-on") for each in few_variants()]
 
