@@ -65,7 +65,7 @@ def test_the_image_adds_nothing_to_its_base_but_the_environment() -> None:
 def test_the_base_is_a_slim_one_with_a_version() -> None:
     base, group = [step.text for step in steps(DOCKERFILE.read_text()) if step.word == "ARG"]
     assert re.fullmatch(r"BASE=[\w./]+/python:3\.\d+-slim", base)
-    # no libraries but those that every service needs, unless they are asked for
+    # by default the image has no optional libraries
     assert group == "GROUP="
 
 

@@ -176,7 +176,7 @@ def _one_for_each(kind: Callable[[Variant], tuple[str, ...]], variants: Iterable
         before = dict(chosen)
         for each, alike in twins.items():
             met = set[object]().union(*(meetings(other) for name, other in chosen.items() if name != each))
-            # the first of the best, beginning with the one that is chosen already
+            # put the current choice first: `max` returns the first of equals
             current = [chosen[each]] if each in chosen else []
             chosen[each] = max([*current, *alike], key=partial(_new_pairs, met))
         if chosen == before:

@@ -131,8 +131,8 @@ async def main():
 
 asyncio.run(main())
 """
-# first without the group of libraries, then with variables that this platform, and those that the SDK refuses, and with
-# a provider of the service's own, which gets all of it
+# Starts four times: without the libraries, with variables that this platform refuses, with one that the SDK refuses, and
+# with a provider of the service's own, which accepts everything.
 REFUSALS = """
 import asyncio, os, sys
 from opentelemetry import trace

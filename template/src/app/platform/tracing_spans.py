@@ -20,7 +20,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from app.platform.http_calls import Call, Response, UnexpectedStatus
 
 MOST_TEXT = 4096
-"""Characters of a statement in a span: those that insert many rows are much longer."""
+"""Most characters of a statement in a span. A statement that inserts many rows is much longer."""
 
 # only the trace: baggage of a client is nothing for other services
 _PROPAGATOR = TraceContextTextMapPropagator()

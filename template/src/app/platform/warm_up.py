@@ -70,7 +70,7 @@ class WarmUp(Generic[ValueT]):
         return "ok" if self._made or self._task is None else "degraded"
 
     async def close(self) -> None:
-        """End the tries. Wait at most `CLOSE_SECONDS` for the one that runs."""
+        """Stop trying. Wait at most `CLOSE_SECONDS` for a try that is running."""
         if self._task:
             await cancel_and_wait(self._task)
         if self._thread and not self._thread.done():

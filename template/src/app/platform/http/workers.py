@@ -129,7 +129,7 @@ class Workers(Multiprocess):
         for worker in self._workers:
             worker.outdated = True
         self._rolling = True
-        # whoever sends the signal may have mended what kept workers from starting
+        # try at once: the cause of earlier failures may be mended
         self._pause, self._next_start = SHORTEST_PAUSE, 0.0
 
     def handle_ttin(self) -> None:
