@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from benchmarks.server import Cores, Program, Server, free_port, serving
-from tests import rendering, variants
+from tests import recipes, rendering, variants
 from tests.shell import environment, run
 
 # Production settings, with a rate limit that the load does not reach, and tokens that outlive a round.
@@ -23,6 +23,8 @@ SETTINGS = {
 }
 PROFILE = "small"
 DRIVER, STYLE, QUEUE, NO_QUEUE = "db_driver", "data_access", "task_queue", "none"
+# the section that makes a route which FastAPI adds little to
+TUNING, HOT_READ = "docs/tuning.md", "A read that is asked all the time"
 # the questions that tell the variants apart
 STRUCTURES = {question: variants.choices()[question] for question in variants.STRUCTURAL}
 
@@ -113,6 +115,8 @@ def service(template: Path, place: Path, structure: Mapping[str, str], label: st
     """Render a structure and install its locked dependencies; the label tells the trees apart."""
     name = " ".join([*structure.values(), label]).strip()
     root = rendering.render(template, place / name.replace(" ", "-"), {**structure, "pool_profile": PROFILE})
+    if HOT_READ in recipes.titles((root / TUNING).read_text()):
+        recipes.perform(root, TUNING, HOT_READ)
     # uv leaves its locks in the temporary directory
     run("uv", "sync", "--quiet", "--no-dev", cwd=root, env=environment(TMPDIR=str(place)))
     has_queue = structure.get(QUEUE, NO_QUEUE) != NO_QUEUE
