@@ -4,7 +4,6 @@ import json
 import math
 import re
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,14 @@ class PrometheusError(CommandError):
 
 
 @dataclass(frozen=True)
+class Line:
+    """What a panel draws of a series: its labels, and the values at Unix times."""
+
+    labels: dict[str, str]
+    points: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
 class Prometheus:
     """A running server that scrapes each second."""
 
@@ -47,16 +54,18 @@ class Prometheus:
             raise PrometheusError(f"{path} {parameters}: {answer.text}")
         return told["data"]
 
-    def drawn(self, query: str, since: float) -> list[dict[str, str]]:
-        """Return the labels of each line that a panel draws from `since` (Unix time) until now.
+    def lines(self, query: str, since: float, until: float) -> list[Line]:
+        """Return the lines that a panel draws from `since` until `until` (Unix times), with a point for each second.
 
         A line is a series with a number in it: what is not a number is not drawn.
 
         Raises:
             PrometheusError: the query is wrong.
         """
-        found = self.ask("query_range", query=query, start=str(since), end=str(time.time()), step="1")["result"]
-        return [each["metric"] for each in found if any(math.isfinite(float(value)) for _, value in each["values"])]
+        found = self.ask("query_range", query=query, start=str(since), end=str(until), step="1")["result"]
+        series = [(each["metric"], [(time_of, float(value)) for time_of, value in each["values"]]) for each in found]
+        numbers = [(labels, [point for point in points if math.isfinite(point[1])]) for labels, points in series]
+        return [Line(labels, points) for labels, points in numbers if points]
 
     def values_of(self, definition: str) -> list[str]:
         """Return what Grafana offers for a variable `label_values(metric, label)`, sorted.
