@@ -40,6 +40,10 @@ docs: $(READY) ## Build the documentation, with an explorer of all variants, in 
 	@rm -rf site
 	@$(BIN)/python -m pages site
 
+.PHONY: dashboards
+dashboards: $(READY) ## Draw the pictures of the dashboards anew, of a service in use and a real Prometheus
+	@$(BIN)/python -m pages.dashboards docs/pictures
+
 .PHONY: release
 release: $(READY) ## Tag this commit as a release, if it may be one: make release VERSION=1.2.3
 	@$(BIN)/python -m tests.release "$(VERSION)"

@@ -6,11 +6,16 @@ from pathlib import Path
 from pages import data
 from tests.variants import ROOT
 
+# what has pictures that a service does not have
+IMPORT = "Grafana: Dashboards, New, Import"
+
 # links to what is a page under another name in the site, or a page only there
 LINKS = {
     "](docs/adr/)": "](docs/adr/index.md)",
     "](LICENSE)": "](LICENSE.md)",
+    "](../template/docs/": "](../service/docs/",
     "builds these pages and an explorer": "builds these pages and an [explorer](explorer.md)",
+    f"| {IMPORT} |": f"| {IMPORT} ([pictures](../../docs/dashboards.md)) |",
 }
 
 OWN = ("CONTRIBUTING.md", "CHANGELOG.md")
@@ -39,6 +44,7 @@ CONTENTS = """
 Overview <self>
 explorer
 docs/adopting
+docs/dashboards
 docs/adr/index
 CONTRIBUTING
 CHANGELOG
@@ -72,7 +78,8 @@ def collect(service: Mapping[str, bytes], target: Path) -> None:
     pages: dict[str, str] = {"index.md": (ROOT / "README.md").read_text() + CONTENTS, "explorer.md": EXPLORER}
     pages["LICENSE.md"] = f"# License\n\n{(ROOT / 'LICENSE').read_text()}"
     pages |= {name: (ROOT / name).read_text() for name in OWN}
-    pages |= {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "docs").rglob("*.md")}
+    own = [path for path in (ROOT / "docs").rglob("*") if path.suffix in (".md", ".svg")]
+    pages |= {path.relative_to(ROOT).as_posix(): path.read_text() for path in own}
     pages |= {f"service/{path}": text.decode() for path, text in service.items() if _is_page(path)}
     pages |= dict.fromkeys(("docs/adr/index.md", "service/docs/adr/index.md"), DECISIONS)
     pages["explorer.html"] = data.form()

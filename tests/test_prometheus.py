@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pages.dashboards.panels import asked
 from tests import client
+from tests.pictures import expected, shown
 from tests.project import START_SECONDS, Service, wait_for
 from tests.prometheus import ITSELF, Prometheus, replaced, scraping
 from tests.receipts import receiving
@@ -101,6 +103,18 @@ def test_panels_draw_the_service_and_nothing_else(watched: Watched) -> None:
     assert unknown == []
     listed = [next((part for part in NOTHING_TO_DRAW if part in query), query) for query in silent]
     assert sorted(listed) == sorted(NOTHING_TO_DRAW)
+
+
+def test_pictures_show_what_the_panels_draw(watched: Watched) -> None:
+    from pages.dashboards.drawing import draw  # noqa: PLC0415 - every process of a test run would need a second for it
+
+    now = time.time()
+    for name, dashboard in dashboards(watched.root).items():
+        board = asked(dashboard, watched.prometheus, JOB, watched.since, now)
+        picture = draw(board, "two < three")
+        assert shown(picture) == expected(dashboard), name
+        assert "two &lt; three" in picture
+    assert draw(board, "two < three") == picture, "the same numbers make the same picture"
 
 
 def test_no_alert_in_a_healthy_service(watched: Watched) -> None:
