@@ -20,13 +20,20 @@ JOB = "shop"
 INSTANCES = ("api-1:8000", "worker-1:8001")
 
 # People come one after the other, and leave in the opposite order; together they need more connections than there are.
-PEOPLE = 14
-SECONDS_APART = 2.0
+PEOPLE = 8
+SECONDS_APART = 3.5
 SECONDS_TOGETHER = 25.0
 # before the first one comes, and after all have left
 SECONDS_ALONE = 6.0
-# all people have one address
-SETTINGS: Any = {"CACHE_ENABLED": "true", "HTTP_RATE_LIMIT": "100000/minute", "HTTP_LOGIN_RATE_LIMIT": "1000/minute"}
+SETTINGS: Any = {
+    "CACHE_ENABLED": "true",
+    # few, so that few people and little CPU time are enough to use them all
+    "DB_POOL_SIZE": "3",
+    "DB_MAX_OVERFLOW": "2",
+    # all people have one address
+    "HTTP_RATE_LIMIT": "100000/minute",
+    "HTTP_LOGIN_RATE_LIMIT": "1000/minute",
+}
 
 
 def pictures(template: Path, place: Path) -> dict[str, str]:
