@@ -87,6 +87,28 @@ async def test_fields_that_the_route_does_not_declare_are_not_sent(client: httpx
     problem(answer, 500, "internal_error")
 
 
+class Sparse(ResponseModel):
+    """A model that its route shows in part."""
+
+    text: str
+    nothing: str | None = None
+
+
+async def test_response_has_the_shape_that_its_route_declares(app: FastAPI, client: httpx.AsyncClient) -> None:
+    @app.get("/sparse", response_model_exclude_none=True)
+    @app.post("/sparse", response_model_exclude={"text"})
+    async def show(unchanged: Unchanged) -> Sparse:
+        return unchanged.unless_known(Sparse(text="tea"))
+
+    first = await client.get("/sparse")
+    assert first.json() == {"text": "tea"}
+    again = await client.get("/sparse", headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+    # only who reads has the response already
+    posted = await client.post("/sparse", headers={"If-None-Match": "*"})
+    assert (posted.status_code, posted.json()) == (200, {"nothing": None})
+
+
 async def test_tag_is_described_and_generated_clients_stay_as_they_are(app: FastAPI, stored: Stored) -> None:
     described = app.openapi()["paths"][PATH]["get"]["responses"]
     assert described["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Shown"}

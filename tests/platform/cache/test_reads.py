@@ -248,3 +248,23 @@ async def test_unit_of_work_reads_the_source(start: Start, source: Source, datab
     async with database.transaction():
         assert await process.read(source) == 2
     assert await process.read(source) == 1
+
+
+async def test_load_that_takes_too_long_is_not_joined(start: Start, source: Source) -> None:
+    stuck, process = Source(), start(longest_wait=0.05)
+    stuck.open.clear()
+    first = asyncio.create_task(process.read(stuck))
+    await until(lambda: stuck.reads == 1)
+    await asyncio.sleep(0.06)
+    async with asyncio.timeout(20):
+        assert await process.read(source) == 1
+    stuck.open.set()
+    assert await first == 1
+
+
+async def test_load_that_is_cancelled_from_within_does_not_cancel_its_callers(start: Start) -> None:
+    async def load() -> Price:
+        raise asyncio.CancelledError
+
+    with pytest.raises(RuntimeError, match="cancelled from within"):
+        await start().prices.get("tea", load=load)

@@ -1,8 +1,11 @@
 """Values that take long to make: requests and readiness meanwhile, failures, and the end of the process."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,7 +76,14 @@ async def fail() -> None:
 
 
 async def hang() -> None:
-    await asyncio.sleep(PATIENCE)
+    """Sleep, as a library that swallows its cancellation."""
+    for _ in range(3):
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(PATIENCE)
+
+
+async def cancelled() -> None:
+    raise asyncio.CancelledError
 
 
 @pytest.fixture
@@ -111,6 +121,7 @@ async def test_service_serves_while_it_warms_up(
             self.embedder = self.add("embedder", Embedder(model, closed, start_wait=0.05, wait=0.05, retry=0.05))
             self.add("plain", Plain(closed, fail))
             self.add("slow", Plain(closed, hang))
+            self.add("cancelled", Plain(closed, cancelled))
 
     @app.get("/embedding")
     async def embed() -> str:
@@ -129,10 +140,11 @@ async def test_service_serves_while_it_warms_up(
             await until_warm(client)
             assert (await client.get("/embedding")).json() == "model"
     assert model.tries == 3
-    assert closed == ["plain", "plain", "embedder"]
+    assert closed == ["plain", "plain", "plain", "embedder"]
     events = [(each["event"], each["resource"]) for each in logs if "resource" in each]
     # once for both failures of the model
     assert sorted(events) == [
+        ("warm_up_failed", "cancelled"),
         ("warm_up_failed", "embedder"),
         ("warm_up_failed", "plain"),
         ("warm_up_failed", "slow"),
@@ -179,3 +191,36 @@ async def test_stuck_thread_does_not_keep_the_process(
     assert [each["event"] for each in logs] == ["warm_up_abandoned"]
     (thread,) = [each for each in threading.enumerate() if each.name == "warm up stuck"]
     assert thread.daemon
+
+
+async def test_whatever_the_making_raises_it_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Panic(BaseException):
+        """As Rust's, in Python."""
+
+    class Weights:
+        """What was loaded until then."""
+
+    kept: list[weakref.ref[Weights]] = []
+
+    def load() -> str:
+        weights = Weights()
+        kept.append(weakref.ref(weights))
+        if len(kept) == 1:
+            raise Panic
+        if len(kept) == 2:
+            raise SystemExit
+        gc.collect()
+        # the weights of tries that have failed are in nobody's way
+        return f"{sum(each() is not None for each in kept)} in memory"
+
+    def refuse(_: threading.Thread) -> None:
+        monkeypatch.undo()
+        message = "can't start new thread"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    value = WarmUp("model", load, wait=PATIENCE, retry=0.01)
+    with structlog.testing.capture_logs() as logs:
+        assert await value.get() == "1 in memory"
+    assert [each["event"] for each in logs] == ["warm_up_failed", "warmed_up"]
+    await value.close()

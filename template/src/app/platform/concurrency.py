@@ -16,6 +16,12 @@ async def cancel_and_wait(task: asyncio.Future[Any]) -> None:
         await asyncio.wait([task], timeout=1.0)
 
 
+def is_cancelled() -> bool:
+    """Return whether somebody has cancelled the task that calls this."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def fan_out(
     work: Callable[[ItemT], Awaitable[ResultT]],
     items: Iterable[ItemT],
@@ -68,7 +74,7 @@ class _Calls(Generic[ItemT, ResultT]):
             except Exception as error:  # noqa: BLE001 (returned, with its item)
                 self.failures[number] = item, error
             del self._running[number]
-            if _is_cancelled():
+            if is_cancelled():
                 # the call has swallowed it
                 return
             # work that never waits would keep the event loop, and neither a cancellation nor a time limit could end it
@@ -86,15 +92,10 @@ async def _not_cancelled_from_within(call: Awaitable[ResultT]) -> ResultT:
     try:
         return await call
     except asyncio.CancelledError as error:
-        if _is_cancelled():
+        if is_cancelled():
             raise
         message = "the call was cancelled from within"
         raise RuntimeError(message) from error
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _sorted(pairs: dict[int, ResultT]) -> list[ResultT]:

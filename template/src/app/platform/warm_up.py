@@ -20,7 +20,7 @@ CLOSE_SECONDS = 5.0
 """The longest that the end of a process waits for a thread, which cannot be interrupted."""
 
 ValueT = TypeVar("ValueT")
-Outcome = tuple[ValueT | None, Exception | None]
+Outcome = tuple[ValueT] | BaseException
 
 
 class WarmUp(Generic[ValueT]):
@@ -91,39 +91,46 @@ class WarmUp(Generic[ValueT]):
 
     async def _run(self) -> None:
         told = False
-        while True:
+        while self._made is None:
             started = time.monotonic()
-            value, error = await self._try()
-            if error is None:
-                self._made = (value,)  # type: ignore[assignment] # without an error it is what `make` has returned
+            reason = await self._try()
+            if self._made:
                 self._warm.set()
                 log.info("warmed_up", resource=self._name, seconds=round(time.monotonic() - started, 1))
                 return
             if not told:
-                log.warning("warm_up_failed", resource=self._name, reason=summary(error), retry=self._retry)
+                log.warning("warm_up_failed", resource=self._name, reason=reason, retry=self._retry)
             told = True
             await asyncio.sleep(self._retry)
 
-    async def _try(self) -> Outcome[ValueT]:
-        """Call `make` in a thread that does not keep the process from ending, and return what it returns or raises."""
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[Outcome[ValueT]] = loop.create_future()
-        self._thread = ended
-
-        def work() -> None:
-            outcome: Outcome[ValueT]
-            try:
-                outcome = (self._make(), None)
-            except Exception as error:  # noqa: BLE001 (logged, and tried again)
-                outcome = (None, error)
-            # the loop is closed if the process has not waited any longer
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(ended.set_result, outcome)
-
-        threading.Thread(target=work, name=f"warm up {self._name}", daemon=True).start()
+    async def _try(self) -> str:
+        """Call `make` in a thread that does not keep the process from ending. Return why it has failed."""
+        self._thread = asyncio.get_running_loop().create_future()
+        try:
+            threading.Thread(
+                target=self._work, args=(self._thread,), name=f"warm up {self._name}", daemon=True
+            ).start()
+        except RuntimeError as error:
+            self._thread.cancel()
+            return summary(error)
         # not cancelled with the caller, because the thread goes on
-        await asyncio.wait({ended}, timeout=self._slow)
-        if not ended.done():
+        await asyncio.wait({self._thread}, timeout=self._slow)
+        if not self._thread.done():
             log.warning("warm_up_slow", resource=self._name, seconds=self._slow)
-            await asyncio.wait({ended})
-        return await ended
+            await asyncio.wait({self._thread})
+        # nothing else keeps the outcome: an error has all that was loaded until then
+        outcome, self._thread = self._thread.result(), None
+        if isinstance(outcome, BaseException):
+            return summary(outcome)
+        self._made = outcome
+        return ""
+
+    def _work(self, ended: asyncio.Future[Outcome[ValueT]]) -> None:
+        outcome: Outcome[ValueT]
+        try:
+            outcome = (self._make(),)
+        except BaseException as error:  # noqa: BLE001 (also what libraries in Rust raise; logged, and tried again)
+            outcome = error
+        # the loop is closed if the process has not waited any longer
+        with suppress(RuntimeError):
+            ended.get_loop().call_soon_threadsafe(ended.set_result, outcome)

@@ -1,11 +1,12 @@
 """Loads that several callers of a process wait for."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Generic, TypeVar
 
-from app.platform.concurrency import cancel_and_wait
+from app.platform.concurrency import cancel_and_wait, is_cancelled
 
 ValueT = TypeVar("ValueT")
 
@@ -27,16 +28,28 @@ class Flight(Generic[ValueT]):
         self.abandoned = False
         self.task = asyncio.get_running_loop().create_task(run(), context=context)
         self._callers = 0
+        self._began = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Return for how many seconds it has run."""
+        return time.monotonic() - self._began
 
     async def result(self) -> ValueT:
         """Wait for the result. When the last caller is cancelled, the load is as well.
 
         Raises:
             Exception: what the load raised.
+            RuntimeError: the load was cancelled, but not the caller.
         """
         self._callers += 1
         try:
             return await asyncio.shield(self.task)
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            message = "the load was cancelled from within"
+            raise RuntimeError(message) from error
         finally:
             self._callers -= 1
             if not self._callers:
@@ -46,19 +59,20 @@ class Flight(Generic[ValueT]):
 
 
 class Flights(Generic[ValueT]):
-    """The running loads: one for each key that callers may still wait for."""
+    """The running loads: one for each key that callers may still wait for, for at most `longest` seconds."""
 
     def __init__(self) -> None:
+        self.longest = 0.0
         self._joinable: dict[str, Flight[ValueT]] = {}
         self._running: set[Flight[ValueT]] = set()
 
     def find(self, key: str, versions: bytes | None, *, known: bool) -> Flight[ValueT] | None:
-        """Return the load to wait for; `None` if there is none, or if the key was invalidated after it began.
+        """Return the load to wait for; `None` if there is none, it takes too long, or began before an invalidation.
 
         `versions` are those that the caller has just read; they are not `known` if Redis did not answer.
         """
         flight = self._joinable.get(key)
-        if flight is None or flight.abandoned:
+        if flight is None or flight.abandoned or flight.age > self.longest:
             return None
         return flight if not known or flight.versions in {None, versions} else None
 

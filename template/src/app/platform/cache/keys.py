@@ -34,15 +34,25 @@ class Names:
         return cls(f"{prefix}/values-{schema}{path}", f"{prefix}/loading-{schema}{path}", tuple(versions))
 
 
+def check(parts: tuple[Part, ...]) -> None:
+    """Check the types of the parts of a key.
+
+    Raises:
+        TypeError: one is none of `Part`, so that its text may not say which one it is.
+    """
+    for part in parts:
+        if not isinstance(part, Part):
+            message = f"a key cannot have a part of type {type(part).__name__}"
+            raise TypeError(message)
+
+
 def quoted(part: Part) -> str:
     """Return a part of a key without a slash.
 
     Raises:
-        TypeError: its type is none of `Part`, so that its text may not say which one it is.
+        TypeError: its type is none of `Part`.
     """
-    if not isinstance(part, Part):
-        message = f"a key cannot have a part of type {type(part).__name__}"
-        raise TypeError(message)
-    text = quote(str(part.value if isinstance(part, Enum) else part), safe="")
+    check((part,))
+    text = quote(str(part.value if isinstance(part, Enum) else part), safe="", errors="surrogatepass")
     # no other part has such a sign
     return text if len(text) <= MAX_PART else f"#{hashlib.sha256(text.encode()).hexdigest()}"

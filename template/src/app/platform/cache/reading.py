@@ -11,15 +11,15 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
-from functools import cached_property, partial
+from functools import partial
 from typing import Generic, TypeVar
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticUserError
 
 from app.platform.cache.flights import NOT_STORED, Flight, Flights
-from app.platform.cache.keys import Names, Part
+from app.platform.cache.keys import Names, Part, check
 from app.platform.cache.store import Lease, Store, StoreUnavailable
 from app.platform.db.gate import current_place
 from app.platform.db.replicas import reading_from
@@ -37,14 +37,17 @@ Load = Callable[[], Awaitable[ValueT]]
 
 
 class ReadCache(Generic[ValueT]):
-    """The values of one read, by their keys: the base class of the caches in `caches.py`. `ttl` is in seconds."""
+    """The values of one read, by their keys: the base class of the caches in `caches.py`. `ttl` is in seconds.
+
+    Raises:
+        TypeError: values of this model cannot be JSON.
+    """
 
     def __init__(self, prefix: str, name: str, model: type[ValueT], ttl: float, version: int) -> None:
         self._prefix = prefix
         self._name = name
-        self._model = model
+        self._adapter, self._schema = _described(name, model, version)
         self._ttl = ttl
-        self._version = version
         self._store: Store | None = None
         self._wait = 0.0
         self._flights = Flights[ValueT]()
@@ -53,10 +56,14 @@ class ReadCache(Generic[ValueT]):
             CACHE_REQUESTS.labels(name, result) for result in ("hit", "miss", "shared", "error")
         )
 
-    def open(self, store: Store | None, wait: float) -> None:
-        """Use this store, and wait so many seconds for other processes. Without one, each read goes to its source."""
+    def open(self, store: Store | None, wait: float, longest: float) -> None:
+        """Use this store. Without one, each read goes to its source.
+
+        `wait` is how many seconds to wait for other processes; after `longest`, nobody joins a load any more.
+        """
         self._store = store
         self._wait = wait
+        self._flights.longest = longest
 
     def prepare(self) -> None:
         """Change the context in which values are loaded."""
@@ -65,6 +72,7 @@ class ReadCache(Generic[ValueT]):
         """Return the value with this key, from Redis or else from `load`."""
         # inside a unit of work the source shows what that has changed
         if self._store is None or current_place():
+            check(key)
             return await load()
         names = Names.of(self._prefix, self._schema, key)
         try:
@@ -76,18 +84,25 @@ class ReadCache(Generic[ValueT]):
             return found[0]
         return await self._join(names, versions, partial(self._load, self._store, names, load), known=True)
 
-    async def drop(self, key: tuple[Part, ...]) -> None:
-        """Invalidate all values whose keys begin like this."""
-        if self._store is None:
-            return
-        names = Names.of(self._prefix, self._schema, key)
-        self._flights.leave(names.versions[-1])
-        done = await self._store.forget(names.versions[-1], names.versions[0])
-        CACHE_INVALIDATIONS.labels(self._name, "done" if done else "late").inc()
+    def dropping(self, key: tuple[Part, ...]) -> Callable[[], Awaitable[None]]:
+        """Return the function that invalidates all values whose keys begin like this.
+
+        Raises:
+            TypeError: a part of the key has another type than those of `Part`.
+        """
+        # at once, because after a commit it is too late for errors
+        return partial(self._drop, Names.of(self._prefix, self._schema, key))
 
     async def close(self) -> None:
         """Cancel the loads that still run."""
         await self._flights.close()
+
+    async def _drop(self, names: Names) -> None:
+        if self._store is None:
+            return
+        self._flights.leave(names.versions[-1])
+        done = await self._store.forget(names.versions[-1], names.versions[0])
+        CACHE_INVALIDATIONS.labels(self._name, "done" if done else "late").inc()
 
     async def _join(
         self,
@@ -152,8 +167,8 @@ class ReadCache(Generic[ValueT]):
     def _decode(self, stored: bytes) -> tuple[ValueT] | None:
         """Return the value, in a tuple because it may be `None`; nothing if it is not valid."""
         try:
-            return (self._adapter.validate_json(stored),)
-        except ValidationError:
+            return (self._adapter.validate_json(stored, by_alias=False, by_name=True),)
+        except Exception:  # noqa: BLE001 (models have code of their own; the source has the value as well)
             if self._is_new("cache_value_invalid"):
                 log.warning("cache_value_invalid", cache=self._name)
             return None
@@ -168,8 +183,12 @@ class ReadCache(Generic[ValueT]):
     def _encode(self, value: ValueT) -> bytes:
         """Return the value as JSON; nothing if it cannot be stored."""
         try:
-            encoded = self._adapter.dump_json(value, round_trip=True)
-        except PydanticSerializationError:
+            encoded = self._adapter.dump_json(value, by_alias=False, round_trip=True, warnings="error")
+            # a secret, an excluded field, an infinite number, or the fields of a subclass would be lost
+            is_same = self._adapter.validate_json(encoded, by_alias=False, by_name=True) == value
+        except Exception:  # noqa: BLE001 (models have code of their own; the caller gets the value all the same)
+            is_same, encoded = False, b""
+        if not is_same:
             if self._is_new("cache_value_not_json"):
                 log.warning("cache_value_not_json", cache=self._name)
             return b""
@@ -185,15 +204,19 @@ class ReadCache(Generic[ValueT]):
         self._told.add(event)
         return is_new
 
-    @cached_property
-    def _adapter(self) -> TypeAdapter[ValueT]:
-        return TypeAdapter(self._model)
 
-    @cached_property
-    def _schema(self) -> str:
-        """Says what values look like, so that a release with another model does not read those of this one."""
-        described = json.dumps([self._version, self._adapter.json_schema()], sort_keys=True)
-        return hashlib.sha256(described.encode()).hexdigest()[:12]
+def _described(name: str, model: type[ValueT], version: int) -> tuple[TypeAdapter[ValueT], str]:
+    """Return what reads and writes the model, and what its values look like.
+
+    So a release with another model does not read the values of this one.
+    """
+    try:
+        adapter = TypeAdapter(model)
+        described = json.dumps([version, adapter.json_schema(by_alias=False)], sort_keys=True)
+    except PydanticUserError as error:
+        message = f"the cache {name!r} cannot keep values of {model!r} as JSON"
+        raise TypeError(message) from error
+    return adapter, hashlib.sha256(described.encode()).hexdigest()[:12]
 
 
 async def _only_load(load: Load[ValueT], flight: Flight[ValueT]) -> ValueT:

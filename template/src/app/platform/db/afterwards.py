@@ -16,7 +16,7 @@ def after_transaction(session: AsyncSession, work: Work) -> None:
     """Call `work` when the transaction of this session has committed, and also when nobody knows whether it has.
 
     It is not called when the block has raised. Its errors reach the caller, who may take them for errors of the
-    transaction: so it should raise none, and end soon.
+    transaction: so it should raise none, and end soon. What else waits for this transaction is called all the same.
     """
     session.info.setdefault(_WORK, []).append(work)
 
@@ -36,5 +36,11 @@ async def run(session: AsyncSession) -> None:
 
 
 async def _do(waiting: Sequence[Work]) -> None:
+    failures: list[Exception] = []
     for work in waiting:
-        await work()
+        try:
+            await work()
+        except Exception as failure:  # noqa: BLE001 (raised when the others have been called)
+            failures.append(failure)
+    if failures:
+        raise failures[0]

@@ -21,6 +21,9 @@ UNCHANGED: dict[int | str, dict[str, Any]] = {
 304 is none of its own: generated clients do not send the header, and would return `Any` for a body that is missing.
 """
 
+# what a route may say about its response, such as `response_model_exclude_none`
+_SHAPE = ("include", "exclude", "by_alias", "exclude_unset", "exclude_defaults", "exclude_none")
+
 
 class Tagged:
     """Answers the request of the route that depends on it."""
@@ -38,13 +41,16 @@ class Tagged:
         Raises:
             TypeError: the route is declared to return another model, whose fields may be fewer.
         """
-        if (declared := self._request.scope["route"].response_model) is not type(model):
-            message = f"this route returns {declared}, not {type(model)}"
+        route = self._request.scope["route"]
+        if route.response_model is not type(model):
+            message = f"this route returns {route.response_model}, not {type(model)}"
             raise TypeError(message)
         # made once, for the tag and for the body; FastAPI sends a response as it is
-        body = model.__pydantic_serializer__.to_json(model, by_alias=True)
+        shape: dict[str, Any] = {name: getattr(route, f"response_model_{name}") for name in _SHAPE}
+        body = model.__pydantic_serializer__.to_json(model, **shape)
         tag = f'W/"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
-        known = _is_known(tag, self._request.headers.getlist("if-none-match"))
+        reads = self._request.method in {"GET", "HEAD"}
+        known = reads and _is_known(tag, self._request.headers.getlist("if-none-match"))
         made = Response(status_code=304) if known else Response(body, media_type="application/json")
         made.raw_headers += self._response.raw_headers
         made.headers.update({"ETag": tag, "Cache-Control": "private, no-cache"})

@@ -1,0 +1,131 @@
+"""A Redis that is full, read-only, restarted or written to by others, and a process that is too busy to listen to it."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from redis.asyncio import Redis
+
+from app.platform.cache.patience import answered_within
+from dev.services import redis as redis_server
+from tests.platform.cache.conftest import Source, Start, counted
+from tests.platform.support.silent_proxy import SilentProxy
+
+
+@pytest.fixture
+def own_redis() -> Iterator[str]:
+    """Run a server for this test alone."""
+    with redis_server() as url:
+        yield url
+
+
+async def test_full_redis_is_no_outage(start: Start, source: Source, own_redis: str) -> None:
+    process, other = start(own_redis), start(own_redis)
+    await process.read(source)
+    async with Redis.from_url(own_redis) as redis:
+        await redis.config_set("maxmemory", 1)
+        with structlog.testing.capture_logs() as logs:
+            # what is there is found, what is not comes from the source, and invalidations arrive
+            assert [await process.read(source, key) for key in ("tea", "coffee", "coffee", "tea")] == [1] * 4
+            source.cents = 2
+            await process.prices.invalidate("tea")
+            assert [await each.read(source) for each in (other, process, process)] == [2] * 3
+        assert [each["event"] for each in logs] == ["cache_refused"] * 2
+        await redis.config_set("maxmemory", 0)
+    source.reads = 0
+    assert [await each.read(source) for each in (process, other, process)] == [2] * 3
+    assert source.reads == 1
+
+
+async def test_server_that_a_fail_over_has_made_read_only_is_left(
+    start: Start, source: Source, own_redis: str, redis_url: str
+) -> None:
+    async with SilentProxy(own_redis).running() as proxy, Redis.from_url(own_redis) as demoted:
+        process, other = start(proxy.url), start(redis_url)
+        await process.read(source)
+        await demoted.replicaof("127.0.0.1", "1")
+        # new connections get to the new primary, those that are open do not
+        proxy.lead_to(redis_url)
+        await other.read(source)
+        source.cents = 2
+        await process.prices.invalidate("tea")
+        async with asyncio.timeout(20):
+            while await other.read(source) == 1:
+                await asyncio.sleep(0.01)
+        source.cents = 3
+        assert await process.read(source) == 2
+
+
+async def test_reader_alone_leaves_a_read_only_server(
+    start: Start, source: Source, own_redis: str, redis_url: str
+) -> None:
+    async with SilentProxy(own_redis).running() as proxy, Redis.from_url(own_redis) as demoted:
+        process = start(proxy.url)
+        await process.read(source, "coffee")
+        await demoted.replicaof("127.0.0.1", "1")
+        proxy.lead_to(redis_url)
+        async with asyncio.timeout(20):
+            while counted(process).get("hit", 0) == 0:
+                await process.read(source)
+                await asyncio.sleep(0.01)
+
+
+
+
+async def test_key_that_somebody_else_has_written_harms_no_other(
+    start: Start, source: Source, redis_url: str
+) -> None:
+    process = start()
+    await process.read(source)
+    async with Redis.from_url(redis_url) as redis:
+        keys = [each async for each in redis.scan_iter(f"*{process.name}/*tea")]
+        assert len(keys) == 2
+        for key in keys:
+            await redis.delete(key)
+            await redis.rpush(key, "garbage")
+    with structlog.testing.capture_logs() as logs:
+        assert [await process.read(source) for _ in range(2)] == [1, 1]
+        assert [await process.read(source, "coffee") for _ in range(2)] == [1, 1]
+    assert counted(process) == {"miss": 4, "hit": 1}
+    assert [each["event"] for each in logs] == ["cache_refused"]
+
+
+async def test_words_of_the_url_do_not_change_values(start: Start, source: Source, redis_url: str) -> None:
+    process = start(f"{redis_url}?decode_responses=true&max_connections=1")
+    assert [await process.read(source) for _ in range(2)] == [1, 1]
+    assert await asyncio.gather(*(process.read(source, str(each)) for each in range(20))) == [1] * 20
+    assert source.reads == 21
+
+
+async def test_busy_process_does_not_take_itself_for_a_silent_redis(start: Start, source: Source) -> None:
+    process = start(timeout=20.0)
+    # opens the connections
+    await asyncio.gather(*(process.read(source, str(each)) for each in range(20)))
+    process.caches._store._connection._timeout = 0.2  # type: ignore[union-attr]  # noqa: SLF001
+
+    async def work(key: str) -> None:
+        for _ in range(2):
+            burn(0.015)
+            await process.read(source, key)
+
+    # so one pass of the event loop takes longer than Redis may
+    await asyncio.gather(*(work(str(each)) for each in range(20)))
+    assert counted(process) == {"miss": 20, "hit": 40}
+
+
+async def test_answer_that_needs_some_turns_of_a_busy_loop_is_waited_for() -> None:
+    async with answered_within(0.01):
+        for _ in range(10):
+            burn(0.005)
+            await asyncio.sleep(0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(20), answered_within(0.01):
+            await asyncio.Event().wait()
+
+
+def burn(seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        pass
