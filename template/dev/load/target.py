@@ -80,6 +80,8 @@ def given(url: str, *, anywhere: bool) -> Target:
 def started(directory: Path, chosen: Mapping[str, str]) -> Iterator[Target]:
     """Start the service on an empty PostgreSQL of its own, and a worker if it has jobs; stop all at the end.
 
+    With jobs, or with caches that are on, there is an empty Redis as well.
+
     The pool and all else of the platform is as the environment and `.env` say; only addresses, rate limits and the log
     are not. The service's own settings have their defaults.
 
@@ -97,21 +99,24 @@ def started(directory: Path, chosen: Mapping[str, str]) -> Iterator[Target]:
     try:
         with ExitStack() as stack:
             url = stack.enter_context(services.postgres(data / "postgres"))
-            broker = stack.enter_context(services.redis()) if job_processes.QUEUE else ""
             port = free_port()
             file, shell = dotenv_values(ROOT / ".env"), dict(os.environ)
-            environment = environment_for(file, shell, chosen, _fixed(url, broker, port))
+            caches = services.caches(environment_for(file, shell, chosen, {}))
+            redis = stack.enter_context(services.redis()) if job_processes.QUEUE or caches else ""
+            environment = environment_for(file, shell, chosen, _fixed(url, redis, port))
             left_out = [name for name in left_out_of(file, shell) if name not in environment]
             yield stack.enter_context(_serving(directory, environment, port, ", ".join(left_out)))
     finally:
         shutil.rmtree(data, ignore_errors=True)
 
 
-def _fixed(database: str, broker: str, port: int) -> dict[str, str]:
+def _fixed(database: str, redis: str, port: int) -> dict[str, str]:
     """Return the variables that are the same in each test: addresses on this machine, and no rate limits."""
     ours = {"HTTP_HOST": "127.0.0.1", "HTTP_PORT": str(port), "HTTP_DRAIN_SECONDS": "0", "LOG_JSON": "true"}
-    jobs = {"REDIS_URL": broker, "TASKS_METRICS_PORT": "0", "DEV_WORKER": "1"} if broker else {}
-    return ours | dict.fromkeys(LIMITS, MANY) | jobs | {"DATABASE_URL": database, "PYTHONPATH": str(ROOT)}
+    shared = {"REDIS_URL": redis} if redis else {}
+    jobs = {"TASKS_METRICS_PORT": "0", "DEV_WORKER": "1"} if job_processes.QUEUE else {}
+    urls = shared | {"DATABASE_URL": database}
+    return ours | dict.fromkeys(LIMITS, MANY) | jobs | urls | {"PYTHONPATH": str(ROOT)}
 
 
 @contextmanager
