@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable
@@ -18,6 +19,7 @@ from app.config import Settings
 from app.platform import warm_up
 from app.platform.db.session import Database
 from app.platform.errors import WarmingUp
+from app.platform.http.draining import Config, Server
 from app.platform.http.lifespan import State, build_lifespan
 from app.platform.warm_up import WarmUp
 from app.resources import Resources
@@ -150,6 +152,29 @@ async def test_service_serves_while_it_warms_up(
         ("warm_up_failed", "slow"),
         ("warmed_up", "embedder"),
     ]
+
+
+async def test_server_that_is_stopped_while_it_warms_up_waits_no_longer(
+    app: FastAPI, settings: Settings, database: Database
+) -> None:
+    closed, begun = list[str](), asyncio.Event()
+
+    async def begin() -> None:
+        begun.set()
+        await asyncio.sleep(PATIENCE)
+
+    class OwnResources(Resources):
+        async def open_own(self) -> None:
+            self.add("slow", Plain(closed, begin))
+
+    app.router.lifespan_context = build_lifespan(lambda: OwnResources(settings, database), lambda _: None)
+    server = Server(Config(app, drain=5.0, port=0, log_config=None))
+    serving = asyncio.create_task(server._serve())  # noqa: SLF001 (the rest of it handles the signals of the process)
+    async with asyncio.timeout(PATIENCE / 2):
+        await begun.wait()
+        server.handle_exit(signal.SIGTERM, None)
+        await serving
+    assert closed == ["plain"]
 
 
 async def test_start_waits_for_what_is_quick_and_a_caller_for_a_while(ended: Callable[[Model], None]) -> None:

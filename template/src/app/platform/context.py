@@ -3,6 +3,7 @@
 Context variables, so that services and repositories need not pass them on.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ route: ContextVar[Callable[[], str] | None] = ContextVar("route", default=None)
 actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
 only_reads: ContextVar[bool] = ContextVar("only_reads", default=False)
 """Whether this is a request that changes nothing: GET or HEAD."""
+stopping: ContextVar[asyncio.Event | None] = ContextVar("stopping", default=None)
+"""Is set when the process, which may still be starting, is to end; `None` in processes without a server."""
 
 
 def current_route() -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 import uvicorn
 
+from app.platform.context import stopping
 from app.platform.http.connection import Connection
 
 log = structlog.get_logger(__name__)
@@ -52,9 +53,16 @@ class Server(uvicorn.Server):
         self._asked = False
         self._retired = False
         self._end: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and call `when_started`."""
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        # the task of the lifespan, which begins here, sees it
+        stopping.set(self._stopping)
+        if self.should_exit:
+            self._stopping.set()
         await super().startup(sockets)
         if self._when_started:
             self._when_started()
@@ -73,6 +81,9 @@ class Server(uvicorn.Server):
             self._asked = True
         else:
             super().handle_exit(sig, frame)
+            if self._loop and self._stopping:
+                # a signal handler may run anywhere
+                self._loop.call_soon_threadsafe(self._stopping.set)
 
     def retire(self) -> None:
         """Note that other processes take the place of this one; the next tick does it. Any thread may call it."""

@@ -7,6 +7,7 @@ from typing import Any, NotRequired, TypedDict, TypeVar
 
 from fastapi import FastAPI
 
+from app.platform.context import stopping
 from app.platform.resources import PlatformResources
 
 
@@ -39,7 +40,7 @@ def build_lifespan(
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         async with open_resources() as resources:
             await resources.warn()
-            await resources.warm_up()
+            await resources.warm_up(stopping.get())
             # the objects that exist now live until the process ends, so the garbage collector can skip them
             gc.collect()
             gc.freeze()

@@ -62,7 +62,7 @@ async def work(settings: PlatformSettings, application: Application) -> None:
     async with application.open_resources(settings) as resources:
         await resources.warn()
         if resources.broker and resources.broker.runs_jobs_here:
-            await resources.warm_up()
+            await resources.warm_up(stop)
         try:
             await _run(application, resources, worker, stop)
         finally:
