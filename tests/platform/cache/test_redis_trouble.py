@@ -1,4 +1,4 @@
-"""A Redis that is full, read-only, restarted or written to by others, and a process that is too busy to listen to it."""
+"""A Redis that is full, read-only, or written to by others, and a process that is too busy to listen to it."""
 
 import asyncio
 import time
@@ -72,11 +72,7 @@ async def test_reader_alone_leaves_a_read_only_server(
                 await asyncio.sleep(0.01)
 
 
-
-
-async def test_key_that_somebody_else_has_written_harms_no_other(
-    start: Start, source: Source, redis_url: str
-) -> None:
+async def test_key_that_somebody_else_has_written_harms_no_other(start: Start, source: Source, redis_url: str) -> None:
     process = start()
     await process.read(source)
     async with Redis.from_url(redis_url) as redis:
@@ -123,6 +119,31 @@ async def test_answer_that_needs_some_turns_of_a_busy_loop_is_waited_for() -> No
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(20), answered_within(0.01):
             await asyncio.Event().wait()
+
+
+async def test_process_that_ends_makes_up_for_invalidations(start: Start, source: Source, proxy: SilentProxy) -> None:
+    process, other = start(proxy.url, timeout=0.1), start()
+    await other.read(source)
+    proxy.silent = True
+    source.cents = 2
+    await process.prices.invalidate("tea")
+    proxy.silent = False
+    await process.caches.close()
+    assert await other.read(source) == 2
+
+
+async def test_process_that_cannot_make_up_for_invalidations_says_so(
+    start: Start, source: Source, proxy: SilentProxy
+) -> None:
+    process = start(proxy.url, timeout=0.1)
+    await process.read(source)
+    proxy.silent = True
+    with structlog.testing.capture_logs() as logs:
+        for key in ("tea", "coffee"):
+            await process.prices.invalidate(key)
+        await process.caches.close()
+    assert [each["event"] for each in logs] == ["cache_unavailable", "cache_invalidations_lost"]
+    assert logs[-1]["count"] == 2
 
 
 def burn(seconds: float) -> None:

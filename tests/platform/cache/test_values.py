@@ -1,4 +1,4 @@
-"""What comes from Redis is what was loaded, whatever its type; and mistakes show themselves before anything is cached."""
+"""What comes from Redis is what was loaded, whatever its type; mistakes show themselves before that."""
 
 import math
 from collections.abc import Awaitable, Callable
@@ -104,7 +104,7 @@ def returning(value: Any) -> Callable[[], Awaitable[Any]]:
 
 
 @pytest.mark.parametrize(("model", "value"), KEPT)
-async def test_value_is_found_as_it_was_loaded(start: Start, source: Source, model: Any, value: Any) -> None:
+async def test_value_is_found_as_it_was_loaded(start: Start, model: Any, value: Any) -> None:
     process = start()
     process.name = uuid4().hex
     cache = process.caches.shared(process.name, model)
@@ -129,7 +129,8 @@ async def test_value_that_would_be_another_one_is_not_stored(start: Start, model
 
 def test_model_that_cannot_be_json_is_refused_where_it_is_named() -> None:
     off = Caches(CacheSettings.model_construct(), None, "shop", 1.0)
-    for model in (Source, Callable[[], int]):
+    models: list[Any] = [Source, Callable[[], int]]
+    for model in models:
         with pytest.raises(TypeError, match="the cache 'things' cannot keep values"):
             off.shared("things", model)
     for ttl in (0.0, -1.0, math.inf, math.nan):
@@ -166,9 +167,7 @@ async def test_wrong_key_is_refused_also_while_the_cache_is_off(source: Source, 
 
 
 @pytest.mark.commits
-async def test_block_inside_of_a_transaction_would_invalidate_too_early(
-    start: Start, database: Database
-) -> None:
+async def test_block_inside_of_a_transaction_would_invalidate_too_early(start: Start, database: Database) -> None:
     prices = start().prices
     async with database.transaction():
         with pytest.raises(RuntimeError, match="use `invalidate_after`"):
@@ -177,9 +176,7 @@ async def test_block_inside_of_a_transaction_would_invalidate_too_early(
 
 
 @pytest.mark.commits
-async def test_work_that_fails_keeps_no_other_from_being_done(
-    start: Start, source: Source, database: Database
-) -> None:
+async def test_work_that_fails_keeps_no_other_from_being_done(start: Start, source: Source, database: Database) -> None:
     process = start()
     await process.read(source)
 

@@ -26,9 +26,7 @@ def test_redis_runs_beside_a_command_if_the_caches_are_on(project: Project, plac
 
 
 @pytest.mark.parametrize("place", ["file", "shell", "table"])
-def test_load_test_has_a_redis_for_the_caches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
-) -> None:
+def test_load_test_has_a_redis_for_the_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     @contextmanager
     def serving(_directory: Path, environment: dict[str, str], *_: object) -> Iterator[Target]:
         yield Target(exchange(environment["REDIS_URL"], b"PING\r\n").decode(), environment)

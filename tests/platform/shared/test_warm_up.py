@@ -20,7 +20,7 @@ from app.platform import warm_up
 from app.platform.db.session import Database
 from app.platform.errors import WarmingUp
 from app.platform.http.draining import Config, Server
-from app.platform.http.lifespan import State, build_lifespan
+from app.platform.http.lifespan import build_lifespan
 from app.platform.warm_up import WarmUp
 from app.resources import Resources
 from tests.support.client import client_of, problem

@@ -107,9 +107,7 @@ class WarmUp(Generic[ValueT]):
         """Call `make` in a thread that does not keep the process from ending. Return why it has failed."""
         self._thread = asyncio.get_running_loop().create_future()
         try:
-            threading.Thread(
-                target=self._work, args=(self._thread,), name=f"warm up {self._name}", daemon=True
-            ).start()
+            threading.Thread(target=self._work, args=(self._thread,), name=f"warm up {self._name}", daemon=True).start()
         except RuntimeError as error:
             self._thread.cancel()
             return summary(error)
