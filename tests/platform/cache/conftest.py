@@ -72,7 +72,7 @@ async def start(redis_url: str) -> AsyncIterator[Start]:
     started: list[Caches] = []
 
     def begin(url: str = redis_url, longest_wait: float = 30, **settings: object) -> Process:
-        given = CacheSettings.model_construct(enabled=True).model_copy(update={"timeout": 2.0} | settings)
+        given = CacheSettings.model_construct(enabled=True).model_copy(update={"timeout": 10.0} | settings)
         started.append(Caches(given, url, service, longest_wait))
         return Process(started[-1], name)
 
