@@ -59,6 +59,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
         # the load test
         r"pyproject\.toml|dev/load/\w+\.py|tests/make_load/(__init__|journey)\.py|tests/make_load/thresholds\.toml",
+        # a Redis for caches that are on
+        r"dev/services\.py",
     ),
 }
 
