@@ -5,11 +5,15 @@ import logging as stdlib
 from collections.abc import Iterator
 from uuid import uuid4
 
+import httpx2 as httpx
 import pytest
 import structlog
+import urllib3
 
 from app.platform import context, logging
+from app.platform.http_client import HttpClient
 from app.platform.settings import Environment, LogSettings
+from tests.support.receivers import receiving
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +84,23 @@ def test_format_can_be_chosen(capfdbinary: pytest.CaptureFixture[bytes], environ
     structlog.get_logger().warning("loud")
     (line,) = capfdbinary.readouterr().out.splitlines()
     assert json.loads(line)["event"] == "loud"
+
+
+async def test_no_http_library_logs_the_query_of_a_url(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Such a query may hold a key of another service. An owner may call with any of these libraries."""
+    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
+    client, secret = HttpClient(), "?key=hunter2"
+    async with receiving(200, 200) as receiver, httpx.AsyncClient() as other:
+        await client.get(f"{receiver.url}{secret}")
+        await other.get(f"{receiver.url}{secret}")
+    assert [each.query for each in receiver.received] == [{"key": "hunter2"}] * 2
+    await client.close()
+    with urllib3.PoolManager(retries=urllib3.Retry(1)) as pool, pytest.raises(urllib3.exceptions.MaxRetryError):
+        pool.request("GET", f"http://127.0.0.1:1/{secret}")
+    # requests and httpx are not installed
+    stdlib.getLogger("httpx").info("HTTP Request: GET http://127.0.0.1/%s", secret)
+    lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    # of the other service
+    served = [line for line in lines if line["logger"] == "aiohttp.access"]
+    assert "hunter2" in served[0]["event"]
+    assert [line for line in lines if line not in served] == []

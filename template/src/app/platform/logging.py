@@ -21,6 +21,10 @@ from app.platform.settings import Environment, LogSettings
 
 log = structlog.get_logger(__name__)
 
+# The service's own middleware writes the access log. HTTP clients would log URLs with their query strings, and
+# OpenTelemetry the headers for a collector that it cannot read.
+_QUIET = ("uvicorn.access", "httpx", "httpx2", "urllib3.connectionpool", "opentelemetry.util.re")
+
 
 def add_context(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Add the request id and the user id to every event that does not have them."""
@@ -92,9 +96,7 @@ def _configure_stdlib(level: int, shared: list[Processor], *, json_lines: bool) 
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    # The service's own middleware writes the access log. httpx would log each URL with its query string, and
-    # OpenTelemetry the headers for a collector that it cannot read.
-    for name in ("uvicorn.access", "httpx", "opentelemetry.util.re"):
+    for name in _QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
