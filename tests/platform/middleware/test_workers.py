@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.platform.http import workers
 from app.platform.http.draining import Config
@@ -205,17 +206,74 @@ def test_others_that_end_are_replaced_while_workers_are_replaced(parent: Workers
     assert [each.signals for each in made] == [[], [RETIRE], [], []]
 
 
-def test_second_hangup_also_replaces_the_replacements(parent: Workers, made: list[FakeWorker]) -> None:
+def until_nothing_changes(parent: Workers, made: list[FakeWorker]) -> list[str]:
+    """Let all workers serve that start, and end that retire; return the events."""
+    with capture_logs() as logs:
+        for _ in range(20):
+            serve(*made)
+            look(parent)
+            for each in made:
+                each.exitcode = 0 if each.signals else None
+    return [each["event"] for each in logs]
+
+
+def test_hangups_that_come_faster_than_workers_start_ask_for_one_more_replacement(
+    parent: Workers, made: list[FakeWorker]
+) -> None:
     serve(*made)
-    look(parent, signal.SIGHUP, signal.SIGHUP)
-    assert len(made) == 3
-    look(parent, signal.SIGHUP)
+    with capture_logs() as logs:
+        # before the first replacement begins, they are one
+        look(parent, signal.SIGHUP, signal.SIGHUP)
+        for _ in range(5):
+            look(parent, signal.SIGHUP)
+    assert [each["event"] for each in logs] == ["replacing_workers", "replacing_again_afterwards"]
+    # the replacement goes on starting
+    assert (len(made), made[2].signals, made[2].outdated) == (3, [], False)
+    assert until_nothing_changes(parent, made) == ["workers_replaced", "replacing_workers", "workers_replaced"]
+    assert [each.signals for each in made] == [[RETIRE]] * 4 + [[], []]
+
+
+def test_hangups_without_an_end_replace_workers_without_an_end(parent: Workers, made: list[FakeWorker]) -> None:
+    serve(*made)
+    served = []
     for _ in range(10):
-        serve(*made)
+        # a worker needs five looks to start
+        for _ in range(5):
+            starting = [each for each in made if not each.has_served]
+            look(parent, signal.SIGHUP)
+            for each in made:
+                each.exitcode = 0 if each.signals else None
+        ready = [each for each in starting if not each.signals]
+        serve(*ready)
+        served += ready
+    assert len(served) == 10
+    # all but the newest, two of which serve
+    assert sum(each.signals == [RETIRE] for each in served) == 7
+
+
+def test_hangup_during_a_replacement_that_fails_begins_another(
+    parent: Workers, made: list[FakeWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    serve(*made)
+    # two that start: one in place of a worker that has died
+    look(parent, signal.SIGHUP)
+    made[0].exitcode = -9
+    look(parent)
+    with capture_logs() as logs:
+        look(parent, signal.SIGHUP)
+        made[2].exitcode = made[3].exitcode = 3
         look(parent)
-        for each in made:
-            each.exitcode = 0 if each.signals else None
-    assert [each.signals for each in made] == [[RETIRE]] * 3 + [[], []]
+        assert len(made) == 4
+        now += 2
+        look(parent)
+    assert [each["event"] for each in logs] == [
+        *("replacing_again_afterwards", "workers_not_replaced", "worker_not_started", "worker_not_started"),
+        "replacing_workers",
+    ]
+    assert until_nothing_changes(parent, made) == ["workers_replaced"]
+    assert [each.signals for each in made[1:]] == [[RETIRE], [], [], [], []]
 
 
 def test_replacement_that_cannot_start_leaves_the_others(parent: Workers, made: list[FakeWorker]) -> None:

@@ -39,6 +39,8 @@ class Workers(Multiprocess):
         self._leaving: list[Worker] = []
         self._signals: tuple[signal.Signals, ...] = DRAIN
         self._rolling = False
+        # SIGHUP has come when some of the replacements had begun
+        self._again = False
         self._failed = False
         self._pause = SHORTEST_PAUSE
         self._next_start = 0.0
@@ -86,6 +88,8 @@ class Workers(Multiprocess):
                 self._rolling = False
                 log.info("workers_replaced")
         if not self.should_exit.is_set() and (time.monotonic() >= self._next_start or not self._workers):
+            if self._again and not self._rolling:
+                self._begin_roll()
             self.init_processes()
 
     def terminate_all(self) -> None:
@@ -122,15 +126,19 @@ class Workers(Multiprocess):
         self.should_exit.set()
 
     def handle_hup(self) -> None:
-        """Replace each worker, once its replacement serves."""
+        """Replace each worker, once its replacement serves. A replacement that starts goes on, and is replaced later.
+
+        Else no replacement would ever serve when signals come more often than a worker needs to start.
+        """
         if self.should_exit.is_set():
             return
-        log.info("replacing_workers", workers=[each.pid for each in self._workers])
-        for worker in self._workers:
-            worker.outdated = True
-        self._rolling = True
         # try at once: the cause of earlier failures may be mended
         self._pause, self._next_start = SHORTEST_PAUSE, 0.0
+        if not self._rolling:
+            self._begin_roll()
+        elif not self._again and not all(each.outdated for each in self._workers):
+            self._again = True
+            log.info("replacing_again_afterwards")
 
     def handle_ttin(self) -> None:
         """Start one more worker."""
@@ -139,6 +147,12 @@ class Workers(Multiprocess):
     def handle_ttou(self) -> None:
         """Stop one worker, unless it is the only one."""
         self.processes_num = max(self.processes_num - 1, 1)
+
+    def _begin_roll(self) -> None:
+        log.info("replacing_workers", workers=[each.pid for each in self._workers])
+        for worker in self._workers:
+            worker.outdated = True
+        self._rolling, self._again = True, False
 
     def _superfluous(self) -> Worker | None:
         """Return a worker to let go: an outdated one first, then one that does not serve, but never the last that does.
@@ -188,5 +202,5 @@ class Workers(Multiprocess):
         pause = min(self._pause, LONGEST_PAUSE)
         self._pause = 2 * pause
         self._next_start = time.monotonic() + pause
-        is_wanted = self._rolling or len(self._workers) < self.processes_num
+        is_wanted = self._rolling or self._again or len(self._workers) < self.processes_num
         log.error("worker_not_started", worker=pid, status=status, again_in=pause if is_wanted else None)
