@@ -87,12 +87,25 @@ def _change(document: Document, said: Document) -> None:
     if "namespace" in said:
         document["metadata"]["namespace"] = said["namespace"]
     for label in said.get("labels", []):
-        for metadata in [document["metadata"], *([template(document)["metadata"]] if template(document) else [])]:
+        for metadata in _labelled(document):
             metadata.setdefault("labels", {}).update(label["pairs"])
     for container in containers(document):
         for image in said.get("images", []):
             if container["image"] == image["name"]:
                 container["image"] = f"{image['newName']}:{image['newTag']}"
+
+
+def _labelled(document: Document) -> Iterator[Document]:
+    """Yield the metadata of a document, of its jobs and of its pods."""
+    yield document["metadata"]
+    for job in _job_templates(document):
+        yield job.setdefault("metadata", {})
+    if pod := template(document):
+        yield pod["metadata"]
+
+
+def _job_templates(document: Document) -> list[Document]:
+    return [document["spec"]["jobTemplate"]] if document.get("kind") == "CronJob" else []
 
 
 def identity(document: Document) -> tuple[str, str]:
@@ -102,6 +115,8 @@ def identity(document: Document) -> tuple[str, str]:
 
 def template(document: Document) -> Document:
     """Return the template of a document's pods, if it has one."""
+    for job in _job_templates(document):
+        return template(job)
     found: Document = document.get("spec", {}).get("template", {})
     return found
 

@@ -140,7 +140,7 @@ def test_probes_ask_the_process_that_listens(built: dict[tuple[str, str], Docume
         (container,) = containers(each)
         assert container["args"] == [name]
         probes = {kind: probe["httpGet"] for kind, probe in container.items() if kind.endswith("Probe")}
-        if name == "migrate":
+        if name in {"migrate", "prune"}:
             assert not probes
             continue
         (port,) = container["ports"]
@@ -148,6 +148,20 @@ def test_probes_ask_the_process_that_listens(built: dict[tuple[str, str], Docume
         assert {get["port"] for get in probes.values()} == {port["name"]}
         paths = {kind: get["path"] for kind, get in probes.items()}
         assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+
+
+@every_overlay
+@every_variant
+def test_expired_rows_are_deleted_once_a_day(built: dict[tuple[str, str], Document]) -> None:
+    spec = built["CronJob", "prune"]["spec"]
+    assert re.fullmatch(r"[0-5]?\d [01]?\d \* \* \*", spec["schedule"])
+    # one run at a time, which ends, and leaves few jobs behind
+    assert spec["concurrencyPolicy"] == "Forbid"
+    assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] <= spec["startingDeadlineSeconds"] < 86_400
+    assert spec["successfulJobsHistoryLimit"] <= spec["failedJobsHistoryLimit"] <= 3
+    pod, migration = (template(built[each])["spec"] for each in (("CronJob", "prune"), ("Job", "migrate")))
+    like_the_migration = {**migration["containers"][0], "name": "prune", "args": ["prune"]}
+    assert pod == {**migration, "containers": [like_the_migration]}
 
 
 @every_overlay
@@ -222,7 +236,8 @@ def test_all_connections_fit_into_the_database(built: dict[tuple[str, str], Docu
         # Celery runs jobs in TASKS_CONCURRENCY processes, by default two
         processes = {"arq": 1, "celery": 3}[variant["task_queue"]]
         total += worker["replicas"] * (processes * of_a_process + LISTENERS_OF_A_WORKER)
-    migrations, commands = 1, 1
+    # one that somebody runs by hand, and those that run once a day
+    migrations, commands = 1, 1 + sum(kind == "CronJob" for kind, _ in built)
     most = int(built["ConfigMap", "settings"]["metadata"]["annotations"]["service/max-connections"])
     assert total + migrations + commands <= most - RESERVED
 
