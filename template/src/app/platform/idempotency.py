@@ -13,12 +13,13 @@ from uuid import UUID
 
 from pydantic import BaseModel
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, DateTime, String, delete, func, select, update
+from sqlalchemy import ColumnElement, DateTime, String, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.platform.db.base import Base
+from app.platform.db.expiry import delete_before
 from app.platform.errors import AppError
 
 ResponseT = TypeVar("ResponseT", bound=BaseModel)
@@ -125,7 +126,4 @@ async def keep_answer(session: AsyncSession, claim: Claim | None, answer: BaseMo
 
 async def forget(session: AsyncSession, before: datetime) -> int:
     """Delete the keys that were claimed before this time, and return their number."""
-    result = await session.execute(
-        delete(IdempotencyKey).where(IdempotencyKey.created_at < before).returning(IdempotencyKey.key)
-    )
-    return len(result.all())
+    return await delete_before(session, IdempotencyKey.created_at, before)

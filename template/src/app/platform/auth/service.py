@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform import security
@@ -17,6 +17,7 @@ from app.platform.auth.models import RefreshToken
 from app.platform.auth.revocation import revoke, revoke_all
 from app.platform.auth.schemas import TokenPair
 from app.platform.context import Actor
+from app.platform.db.expiry import delete_before
 from app.platform.db.recent_writers import written_for
 from app.platform.db.retries import repeatable
 from app.platform.db.session import SessionProvider
@@ -121,10 +122,9 @@ class AuthService:
 
     async def forget_expired(self) -> int:
         """Delete the expired refresh tokens, and return their number."""
-        expired = delete(RefreshToken).where(RefreshToken.expires_at < func.now())
         async with self._database.transaction() as session:
-            result = await session.execute(expired.returning(RefreshToken.id))
-            return len(result.all())
+            now = (await session.execute(select(func.now()))).scalar_one()
+            return await delete_before(session, RefreshToken.expires_at, now)
 
     @repeatable
     async def _exchange(self, token: str) -> _Successor | None:

@@ -1,0 +1,39 @@
+"""Rows that have expired are deleted in statements of limited size."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from sqlalchemy import Engine, func, select
+
+from app.platform.auth.models import RefreshToken
+from app.platform.db.expiry import delete_before
+from app.platform.db.session import Database
+from tests.support.sql import recorded_statements
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def token(hours: float) -> RefreshToken:
+    """Return a token that expires so many hours after `NOW`."""
+    expires = NOW + timedelta(hours=hours)
+    return RefreshToken(user_id=uuid4(), family_id=uuid4(), token_digest=str(hours), expires_at=expires)
+
+
+async def test_a_year_is_deleted_hour_by_hour_and_hours_without_rows_cost_nothing(
+    database: Database, sql_engine: Engine
+) -> None:
+    async with database.transaction() as session:
+        session.add_all(map(token, (-9000, -8999.5, -8999, -5, -0.25, -0.001, 0, 1)))
+        await session.flush()
+        with recorded_statements(sql_engine) as statements:
+            assert await delete_before(session, RefreshToken.expires_at, NOW) == 6
+        assert sum(each.startswith("DELETE") for each in statements) == 4
+        left = await session.scalars(select(RefreshToken.token_digest).order_by(RefreshToken.expires_at))
+        assert left.all() == ["0", "1"]
+        assert await delete_before(session, RefreshToken.expires_at, NOW) == 0
+
+
+async def test_an_empty_table_is_no_work(database: Database) -> None:
+    async with database.transaction() as session:
+        assert await session.scalar(select(func.count()).select_from(RefreshToken)) == 0
+        assert await delete_before(session, RefreshToken.expires_at, NOW) == 0
