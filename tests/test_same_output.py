@@ -57,6 +57,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         # alerts and dashboards, units of systemd
         r"deploy/(observability|systemd)/.*",
         r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
+        # what tests inherit from the shell
+        r"tests/support/(databases|server)\.py|tests/drift\.py|tests/fuzz/__main__\.py",
         # the load test
         r"pyproject\.toml|dev/load/\w+\.py|tests/make_load/(__init__|journey)\.py|tests/make_load/thresholds\.toml",
         # a Redis for caches that are on

@@ -1,8 +1,9 @@
 """Databases for tests: each run migrates one template database, and tests clone it."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, chdir, contextmanager
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from alembic.script import ScriptDirectory
@@ -10,11 +11,25 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.platform import reference
 from app.platform.db import driver, migrations
-from app.platform.settings import DatabaseSettings, PoolProfile
+from app.platform.settings import DatabaseSettings, PlatformSettings, PoolProfile
 
-# tests migrate the database they name, whatever `.env` says
-os.environ["DB_MIGRATION_URL"] = ""
+
+def _forget_the_developers_settings() -> None:
+    """Remove the variables of your shell that would change what the service does in this process.
+
+    libpq's stay if the tests use your server, which may need them.
+    """
+    settings = {name for name, _, _ in reference.variables(PlatformSettings)}
+    prefixes = ("DB_", "OTEL_", "PROMETHEUS_", *(() if "TEST_DATABASE_URL" in os.environ else ("PG",)))
+    for name in list(os.environ):
+        known = name.upper()
+        if known in settings or known.startswith(prefixes) or known.endswith("_PROXY"):
+            del os.environ[name]
+
+
+_forget_the_developers_settings()
 
 
 def settings_for(url: str, **values: object) -> DatabaseSettings:
@@ -63,13 +78,22 @@ def heads() -> dict[str, str]:
     return {label: head.revision for head in scripts.get_revisions("heads") for label in head.branch_labels}
 
 
-def migrate(url: str) -> None:
-    """Apply the service's migrations to the database at `url`."""
+@contextmanager
+def settings_of(url: str) -> Iterator[None]:
+    """Let the settings that are read in the block be those of the database at `url`, whatever `.env` says."""
     before = os.environ.get("DATABASE_URL")
     os.environ["DATABASE_URL"] = url
     try:
-        migrations.upgrade()
+        # `.env` is read from the working directory
+        with TemporaryDirectory() as empty, chdir(empty):
+            yield
     finally:
         del os.environ["DATABASE_URL"]
         if before is not None:
             os.environ["DATABASE_URL"] = before
+
+
+def migrate(url: str) -> None:
+    """Apply the service's migrations to the database at `url`."""
+    with settings_of(url):
+        migrations.upgrade()

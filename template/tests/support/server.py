@@ -20,12 +20,14 @@ OWN: dict[str, str] = {
     # add your own below: "SEARCH_API_KEY": "key",
 }
 API = ("app", "api")
+# what programs need; nothing else of your shell reaches the processes of tests
+_INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_", "DYLD_", "SSL_CERT_", "PG", "COVERAGE_")
+_BYTE_CODE = ("PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE")
 
 
 def environment(database_url: str, **variables: str) -> dict[str, str]:
-    """Return the environment of a process, without the developer's own settings."""
-    ours = ("DATABASE_", "DB_", "HTTP_", "AUTH_", "LOG_", "REDIS_", "ENVIRONMENT", "PROMETHEUS_")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    """Return the environment of a process: these variables, and none of the developer's own settings."""
+    inherited = {name: value for name, value in os.environ.items() if name.startswith((*_INHERITED, *_BYTE_CODE))}
     source = Path(__file__).parents[2] / "src"
     cheap = {"AUTH_ARGON2_TIME_COST": "1", "AUTH_ARGON2_MEMORY_KIB": "64"}
     # nobody asks the service while it stops
@@ -53,7 +55,8 @@ class Server:
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path, port: int) -> None:
         self.process = process
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE)
+        # not through a proxy of the developer's
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False)
         self._log = log
 
     def wait_until_ready(self) -> None:
