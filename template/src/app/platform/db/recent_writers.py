@@ -35,7 +35,7 @@ class RecentWriters:
     """Remembers users for some seconds after each of their transactions.
 
     While Redis does not answer, and for as long after it as a write counts, all users count as recent writers: nobody
-    knows what other processes have written.
+    knows what other processes have written. Processes that Redis still answers do not learn of what this one writes.
     """
 
     def __init__(self, seconds: float, redis_url: str | None, service: str) -> None:
