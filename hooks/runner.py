@@ -16,6 +16,7 @@ from types import ModuleType
 from packaging.version import InvalidVersion, Version
 
 from hooks.errors import MigrationError
+from hooks.hidden import name_hidden
 from hooks.landing import land
 from hooks.update import Update
 
@@ -53,8 +54,10 @@ def _run(environment: Mapping[str, str], answers_file: str) -> None:
         step = getattr(_load(version), stage, None)
         if step:
             step(update)
-    if stage == "after" and update.touched:
-        land(update)
+    if stage == "after":
+        if update.touched:
+            land(update)
+        name_hidden(update)
 
 
 def _pending(since: Version, until: Version) -> list[Version]:

@@ -24,6 +24,8 @@ OWN = {
     "src/app/users/letters.py": "from .models import User\n\nUSED = User\n",
     "src/app/own.py": "from app.db import deep, soft\nfrom app.middleware import polite\n",
     "tests/db/test_soft.py": "from tests.db.helper import helped\n",
+    # the name of a package that a later release brings
+    "tests/make_load.py": "OURS = 1\n",
     "tests/db/helper.py": "from tests.support.refusing import refusing\n\nhelped = refusing\n",
 }
 # the template has the same text in both releases, but for imports of the owner's
@@ -126,6 +128,12 @@ def test_what_edited_and_own_tests_use_stays(updated: Updated) -> None:
 def test_a_template_file_with_own_imports_is_not_set_back(updated: Updated) -> None:
     """The command of 0.3.1 gives back the owner's bytes where the template's text is the same in both releases."""
     assert "from app.platform.db import address\n" in updated.text(MIGRATION)
+
+
+def test_a_module_that_a_new_package_hides_is_named(updated: Updated) -> None:
+    assert "tests/make_load.py: hidden by the package tests/make_load/; rename yours, and its imports" in updated.said
+    assert updated.said.count("hidden by") == 1
+    assert updated.text("tests/make_load.py") == OWN["tests/make_load.py"]
 
 
 def test_a_renamed_sample_is_the_owners(updated: Updated) -> None:

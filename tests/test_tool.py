@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from tests import future, owner
+from tests import future, owner, rendering, simulated
 from tests.edits import replace
 from tests.life import HERE, THERE, tool
 from tests.owner_edits import DELETED, EDITS, LATER
@@ -102,6 +102,43 @@ def test_update_puts_edits_aside_when_a_release_removes_their_file(
     assert "src/app/features/orders/routes.py imports app.platform.http.ndjson" in printed
     assert (project / "kept-edits/src/app/platform/http/ndjson.py.mine").read_bytes() == mine
     assert "+OURS = 1" in (project / "kept-edits/src/app/platform/http/ndjson.py.diff").read_text()
+
+
+def test_update_keeps_what_has_a_name_that_a_release_takes_and_says_so(
+    project: Path, template: Path, tmp_path: Path
+) -> None:
+    """A file at the same path is a conflict; a module beside a package of its name is hidden by it, or hides it."""
+    theirs = {
+        "docs/mail.md": "Mail of the template.\n",
+        "tests/make_mail/__init__.py": "",
+        "src/app/platform/mail.py": "",
+        "tests/letters/test_letters.py": "",
+    }
+    mine = {
+        "docs/mail.md": "Our mail.\n",
+        "tests/make_mail.py": "OURS = 1\n",
+        "src/app/platform/mail/__init__.py": "OURS = 2\n",
+        "tests/letters.py": "OURS = 3\n",
+        # neither is new
+        "tests/both.py": "",
+        "tests/both/__init__.py": "",
+    }
+    simulated.put(project, mine)
+    rendering.commit(project)
+    future.move_to(
+        project, future.release(template, tmp_path / "future", lambda root: simulated.put(root / "template", theirs))
+    )
+    status, printed = tool(project, "update")
+    assert status == 1
+    assert owner.unmerged(project) == ["docs/mail.md"]
+    assert "Our mail." in (project / "docs/mail.md").read_text()
+    assert all((project / path).read_text() == text for path, text in mine.items() if path != "docs/mail.md")
+    hidden = printed.partition("HIDDEN")[2].partition("\n\n")[0].splitlines()[1:]
+    assert hidden == [
+        "  src/app/platform/mail.py, by the package src/app/platform/mail/",
+        "  tests/letters/, by tests/letters.py",
+        "  tests/make_mail.py, by the package tests/make_mail/",
+    ]
 
 
 def test_update_moves_edits_with_their_file(project: Path, template: Path, tmp_path: Path) -> None:

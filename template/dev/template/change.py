@@ -12,6 +12,7 @@ from copier.errors import UnsafeTemplateError
 from dev.template import import_lines, imports, kept
 from dev.template.errors import TemplateError
 from dev.template.follow import LEFT_OUT, Follow, require_place
+from dev.template.hidden import hidden
 from dev.template.merge import Merge, read
 from dev.template.project import UNDO, Project
 from dev.template.renames import trace
@@ -22,6 +23,8 @@ from dev.template.source import Source, clone_of
 MOVED = "REMOVED OR MOVED in the template, but you renamed them; compare them with the template's new files:"
 SKIPPED = f"LEFT OUT, because these files are missing or cannot be merged; port what you need from {LEFT_OUT}/:"
 CONFLICTS = "CONFLICTS: resolve the lines between <<<<<<< and >>>>>>> (or in the .rej file), then `git add`:"
+
+HIDDEN = "HIDDEN by a module or package of the same name, so it cannot be imported; rename yours, and its imports:"
 
 # what the template brought does not fit into the owner's history
 MISFITS = "MIGRATIONS that do not fit yours; nothing can be migrated until you have done this:"
@@ -145,6 +148,7 @@ def _settle(merge: Merge, follow: Follow, after: Project) -> dict[str, list[str]
         "Imports of removed modules, correct them:": imports.dangling(after, [*merge.gone(), *follow.old_names()]),
         "New files in folders that you had deleted; delete them as well:": merge.revived(),
         MISFITS: misfits(merge),
+        HIDDEN: hidden(after),
         MOVED: follow.gone(),
         SKIPPED: follow.keep(),
         CONFLICTS: sorted({*after.conflicts(), *lossy, *follow.conflicts, *conflicting}),
@@ -158,7 +162,7 @@ def _report(what: str, report: Mapping[str, list[str]]) -> int:
         if lines:
             print("\n".join([f"\n{title}", *(f"  {line}" for line in lines)]))
     print(f"\nThen: git diff HEAD; make setup migrate lint types test; commit. {UNDO}")
-    return 1 if any(report[title] for title in (MISFITS, MOVED, SKIPPED, CONFLICTS)) else 0
+    return 1 if any(report[title] for title in (MISFITS, HIDDEN, MOVED, SKIPPED, CONFLICTS)) else 0
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

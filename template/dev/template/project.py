@@ -127,6 +127,12 @@ class Project:
         listed = git("ls-tree", "-r", "-z", "--name-only", "HEAD", cwd=self.root)
         return {name.decode(errors="surrogateescape") for name in listed.split(b"\0") if name}
 
+    def files(self) -> set[str]:
+        """Return the paths of the working tree, without those that git ignores."""
+        listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=self.root)
+        names = (name.decode(errors="surrogateescape") for name in listed.split(b"\0") if name)
+        return {name for name in names if (self.root / name).is_file()}
+
     def conflicts(self) -> list[str]:
         """Return the files that git could not merge, and the `.rej` files that Copier wrote."""
         unmerged = git("diff", "--name-only", "--relative", "--diff-filter=U", "-z", cwd=self.root)
