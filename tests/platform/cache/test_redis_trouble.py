@@ -1,16 +1,16 @@
 """A Redis that is full, read-only, or written to by others, and a process that is too busy to listen to it."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import pytest
 import structlog
 from redis.asyncio import Redis
 
-from app.platform.cache.patience import answered_within
+from app.platform.patience import answered_within
 from dev.services import redis as redis_server
 from tests.platform.cache.conftest import Source, Start, counted
+from tests.platform.support.busy import burn
 from tests.platform.support.silent_proxy import SilentProxy
 
 
@@ -144,9 +144,3 @@ async def test_process_that_cannot_make_up_for_invalidations_says_so(
         await process.caches.close()
     assert [each["event"] for each in logs] == ["cache_unavailable", "cache_invalidations_lost"]
     assert logs[-1]["count"] == 2
-
-
-def burn(seconds: float) -> None:
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        pass

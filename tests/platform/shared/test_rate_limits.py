@@ -1,5 +1,6 @@
 """Rate limits in memory, and on a real server with the Redis protocol."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -11,6 +12,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.platform.rate_limits import MAX_KEYS, MemoryCounters, RateLimiter
+from tests.platform.support.busy import burn
+from tests.platform.support.silent_proxy import SilentProxy
 
 LIMIT = parse("3/minute")
 
@@ -102,6 +105,40 @@ async def test_requests_ask_redis_again_after_a_pause(redis_url: str, monkeypatc
         await limiter.hit(LIMIT, key)
         assert await redis.get(LIMIT.key_for(key)) == b"1"
     await limiter.close()
+
+
+async def test_busy_process_does_not_take_itself_for_a_silent_redis(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.platform.rate_limits._REDIS_TIMEOUT", 0.2)
+    limiter = RateLimiter(redis_url)
+    key = uuid4().hex
+
+    async def work() -> None:
+        # what other requests compute; together it takes longer than Redis may
+        burn(0.015)
+        await limiter.hit(LIMIT, key)
+
+    await asyncio.gather(*(work() for _ in range(20)))
+    with structlog.testing.capture_logs() as logs:
+        await asyncio.gather(*(work() for _ in range(20)))
+    assert logs == []
+    async with Redis.from_url(redis_url) as redis:
+        assert await redis.get(LIMIT.key_for(key)) == b"40"
+    await limiter.close()
+
+
+async def test_silent_redis_is_not_waited_for_twice(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.platform.rate_limits._REDIS_TIMEOUT", 0.05)
+    async with SilentProxy(redis_url).running() as proxy:
+        limiter = RateLimiter(proxy.url)
+        key = uuid4().hex
+        await limiter.hit(LIMIT, key)
+        proxy.silent = True
+        with structlog.testing.capture_logs() as logs:
+            assert [(await limiter.hit(LIMIT, key)).remaining for _ in range(2)] == [2, 1]
+        assert [each["event"] for each in logs] == ["rate_limit_fallback"]
+        await limiter.close()
 
 
 def test_memory_forgets_when_the_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:

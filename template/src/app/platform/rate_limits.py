@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.platform import metrics
+from app.platform.patience import answered_within
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
@@ -110,17 +111,16 @@ class RateLimiter:
         self._redis: Redis | None = None
         self._paused_until = 0.0
         if redis_url:
-            self._redis = Redis.from_url(
-                redis_url, socket_timeout=_REDIS_TIMEOUT, socket_connect_timeout=_REDIS_TIMEOUT
-            )
+            self._redis = Redis.from_url(redis_url)
 
     async def hit(self, limit: RateLimitItem, key: str) -> RateLimitResult:
         """Count one request of `key`. Redis needs one round trip."""
         counter, window = _counter(limit, key), limit.get_expiry()
         if redis := self._answering():
             try:
-                return RateLimitResult.of(limit, *await self._count_in(redis, counter, window))
-            except RedisError as error:
+                async with answered_within(_REDIS_TIMEOUT):
+                    return RateLimitResult.of(limit, *await self._count_in(redis, counter, window))
+            except (RedisError, TimeoutError) as error:
                 self._pause(error)
         count = self._memory.increment(counter, window)
         return RateLimitResult.of(limit, count, self._memory.seconds_left(counter))
@@ -130,8 +130,9 @@ class RateLimiter:
         counter = _counter(limit, key)
         if redis := self._answering():
             try:
-                return int(await redis.get(counter) or 0)
-            except RedisError as error:
+                async with answered_within(_REDIS_TIMEOUT):
+                    return int(await redis.get(counter) or 0)
+            except (RedisError, TimeoutError) as error:
                 self._pause(error)
         return self._memory.count(counter)
 
@@ -140,8 +141,9 @@ class RateLimiter:
         counter, window = _counter(limit, key), limit.get_expiry()
         if redis := self._answering():
             try:
-                await redis.set(counter, 1, ex=window)
-            except RedisError as error:
+                async with answered_within(_REDIS_TIMEOUT):
+                    await redis.set(counter, 1, ex=window)
+            except (RedisError, TimeoutError) as error:
                 self._pause(error)
             else:
                 return
@@ -155,8 +157,9 @@ class RateLimiter:
         """
         if self._redis:
             try:
-                await self._redis.ping()
-            except RedisError as error:
+                async with answered_within(_REDIS_TIMEOUT):
+                    await self._redis.ping()
+            except (RedisError, TimeoutError) as error:
                 message = "Redis does not answer"
                 raise ConnectionError(message) from error
 
@@ -168,7 +171,7 @@ class RateLimiter:
     def _answering(self) -> Redis | None:
         return self._redis if time.monotonic() >= self._paused_until else None
 
-    def _pause(self, error: RedisError) -> None:
+    def _pause(self, error: Exception) -> None:
         self._paused_until = time.monotonic() + _REDIS_PAUSE
         metrics.RATE_LIMIT_FALLBACKS.inc()
         log.warning("rate_limit_fallback", reason=summary(error), seconds=_REDIS_PAUSE)

@@ -19,8 +19,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
-from app.platform.cache.patience import answered_within
 from app.platform.concurrency import cancel_and_wait
+from app.platform.patience import answered_within
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)

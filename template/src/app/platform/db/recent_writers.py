@@ -3,7 +3,6 @@
 Each process knows of its own users. With `REDIS_URL` processes tell each other.
 """
 
-import asyncio
 import time
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform import metrics
 from app.platform.context import actor_id
+from app.platform.patience import answered_within
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
@@ -56,7 +56,7 @@ class RecentWriters:
         if self._redis is None or now < self._paused_until:
             return
         try:
-            async with asyncio.timeout(_REDIS_TIMEOUT):
+            async with answered_within(_REDIS_TIMEOUT):
                 await self._redis.set(f"{self._prefix}{user}", 1, px=round(self._seconds * 1000))
         except (RedisError, OSError, TimeoutError) as error:
             self._fall_back(error)
@@ -69,7 +69,7 @@ class RecentWriters:
         if self._redis is None:
             return False
         try:
-            async with asyncio.timeout(_REDIS_TIMEOUT):
+            async with answered_within(_REDIS_TIMEOUT):
                 return bool(await self._redis.exists(f"{self._prefix}{user}"))
         except (RedisError, OSError, TimeoutError) as error:
             self._fall_back(error)
