@@ -61,6 +61,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"tests/support/(databases|server)\.py|tests/drift\.py|tests/fuzz/__main__\.py",
         # what an update says
         r"dev/template/\w+\.py",
+        # directories of migrations, one a line
+        r"alembic\.ini",
         # the load test
         r"pyproject\.toml|dev/load/\w+\.py|tests/make_load/(__init__|journey)\.py|tests/make_load/thresholds\.toml",
         # a Redis for caches that are on

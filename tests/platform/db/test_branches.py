@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,8 @@ from sqlalchemy import text
 
 from app.platform.db import migrations
 from app.platform.db.session import Database
+from app.platform.errors import StartupError
+from tests.platform.support.project import with_versions_in
 from tests.support.databases import heads, settings_for
 
 Alembic = Callable[..., Awaitable[None]]
@@ -78,6 +81,19 @@ def test_source_tree_has_its_own_migrations() -> None:
     assert migrations.config().config_file_name == str(Path(__file__).parents[3] / "alembic.ini")
 
 
+def test_checkout_may_have_a_blank_and_an_umlaut_in_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, copy = Path(__file__).parents[3], tmp_path / "My Größe"
+    shutil.copytree(root / "migrations", copy / "migrations")
+    shutil.copy(root / "alembic.ini", copy)
+    expected = heads()
+    monkeypatch.setattr(migrations, "_INI", copy / "alembic.ini")
+    assert heads() == expected
+    # nothing to apply would look like a success
+    shutil.rmtree(copy / "migrations/platform")
+    with pytest.raises(StartupError, match="My Größe/migrations/platform, which `version_locations` names, is no dir"):
+        migrations.upgrade()
+
+
 def test_branches_are_independent() -> None:
     assert {"platform", "service"} <= set(heads())
     scripts = ScriptDirectory.from_config(migrations.config())
@@ -88,9 +104,7 @@ async def test_new_migration_goes_to_the_service_branch(
     migrated_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("versions")
-    config = migrations.config()
-    locations = config.get_main_option("version_locations")
-    config.set_main_option("version_locations", f"{locations} {folder}")
+    config = with_versions_in(folder)
     monkeypatch.setenv("DATABASE_URL", migrated_url)
 
     def write() -> object:

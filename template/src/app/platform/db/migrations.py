@@ -5,6 +5,9 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import coerce_resource_to_filename
+
+from app.platform.errors import StartupError
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 # A wheel has the migrations inside the package, a checkout has them beside `src/`. An editable install also copies them
@@ -14,12 +17,26 @@ _INI = _PACKED if _PACKED.is_file() else _PACKAGE.parents[1] / "alembic.ini"
 
 
 def config() -> Config:
-    """Return Alembic's configuration, whatever the working directory is."""
-    return Config(_INI)
+    """Return Alembic's configuration, whatever the working directory is.
+
+    Raises:
+        StartupError: a directory in `version_locations` does not exist. Alembic would leave it out, and a database
+            without its migrations would seem to be up to date.
+    """
+    found = Config(_INI)
+    for location in found.get_version_locations_list() or ():
+        if not Path(coerce_resource_to_filename(location)).is_dir():
+            message = f"{_INI}: {location}, which `version_locations` names, is no directory"
+            raise StartupError(message)
+    return found
 
 
 def forks() -> dict[str, list[str]]:
-    """Return the newest revisions of each branch that has several, because two migrations follow the same one."""
+    """Return the newest revisions of each branch that has several, because two migrations follow the same one.
+
+    Raises:
+        StartupError: a directory of migrations does not exist.
+    """
     newest: dict[str, list[str]] = {}
     for script in ScriptDirectory.from_config(config()).get_revisions("heads"):
         for branch in script.branch_labels:
@@ -28,5 +45,9 @@ def forks() -> dict[str, list[str]]:
 
 
 def upgrade() -> None:
-    """Apply the missing migrations of all branches; of several processes at once, one migrates and the others wait."""
+    """Apply the missing migrations of all branches; of several processes at once, one migrates and the others wait.
+
+    Raises:
+        StartupError: a directory of migrations does not exist.
+    """
     command.upgrade(config(), "heads")
