@@ -91,9 +91,8 @@ async def test_port_in_use_is_reported_in_one_line(monitored: MonitoredWorker) -
             async with Monitoring(monitored.database, monitored.broker, [], monitored.stopping).serving(jobs):
                 pass
     message = str(refused.value)
-    assert message.startswith(f"cannot listen on {HOST}:{port}: ")
-    assert message.endswith("Address already in use")
-    assert "\n" not in message
+    variables = "TASKS_METRICS_HOST, TASKS_METRICS_PORT"
+    assert message == f"cannot listen on {HOST}:{port}: Address already in use ({variables})"
 
 
 async def test_port_is_released_when_the_worker_ends(monitored: MonitoredWorker) -> None:

@@ -14,7 +14,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from app.platform import ports
 from app.platform.db.session import Database
+from app.platform.errors import StartupError
 from dev import services as servers
 from tests.support.client import PASSWORD
 from tests.support.databases import execute, migrate
@@ -147,11 +149,21 @@ def test_failed_start_is_one_clear_line(tmp_path: Path, empty_url: str) -> None:
     assert "Traceback" not in output
 
 
-def test_port_in_use_is_one_clear_line(tmp_path: Path, migrated_url: str) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_port_in_use_is_one_clear_line(tmp_path: Path, migrated_url: str, workers: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        with serving(tmp_path, migrated_url, HTTP_PORT=port) as server:
+        with serving(tmp_path, migrated_url, HTTP_PORT=port, HTTP_WORKERS=workers) as server:
             status, output = server.ended()
-            assert status != 0
-    assert f"('127.0.0.1', {port}): address already in use" in output
-    assert "Traceback" not in output
+    assert status == 1
+    assert output == (
+        f"python -m app: cannot listen on 127.0.0.1:{port}: Address already in use (HTTP_HOST, HTTP_PORT)\n"
+    )
+
+
+def test_address_to_listen_on_is_one_of_this_machine() -> None:
+    for free in ("127.0.0.1", "localhost", "0.0.0.0"):  # noqa: S104
+        ports.require_free(free, 0, "X_HOST")
+    for host in ('"127.0.0.1"', "256.1.1.1", "192.0.2.7"):
+        with pytest.raises(StartupError, match=rf"^cannot listen on {host}:0: [A-Z][a-z ]+ \(X_HOST\)$"):
+            ports.require_free(host, 0, "X_HOST")

@@ -2,10 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
-from app.config import load_settings
+from app.config import Settings, load_settings
 from app.platform.settings import AuthSettings, ConfigError, DatabaseSettings, Environment, PoolProfile, load
 
 FORWARDED = "HTTP_FORWARDED_ALLOW_IPS"
@@ -57,6 +58,7 @@ def test_every_missing_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch
         ("DB_PORT", "70000", "less than or equal to 65535"),
         ("DB_DEAD_PEER_TIMEOUT", "1", "greater than or equal to 6"),
         ("DB_APPLICATION_NAME", "", "in pg_stat_activity"),
+        ("HTTP_HOST", "", "at least 1 character"),
         ("HTTP_PORT", "70000", "less than or equal to 65535"),
         ("HTTP_RATE_LIMIT", "often", "such as 600/minute"),
         ("HTTP_CORS_ORIGINS", "https://shop.example,shop.example", "such as https://shop.example"),
@@ -93,6 +95,23 @@ def test_malformed_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: 
     assert expected in message
     assert "hunter2" not in message
     assert "\n" not in message
+
+
+def test_no_time_is_endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an endless lifetime of refresh tokens the service would start, and nobody could sign in."""
+    groups = [kind for kind in get_type_hints(Settings).values() if "env_prefix" in kind.model_config]
+    times = [
+        f"{kind.model_config['env_prefix']}{name}".upper()
+        for kind in groups
+        for name, field in kind.model_fields.items()
+        if "float" in str(field.annotation)
+    ]
+    assert {"AUTH_REFRESH_TOKEN_TTL", "DB_POOL_RECYCLE", "HTTP_KEEP_ALIVE"} <= set(times)
+    for variable in times:
+        monkeypatch.setenv(variable, "inf")
+    with pytest.raises(ConfigError) as refused:
+        load_settings()
+    assert {line.partition(":")[0] for line in str(refused.value).splitlines()} == set(times)
 
 
 def test_settings_come_from_a_file_too_and_the_environment_wins(

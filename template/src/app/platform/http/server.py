@@ -10,7 +10,7 @@ from typing import Any
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import ChangeReload
 
-from app.platform import multiprocess, proxies
+from app.platform import multiprocess, ports, proxies
 from app.platform.http.draining import Config, Server
 from app.platform.http.protocol import ProblemHttpProtocol, ProblemWebSocketProtocol
 from app.platform.http.workers import Workers
@@ -29,8 +29,10 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
     change of the source restarts the application.
 
     Raises:
+        StartupError: it cannot listen on `HTTP_HOST` and `HTTP_PORT`.
         SystemExit: the service cannot start, or was stopped (with status 0).
     """
+    ports.require_free(http.host, http.port, "HTTP_HOST, HTTP_PORT")
     config = _config(factory, http)
     directory = metrics_directory or os.environ.get(multiprocess.VARIABLE)
     with multiprocess.shared_directory(directory) if http.workers > 1 else nullcontext():

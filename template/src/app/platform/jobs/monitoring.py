@@ -1,7 +1,6 @@
 """Serves a worker's `/livez`, `/readyz` and `/metrics` to orchestrators and Prometheus, on a port of its own."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
@@ -10,8 +9,8 @@ from aiohttp import web
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.platform import ports
 from app.platform.db.session import Database
-from app.platform.errors import StartupError
 from app.platform.jobs import metrics
 from app.platform.jobs.broker import QueueStatus
 from app.platform.jobs.models import DeadLetter, JobSchedule, JobState, OutboxMessage
@@ -48,7 +47,7 @@ class Monitoring:
         """Listen on the configured port.
 
         Raises:
-            StartupError: the port is in use.
+            StartupError: it cannot listen on `TASKS_METRICS_HOST` and `TASKS_METRICS_PORT`.
         """
         app = web.Application()
         app.add_routes(
@@ -104,8 +103,8 @@ async def _listen(runner: web.AppRunner, settings: JobSettings) -> None:
     try:
         await web.TCPSite(runner, settings.metrics_host, settings.metrics_port).start()
     except OSError as error:
-        message = f"cannot listen on {settings.metrics_host}:{settings.metrics_port}: {os.strerror(error.errno or 0)}"
-        raise StartupError(message) from error
+        variables = "TASKS_METRICS_HOST, TASKS_METRICS_PORT"
+        raise ports.cannot_listen(settings.metrics_host, settings.metrics_port, variables, error) from error
     (host, port, *_), *_ = runner.addresses
     log.info("worker_monitoring", host=host, port=port)
 
