@@ -1,11 +1,14 @@
 """The headers of answers with status 201: where the new resource is, and whether an earlier answer is repeated."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import Depends, Request, Response
 
 from app.platform.idempotency import Claim
 
+# the characters of a path (RFC 3986, section 3.3), and % for those that are encoded already
+_SAFE = "/%:@!$&'()*+,;=~"
 _LOCATION = {"description": "The path of the new resource.", "schema": {"type": "string"}}
 _REPLAYED = {
     "description": "Present when an earlier request with the same Idempotency-Key got this answer already.",
@@ -32,10 +35,14 @@ class CreatedHeaders:
         self._response = response
 
     def at(self, route: str, claim: Claim | None = None, **parameters: object) -> None:
-        """Name the route that shows the new resource, by the name of its function, and the parameters of its path."""
+        """Name the route that shows the new resource, by the name of its function, and the parameters of its path.
+
+        Parameters may be any text: it is percent-encoded, as everything in the header must be.
+        """
         prefix = str(self._request.scope.get("root_path", "")).rstrip("/")
-        path = self._request.app.url_path_for(route, **parameters)
-        self._response.headers["Location"] = f"{prefix}{path}"
+        encoded = {name: quote(each, safe="") if isinstance(each, str) else each for name, each in parameters.items()}
+        path = self._request.app.url_path_for(route, **encoded)
+        self._response.headers["Location"] = quote(f"{prefix}{path}", safe=_SAFE)
         self.repeated(claim)
 
     def repeated(self, claim: Claim | None) -> None:
