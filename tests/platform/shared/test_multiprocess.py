@@ -1,6 +1,8 @@
 """Processes that keep their metrics in files: the directory, its clean-up, and the totals."""
 
+import errno
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,6 +70,20 @@ def test_given_directory_is_made_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_p
     with multiprocess.shared_directory(str(given)):
         assert os.environ[multiprocess.VARIABLE] == str(given)
     assert given.is_dir()
+
+
+def test_full_directory_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Otherwise each process would be killed by SIGBUS without a word."""
+    monkeypatch.delenv(multiprocess.VARIABLE, raising=False)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
+    try:
+        with pytest.raises(StartupError) as refused, multiprocess.shared_directory(str(tmp_path)):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(refused.value) == f"{multiprocess.VARIABLE}: cannot write to {tmp_path}: {os.strerror(errno.EFBIG)}"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_metrics_of_an_earlier_run_are_removed(tmp_path: Path) -> None:

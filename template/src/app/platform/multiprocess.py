@@ -16,6 +16,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from app.platform.errors import StartupError
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_ROOM = 1_048_576
+"""Bytes for the first files of a few processes; where a page of one finds no room, the kernel kills its process."""
+_BLOCK = bytes(65_536)
 _FILE = re.compile(r"(counter|summary|histogram|gauge_[a-z]+)_\d+\.db")
 
 
@@ -24,7 +27,7 @@ def shared_directory(given: str | None = None) -> Iterator[None]:
     """Let processes started inside the block keep their metrics in `given`, or else in a temporary directory.
 
     Raises:
-        StartupError: the directory is not writable.
+        StartupError: the directory is not writable, or has no room.
     """
     with ExitStack() as stack:
         try:
@@ -44,8 +47,9 @@ def _empty(directory: Path) -> None:
     for file in directory.iterdir():
         if _FILE.fullmatch(file.name):
             file.unlink()
-    with tempfile.TemporaryFile(dir=directory):
-        pass
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as probe:
+        for _ in range(_ROOM // len(_BLOCK)):
+            probe.write(_BLOCK)
 
 
 def collect(directory: Path) -> list[Metric]:
