@@ -1,5 +1,6 @@
 """Settings: errors name the missing or malformed variable, and never show its value."""
 
+import errno
 import os
 from pathlib import Path
 from typing import get_type_hints
@@ -122,6 +123,28 @@ def test_settings_come_from_a_file_too_and_the_environment_wins(
     database = load(DatabaseSettings)
     assert (database.pool_size, database.max_overflow) == (9, 3)
     assert database.pool_profile in PoolProfile
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"), [("NAME=Größe".encode("latin-1"), "UTF-8"), (b"LOG_LEVEL=INFO", "Permission denied")]
+)
+def test_file_that_cannot_be_read_is_named_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes, expected: str
+) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(content)
+    file.chmod(0o600)
+    if expected != "UTF-8":
+        # root may read everything
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+
+        monkeypatch.setattr("dotenv.main.open", refuse, raising=False)
+    with pytest.raises(ConfigError) as refused:
+        load_settings()
+    assert str(refused.value).startswith(f"{file}: ")
+    assert str(refused.value).endswith(expected)
+    assert "\n" not in str(refused.value)
 
 
 def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

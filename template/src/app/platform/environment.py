@@ -1,6 +1,7 @@
 """Reads a group of settings from the environment, and explains what is wrong with it."""
 
 import re
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError
@@ -31,6 +32,14 @@ def read(kind: type[GroupT]) -> tuple[GroupT | None, list[str]]:
         # a list or a mapping that is no JSON; the message names the field, but not the variable
         field = re.search(r'field "(\w+)"', str(error))
         return None, [_explain(kind, (field[1],), "Input should be JSON") if field else f"{kind.__name__}: {error}"]
+    except UnicodeDecodeError:
+        return None, [f"{_file(kind)}: expected text in UTF-8"]
+    except OSError as error:
+        return None, [f"{_file(kind)}: {error.strerror}"]
+
+
+def _file(kind: type[BaseSettings]) -> str:
+    return str(Path(str(kind.model_config["env_file"])).absolute())
 
 
 def _explain(kind: type[BaseSettings], location: tuple[int | str, ...], message: str) -> str:
