@@ -94,6 +94,20 @@ def test_checkout_may_have_a_blank_and_an_umlaut_in_its_path(tmp_path: Path, mon
         migrations.upgrade()
 
 
+def test_nothing_to_join_writes_no_migration() -> None:
+    """A merge of one migration would be one more step of the history that does nothing."""
+    root = Path(__file__).parents[3]
+    before = set((root / "migrations/service").iterdir())
+    run = f"RUN=env PATH={Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(["make", "migration-merge", run], cwd=root, capture_output=True, text=True, check=False)
+    written = {path for path in (root / "migrations/service").iterdir() if path.name != "__pycache__"} - before
+    for path in written:
+        path.unlink()
+    assert not written
+    assert done.returncode == 2
+    assert "Nothing was done: no two migrations follow the same one." in done.stderr
+
+
 def test_branches_are_independent() -> None:
     assert {"platform", "service"} <= set(heads())
     scripts = ScriptDirectory.from_config(migrations.config())
