@@ -106,7 +106,7 @@ def test_unknown_id_fails_with_one_line(run: Run, capsys: pytest.CaptureFixture[
     [
         (("drop",), "invalid choice: 'drop'"),
         (("purge", "everything"), "invalid UUID value: 'everything'"),
-        (("purge", "--older-than", "long"), "invalid"),
+        (("purge", "--older-than", "long"), "expected 0 to 36500, not long"),
         (("purge", "--older-than", "nan"), "expected 0 to 36500, not nan"),
         (("purge", "--older-than", "1e99"), "expected 0 to 36500, not 1e99"),
         (("purge", "--older-than", "-1"), "expected 0 to 36500, not -1"),

@@ -69,6 +69,14 @@ def test_traceback_shows_no_local_variables(
     assert output.count("a secret") == 0 or output.count("password = ") == output.count("a secret")
 
 
+def test_urls_of_calls_are_not_logged(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Their query strings may hold secrets."""
+    logging.configure(LogSettings.model_construct(), Environment.PRODUCTION)
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200))) as client:
+        client.get("http://service/?token=hunter2")
+    assert b"hunter2" not in capfdbinary.readouterr().out
+
+
 def test_development_logs_text(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     logging.configure(LogSettings.model_construct(), Environment.DEVELOPMENT)
     structlog.get_logger().info("invoice_sent", invoice=7)

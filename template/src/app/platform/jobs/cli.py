@@ -43,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _days(given: str) -> float:
     """Parse an age in days; refuse negative ages, which would match every dead letter."""
-    days = float(given)
+    try:
+        days = float(given)
+    except ValueError:
+        days = -1.0
     if not 0 <= days <= MAX_DAYS:
         message = f"expected 0 to {MAX_DAYS}, not {given}"
         raise argparse.ArgumentTypeError(message)
