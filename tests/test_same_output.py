@@ -57,16 +57,21 @@ CHANGES: dict[str, tuple[str, ...]] = {
         # alerts and dashboards, units of systemd
         r"deploy/(observability|systemd)/.*",
         r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
+        # the load test
+        r"pyproject\.toml|dev/load/\w+\.py|tests/make_load/(__init__|journey)\.py|tests/make_load/thresholds\.toml",
+    ),
+    "v0.7.1": (
+        r"README\.md|docs/([\w-]+|adr/[\w-]+)\.md|Makefile|src/app/platform/.*\.py",
         # what tests inherit from the shell
         r"tests/support/(databases|server)\.py|tests/drift\.py|tests/fuzz/__main__\.py",
         # what an update says
         r"dev/template/\w+\.py",
         # directories of migrations, one a line
         r"alembic\.ini",
-        # the load test
-        r"pyproject\.toml|dev/load/\w+\.py|tests/make_load/(__init__|journey)\.py|tests/make_load/thresholds\.toml",
         # a Redis for caches that are on
-        r"dev/services\.py",
+        r"dev/services\.py|dev/load/target\.py",
+        # the daily clean-up
+        r"deploy/kubernetes/base/(kustomization|prune)\.yaml",
     ),
 }
 
