@@ -14,7 +14,7 @@ from tests.journeys import sign_in
 from tests.life import Rendered, tool
 from tests.project import IN_PROCESS, Project
 from tests.rendering import commit, render
-from tests.shell import run
+from tests.shell import environment, run
 from tests.variants import ROOT, Variant, by_id, choices, few_variants
 
 PAGE = "docs/features.md"
@@ -34,6 +34,8 @@ OTHER_PAGES = (
     ("docs/startup-resources.md", "A language model over HTTP"),
     ("docs/startup-resources.md", "A model in memory"),
 )
+HOT_READ = ("docs/tuning.md", "A read that is asked all the time")
+OPENAPI = "import json, app.main; print(json.dumps(app.main.create_app().openapi()))"
 SAMPLE_PAGE = "docs/removing-the-sample.md"
 REMOVE = "Remove the sample"
 NOTHING_TO_KEEP = "Its tables, when no database has to be kept"
@@ -43,7 +45,7 @@ JOBS_PAGE = "docs/jobs.md"
 ADD_JOB = "Add a job"
 ADDED_JOB_TESTS = "tests/features/reminders"
 
-ADDED_TESTS = "tests/features/notes tests/features/assistant tests/api/test_notes.py"
+ADDED_TESTS = "tests/features/users tests/features/notes tests/features/assistant tests/api/test_notes.py"
 AFFECTED_TESTS = "tests/api/test_openapi.py tests/test_migrations.py"
 
 PLACES = ("src", "tests", "migrations", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md", "AGENTS.md")
@@ -101,6 +103,21 @@ def test_a_job_is_added(project: Project) -> None:
     recipes.perform(project.root, JOBS_PAGE, ADD_JOB)
     commit(project.root)
     check(project, ADDED_JOB_TESTS)
+
+
+def test_route_that_answers_by_itself_is_described_as_before(project: Project) -> None:
+    """Also the token, which FastAPI no longer sees."""
+    before = openapi(project)
+    recipes.perform(project.root, *HOT_READ)
+    commit(project.root)
+    assert openapi(project) == before
+
+
+def openapi(project: Project) -> str:
+    """Return the document of the service, which opens no connection for it."""
+    given = environment(DATABASE_URL="postgresql://nobody@localhost/nothing", AUTH_SECRET_KEY="s" * 32)
+    printed = run("uv", "run", "--no-sync", "python", "-c", OPENAPI, cwd=project.root / "src", env=given)
+    return printed.splitlines()[-1]
 
 
 def test_smaller_things_are_added(project: Project) -> None:
