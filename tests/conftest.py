@@ -15,7 +15,7 @@ from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 from pages.__main__ import build
 from pages.composition import File, compose, shown_variants
-from tests import life, owner, releases, rendering, shapes, variants
+from tests import life, owner, prepared, releases, rendering, shapes, variants
 from tests.carrying import Carry
 from tests.project import Project
 from tests.variants import ROOT, Variant
@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     place = _stack.enter_context(_scratch())
-    os.environ[rendering.PLACE] = str(place)
+    os.environ[prepared.PLACE] = str(place)
     if _has_room(MEMORY):
         # the servers' data; a third of the time of tests that use a database would go into writing it to a disk
         os.environ["TMPDIR"] = tempfile.tempdir = str(_stack.enter_context(_scratch(MEMORY)))
@@ -91,7 +91,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for name, seconds in sorted(spent.items(), key=lambda item: -sum(item[1]))[:LONGEST]:
         terminalreporter.write_line(f"{sum(seconds):7.0f} s  {name} ({len(seconds)})")
     terminalreporter.write_line(f"{sum(map(sum, spent.values())):7.0f} s  all tests, one after the other")
-    place = Path(os.environ.get(rendering.PLACE, os.devnull))
+    place = Path(os.environ.get(prepared.PLACE, os.devnull))
     for command, seconds in rendering.durations(place).items():
         middle, longest = statistics.median(seconds), max(seconds)
         terminalreporter.write_line(
@@ -154,7 +154,7 @@ def _start_servers() -> None:
 @pytest.fixture(scope="session")
 def place() -> Path:
     """The directory of this test run."""
-    return Path(os.environ[rendering.PLACE])
+    return Path(os.environ[prepared.PLACE])
 
 
 @pytest.fixture(scope="session")
@@ -168,30 +168,23 @@ def rendered(place: Path, template: Path) -> Callable[[Variant], Path]:
     """Renders each variant once per test run. The result is read-only by convention."""
 
     def get(variant: Variant) -> Path:
-        target = place / "rendered" / variant.id
-        if not target.exists():
-            draft = place / f"drafts-{os.getpid()}" / variant.id
+        def make(draft: Path) -> None:
             rendering.render(template, draft, dict(variant.answers))
-            target.parent.mkdir(exist_ok=True)
-            try:
-                draft.rename(target)
-            except OSError:
-                # another test process has rendered the same bytes first
-                shutil.rmtree(draft)
-        return target
+
+        return rendering.once(place / "rendered" / variant.id, make)
 
     return get
 
 
 @pytest.fixture(scope="session")
 def worked_on(place: Path, rendered: Callable[[Variant], Path]) -> Callable[[Variant], Path]:
-    """Copies each variant and applies an owner's edits, once per process. The result is read-only by convention."""
+    """Copies each variant and applies an owner's edits, once per test run. The result is read-only by convention."""
 
     def get(variant: Variant) -> Path:
-        target = place / f"worked-on-{os.getpid()}" / variant.id
-        if not target.exists():
-            owner.edit(Path(shutil.copytree(rendered(variant), target)))
-        return target
+        def make(draft: Path) -> None:
+            owner.edit(Path(shutil.copytree(rendered(variant), draft)))
+
+        return rendering.once(place / "edited" / variant.id, make)
 
     return get
 

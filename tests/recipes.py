@@ -40,13 +40,16 @@ class Part:
     label: str = ""
 
 
-def perform(project: Path, page: str, title: str, *, without: Collection[str] = ()) -> None:
+def perform(project: Path, page: str, title: str, *, without: Collection[str] = (), text: str = "") -> None:
     """Do what the section of that title says, except for what is below the headings named in `without`.
+
+    The page is read in the project, unless its text is given.
 
     Raises:
         RecipeError: there is no such section, or it says something that cannot be done.
     """
-    _Recipe(project, page, section(list(parts((project / page).read_text())), title, without)).follow()
+    read = text or (project / page).read_text()
+    _Recipe(project, page, section(list(parts(read)), title, without)).follow()
 
 
 def titles(text: str) -> list[str]:

@@ -1,20 +1,20 @@
 """Renders the template from the working tree, and reads the result."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import stat
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests import prepared
+from tests.prepared import PLACE
 from tests.shell import CommandError, attempt, environment, run
 from tests.variants import ROOT
 
-# the variable for the directory of a test run, which the controlling process creates and removes
-PLACE = "TEMPLATE_TESTS_PLACE"
 SETTINGS = Path(__file__).with_name("copier-settings.yml")
 
 
@@ -81,6 +81,20 @@ def render(template: Path, target: Path, answers: Mapping[str, str], ref: str = 
     status, printed = copier(*command, cwd=target.parent, behind=(), **variables)
     if status != 0:
         raise CommandError(printed)
+    return target
+
+
+def once(target: Path, make: Callable[[Path], None]) -> Path:
+    """Have one process of the test run make a directory, while others wait for it; return its path."""
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.with_name(f"{target.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not target.exists():
+                # of the same name, which Copier knows
+                draft = target.parent.with_name(f"{target.parent.name}-drafts") / target.name
+                make(draft)
+                draft.rename(target)
     return target
 
 

@@ -149,8 +149,10 @@ def other_answers(variant: Variant) -> dict[str, str]:
 
 
 def test_the_sample_is_removed_from_a_database_that_is_kept(project: Project) -> None:
+    recipes.perform(project.root, SAMPLE_PAGE, REMOVE, without=[NOTHING_TO_KEEP, DATABASE_TO_KEEP])
+    commit(project.root)
     try:
-        recipes.perform(project.root, SAMPLE_PAGE, REMOVE, without=[NOTHING_TO_KEEP])
+        recipes.perform(project.root, SAMPLE_PAGE, DATABASE_TO_KEEP, text=page_about_the_sample(project))
         check(project, AFFECTED_TESTS)
     finally:
         # back to where the other way to do it begins; what git ignores stays, such as the migrated database
@@ -158,8 +160,13 @@ def test_the_sample_is_removed_from_a_database_that_is_kept(project: Project) ->
             run("git", *command.split(), cwd=project.root)
 
 
+def page_about_the_sample(project: Project) -> str:
+    """Return the page as it was before it removed itself."""
+    return run("git", "show", f"HEAD~:{SAMPLE_PAGE}", cwd=project.root)
+
+
 def test_the_sample_is_removed(project: Project) -> None:
-    recipes.perform(project.root, SAMPLE_PAGE, REMOVE, without=[DATABASE_TO_KEEP])
+    recipes.perform(project.root, SAMPLE_PAGE, NOTHING_TO_KEEP, text=page_about_the_sample(project))
     commit(project.root)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import combinations, product
@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # the possible answers of each question
 Choices = Mapping[str, tuple[str, ...]]
+Offered = tuple[tuple[str, tuple[str, ...]], ...]
 
 # The questions whose answers swap whole files or dependencies. Each combination of their answers is run in full; the
 # answers to all other questions are spread over these runs.
@@ -92,18 +93,23 @@ def choices_in(said: Mapping[str, Any]) -> Choices:
 
 def all_variants(offered: Choices | None = None) -> tuple[Variant, ...]:
     """Return every combination of the offered choices, by default the current ones."""
-    offered = offered or choices()
-    return tuple(Variant(tuple(zip(offered, answers, strict=True))) for answers in product(*offered.values()))
+    return _all(tuple((offered or choices()).items()))
+
+
+@cache
+def _all(offered: Offered) -> tuple[Variant, ...]:
+    names, answers = zip(*offered, strict=True)
+    return tuple(Variant(tuple(zip(names, each, strict=True))) for each in product(*answers))
 
 
 def code_variants() -> tuple[Variant, ...]:
     """Return one variant for each combination of answers that affects the code."""
-    return _one_for_each(Variant.code, all_variants())
+    return _one_for_each(Variant.code, tuple(choices().items()))
 
 
 def structural_variants(offered: Choices | None = None) -> tuple[Variant, ...]:
     """Return one variant for each structure, of the offered choices."""
-    return _one_for_each(Variant.structure, all_variants(offered))
+    return _one_for_each(Variant.structure, tuple((offered or choices()).items()))
 
 
 def plain_variants(offered: Choices | None = None) -> tuple[Variant, ...]:
@@ -154,7 +160,7 @@ def few_offered(offered: Choices) -> tuple[Variant, ...]:
 
 def _usual(variants: tuple[Variant, ...], but: Collection[str]) -> tuple[Variant, ...]:
     usual = {name: questions()[name]["default"] for name, _ in variants[0].answers if name not in but}
-    return tuple(variant for variant in variants if variant == variant.but(**usual))
+    return tuple(variant for variant in variants if usual.items() <= set(variant.answers))
 
 
 def meetings(variant: Variant) -> set[object]:
@@ -162,14 +168,15 @@ def meetings(variant: Variant) -> set[object]:
     return {*variant.answers, *combinations(variant.answers, 2)}
 
 
-def _one_for_each(kind: Callable[[Variant], tuple[str, ...]], variants: Iterable[Variant]) -> tuple[Variant, ...]:
-    """Return one variant of each kind, so that as many pairs of answers as possible meet.
+@cache
+def _one_for_each(kind: Callable[[Variant], tuple[str, ...]], offered: Offered) -> tuple[Variant, ...]:
+    """Return one of the variants of each kind, so that as many pairs of answers as possible meet.
 
     Each is chosen anew as often as there are kinds, since a later choice may make an earlier one superfluous. Pairs
     with additive answers count less: they decide only between variants that add as many others.
     """
     twins: dict[tuple[str, ...], list[Variant]] = {}
-    for variant in variants:
+    for variant in _all(offered):
         twins.setdefault(kind(variant), []).append(variant)
     chosen: dict[tuple[str, ...], Variant] = {}
     for _ in twins:
