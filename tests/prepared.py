@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from multiprocessing import util
 from pathlib import Path
-from types import CodeType
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 from tests.shell import CommandError
@@ -29,6 +29,7 @@ PLACE = "TEMPLATE_TESTS_PLACE"
 # now, before the tests have a directory of their own for temporary files, which they remove earlier than this one
 util.get_temp_dir()
 _forks = multiprocessing.get_context("forkserver")
+_inherited = multiprocessing.get_context("fork")
 _forks.set_forkserver_preload(["copier", "copier._cli", __name__])
 # what decides how an environment of Jinja compiles a text, beside the extensions
 _SYNTAX = (
@@ -94,6 +95,7 @@ def _prepare_copier(env: dict[str, str], scratch: Path) -> None:
     _ask_git_once(_main.Worker)
     _clone_once(_template, shared, scratch)
     _describe_once(_template)
+    _fork_migrations(_main)
 
 
 def _compile_once(cache: Path) -> None:
@@ -169,6 +171,30 @@ def _describe_once(template_module: Any) -> None:
         return known[here]
 
     versions.from_git = from_git_once
+
+
+def _fork_migrations(main_module: Any) -> None:
+    """Have Copier run the scripts of migrations in forks too, instead of starting Python and importing Copier again."""
+
+    def run(command: list[str] | str, **options: Any) -> Any:
+        if isinstance(command, str) or command[0] != sys.executable:
+            return subprocess.run(command, **options)  # noqa: PLW1510 - as Copier says
+        sys.stdout.flush()
+        sys.stderr.flush()
+        process = _inherited.Process(target=_run_script, args=(command[1:], options["env"]))
+        process.start()
+        process.join()
+        return subprocess.CompletedProcess(command, process.exitcode or 0)
+
+    main_module.subprocess = SimpleNamespace(run=run)
+
+
+def _run_script(command: list[str], env: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = command
+    sys.path.insert(0, str(Path(command[0]).parent))
+    runpy.run_path(command[0], run_name="__main__")
 
 
 def _leave_plain_names(worker_type: Any) -> None:
