@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -58,6 +59,16 @@ def past_releases(root: Path = ROOT) -> tuple[Release, ...]:
     Raises:
         HistoryError: the clone is shallow.
     """
+    return _past_releases_here() if root == ROOT else _past_releases(root)
+
+
+@cache
+def _past_releases_here() -> tuple[Release, ...]:
+    """Look into the history once in a process: several test files ask for it."""
+    return _past_releases(ROOT)
+
+
+def _past_releases(root: Path) -> tuple[Release, ...]:
     if git("rev-parse", "--is-shallow-repository", cwd=root).strip() == "true":
         missing = "the releases that updates start from are missing"
         raise HistoryError(f"this clone is shallow, {missing}: run `git fetch --unshallow`")
@@ -67,6 +78,7 @@ def past_releases(root: Path = ROOT) -> tuple[Release, ...]:
     return tuple(Release(version, _tagged(version, root) or last[version]) for version in versions)
 
 
+@cache
 def offered(release: Release, root: Path = ROOT) -> Choices:
     """Return the choices that a release offered."""
     return choices_in(yaml.safe_load(git("show", f"{release.commit}:copier.yml", cwd=root)))

@@ -23,6 +23,7 @@ from tests.variants import (
     Variant,
     all_variants,
     choices,
+    few_variants,
     questions,
     rendered_variants,
     structural_variants,
@@ -34,9 +35,6 @@ Rendered = Callable[[Variant], Path]
 LEFTOVER = re.compile(r"(?<!\$)\{[{%#]-? [a-z_]|[a-z_)\]\"'] -?[%#]\}")
 
 every_variant = pytest.mark.parametrize("variant", rendered_variants(), ids=lambda variant: variant.id)
-
-# enough for tests of the rendering itself: every pair of answers occurs
-every_structure = pytest.mark.parametrize("variant", structural_variants(), ids=lambda variant: variant.id)
 
 
 @cache
@@ -116,7 +114,7 @@ def test_additive_answers_only_add_files_that_are_no_python(variant: Variant, re
     assert [path for path, text in without.items() if files.get(path) != text] in ([], [".copier-answers.yml"])
 
 
-@every_structure
+@pytest.mark.parametrize("variant", few_variants(), ids=lambda variant: variant.id)
 def test_trust_and_pytest_copie_change_nothing(
     variant: Variant, rendered: Rendered, template: Path, copie: Any
 ) -> None:

@@ -18,7 +18,7 @@ from tests import life, owner, rendering
 from tests.life import Rendered
 from tests.owner_edits import DELETED, EDITS
 from tests.shell import attempt
-from tests.variants import ADDITIVE, STRUCTURAL, Variant, bare_variants, choices, plain_variants
+from tests.variants import ADDITIVE, STRUCTURAL, VALUES, Variant, bare_variants, choices, plain_variants
 
 # what changes with each answer alone: the answers, and the line that tells the sample's orders of its payments, which
 # are there with the sample and a queue only
@@ -133,9 +133,16 @@ def merge(tmp_path_factory: pytest.TempPathFactory) -> Merge:
 
 
 def others(start: Variant) -> list[tuple[str, Variant]]:
-    """Return the variants that differ in one answer, with its question; without additive questions."""
-    questions = [name for name in choices() if name not in ADDITIVE]
-    found = [(name, start.but(**{name: answer})) for name in questions for answer in choices()[name]]
+    """Return the variants that differ in one answer, with its question; without additive questions.
+
+    Of a question about a value just one other answer, since all its answers change the same lines.
+    """
+    found = [
+        (name, start.but(**{name: answer}))
+        for name, offered in choices().items()
+        if name not in ADDITIVE
+        for answer in (offered[:2] if name in VALUES else offered)
+    ]
     return [(name, variant) for name, variant in found if variant != start]
 
 
