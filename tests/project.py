@@ -25,6 +25,15 @@ STOP_SECONDS = 60.0
 # the platform's suite of a service with jobs takes a quarter of an hour on a busy core
 MAKE_SECONDS = 2700.0
 LOG_TAIL = 40
+NEXT_COMMAND = "next command of Alembic\n"
+# runs several of Alembic's commands, since most of the time goes into starting
+ALEMBIC = f"""
+import sys
+from alembic.config import main
+for command in sys.argv[1:]:
+    print({NEXT_COMMAND!r}, end="", flush=True)
+    main([command])
+"""
 
 
 class Project:
@@ -80,11 +89,12 @@ class Project:
         else:
             compiled.symlink_to(libraries)
 
-    def alembic(self, command: str) -> str:
-        """Return what Alembic says about the project's own database, without its log."""
-        uv = ("uv", "run", "--no-sync")
-        printed = run(*uv, "python", "-m", "dev.services", "run", "--", *uv, "alembic", command, cwd=self.root)
-        return "\n".join(line for line in printed.splitlines() if "(" in line)
+    def alembic(self, *commands: str) -> list[str]:
+        """Return what Alembic says to each command about the project's own database, without its log."""
+        uv = ("uv", "run", "--no-sync", "python")
+        printed = run(*uv, "-m", "dev.services", "run", "--", *uv, "-c", ALEMBIC, *commands, cwd=self.root)
+        _, *parts = printed.split(NEXT_COMMAND)
+        return ["\n".join(line for line in part.splitlines() if "(" in line) for part in parts]
 
     @contextmanager
     def serving(self, seconds: float = START_SECONDS, **variables: str) -> Iterator["Service"]:

@@ -93,6 +93,8 @@ def once(target: Path, make: Callable[[Path], None]) -> Path:
             if not target.exists():
                 # of the same name, which Copier knows
                 draft = target.parent.with_name(f"{target.parent.name}-drafts") / target.name
+                # what a failure has left
+                shutil.rmtree(draft, ignore_errors=True)
                 make(draft)
                 draft.rename(target)
     return target

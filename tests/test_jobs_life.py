@@ -58,7 +58,19 @@ def sql(project: Project, statement: str) -> str:
 
 
 def switch(project: Project, *answers: str) -> None:
-    project.make("template-switch", *answers)
+    """Switch as `make template-switch` does, which tests/test_tool_switches.py runs."""
+    status, printed = life.tool(project.root, "switch", *answers)
+    assert status == 0, printed
+    still_there(project)
+
+
+def switch_jobs_off(project: Project) -> None:
+    """Switch with make, because it removes the tables of the jobs first."""
+    project.make("template-switch", "task_queue=none")
+    still_there(project)
+
+
+def still_there(project: Project) -> None:
     assert not owner.unmerged(project.root)
     assert not owner.lost(project.root)
 
@@ -66,17 +78,17 @@ def switch(project: Project, *answers: str) -> None:
 def settle(project: Project, *heads: str) -> None:
     """Do what the owner does after a switch; check the database against migrations and models, and its rows."""
     project.make("setup", "migrate")
-    assert set(project.alembic("heads").splitlines()) == {*OWNERS, *heads}
-    assert revisions(project) == {head.split()[0] for head in (*OWNERS, *heads)}
-    project.alembic("check")
+    known, current, _ = project.alembic("heads", "current", "check")
+    assert set(known.splitlines()) == {*OWNERS, *heads}
+    assert names(current) == {head.split()[0] for head in (*OWNERS, *heads)}
     assert sql(project, COUNT_USERS) == "1"
     project.make("lint")
     commit(project.root, "Another queue")
 
 
-def revisions(project: Project) -> set[str]:
-    """Return the revisions of the development database."""
-    return {line.split()[0] for line in project.alembic("current").splitlines()}
+def names(revisions: str) -> set[str]:
+    """Return the names of the revisions that Alembic printed."""
+    return {line.split()[0] for line in revisions.splitlines()}
 
 
 def have_jobs_done(project: Project) -> None:
@@ -98,8 +110,9 @@ def assert_refused(project: Project, reason: str) -> None:
     """Check that the switch to none is refused and changes neither the project nor its database."""
     before = run("git", "status", "--porcelain", cwd=project.root)
     with pytest.raises(CommandError, match=reason):
-        switch(project, "task_queue=none")
-    assert "jobs_0001" in revisions(project)
+        switch_jobs_off(project)
+    (current,) = project.alembic("current")
+    assert "jobs_0001" in names(current)
     assert run("git", "status", "--porcelain", cwd=project.root) == before
 
 
@@ -111,7 +124,8 @@ def test_a_project_of_the_first_release_gets_jobs_and_loses_them(
     # not below pytest's own directories: PostgreSQL may run as a user who may not enter them
     project = Project(life.born(template, place / "jobs-life" / start.id, past_releases()[0], start))
     owner.work_on(project.root)
-    project.make("setup", "migrate")
+    project.setup()
+    project.make("migrate")
     commit(project.root, "Set up")
     sql(project, ADD_USER)
     life.update(project.root, "--trust")
@@ -130,7 +144,7 @@ def test_a_project_of_the_first_release_gets_jobs_and_loses_them(
     (project.root / "notes.txt").write_text("not committed\n")
     assert_refused(project, "commit or stash your changes first")
     (project.root / "notes.txt").unlink()
-    switch(project, "task_queue=none")
+    switch_jobs_off(project)
     # `make setup` made the lock file
     assert life.differences(project.root, worked_on(end)) == ["uv.lock"]
     settle(project)
