@@ -66,10 +66,10 @@ class Project:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not shared.exists():
                 printed = check()
-                # mypy replaces files, and never changes them
-                shutil.copytree(cache, shared, copy_function=os.link)
+                # copies, no links: mypy writes into its databases
+                shutil.copytree(cache, shared)
                 return printed
-            shutil.copytree(shared, cache, copy_function=os.link)
+            shutil.copytree(shared, cache)
         return check()
 
     def setup(self) -> None:

@@ -46,7 +46,7 @@ def hanging(project: Path, template: Path, tmp_path: Path) -> Iterator[subproces
     future.move_to(project, future.release(template, tmp_path / "future", touch_security, that_hangs))
     update = start(project)
     try:
-        assert wait_for((project / "begun").exists, 60)
+        assert wait_for((project / "begun").exists, 300)
         yield update
     finally:
         with suppress(ProcessLookupError):
