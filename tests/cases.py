@@ -4,59 +4,72 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from itertools import filterfalse
 from pathlib import Path
 
 from tests.life import Rendered
-from tests.variants import VALUES, Variant, by_id, choices, few_variants, structural_variants
+from tests.variants import ROOT, VALUES, Variant, by_id, choices, few_variants, structural_variants
 
 SUITE = "tests/platform"
 
-# The parts of the platform's suite, with the paths in a service that each part tests; `!` leaves out a path below them.
-# A part runs once for each set of bytes at these paths; beside that, parts that are not in ONCE run on the few whole
-# variants.
-_DRIVER = "src/app/platform/db/driver.py"
-_HTTP = ("src/app/platform/http", "src/app/platform/auth", _DRIVER)
+# The parts of the platform's suite, each with groups of paths in a service that it tests; `!` leaves out a path below
+# them. A part runs until every set of bytes of each group has been tested: with every other one of the same group, but
+# not with every one of another group.
+_DRIVER = ("src/app/platform/db/driver.py",)
 _LISTEN = "src/app/platform/db/listen.py"
-_ACCESS = ("src/app/platform/db/repository.py", "src/app/platform/db/dao")
+_HTTP = ("src/app/platform/http", "src/app/platform/auth")
+_DB = ("src/app/platform/db", "!src/app/platform/db/repository.py", "!src/app/platform/db/dao", f"!{_LISTEN}")
+_JOBS = "src/app/platform/jobs"
 _POOLED = ("in_force", "migrating", "pool", "poolers", "safety", "session", "startup")
+# what the answer about the queue changes in `dev`
+_DEV_OF_JOBS = ("dev/jobs_gone.py", "dev/services.py", "dev/worker.py")
 PARTS = {
-    "api": _HTTP,
-    "cache": ("src/app/platform/cache", _DRIVER),
-    "db": ("src/app/platform/db", *(f"!{path}" for path in (_LISTEN, *_ACCESS)), "migrations/env.py"),
-    "db/access": ("src/app/platform/db", f"!{_LISTEN}"),
-    "db/replica": ("src/app/platform/db", *(f"!{path}" for path in (_LISTEN, *_ACCESS)), "migrations/env.py"),
-    "db/pooler": (_DRIVER, "migrations/env.py", *(f"src/app/platform/db/{name}.py" for name in _POOLED)),
-    "dev": ("dev",),
-    "jobs": ("src/app/platform/jobs", _DRIVER, _LISTEN, "dev/jobs_gone.py", "migrations/jobs"),
-    "jobs/process/delivery": ("src/app/platform/jobs",),
-    "jobs/process/outages": ("src/app/platform/jobs", _DRIVER, _LISTEN),
-    "middleware": _HTTP,
-    "process": _HTTP,
-    # the answer about the queue changes these two, and a driver is below all of it: both drivers are among the runs
-    "shared": ("src/app/platform/settings.py", "src/app/platform/resources.py"),
+    "api": (_HTTP, _DRIVER),
+    "cache": (("src/app/platform/cache",), _DRIVER),
+    "db": ((*_DB, "migrations/env.py"),),
+    "db/access": (("src/app/platform/db", f"!{_LISTEN}"),),
+    "db/replica": ((*_DB, "migrations/env.py"),),
+    "db/pooler": ((*_DRIVER, "migrations/env.py", *(f"src/app/platform/db/{name}.py" for name in _POOLED)),),
+    "dev": (("dev", *(f"!{path}" for path in _DEV_OF_JOBS)),),
+    "dev/test_worker.py": (_DEV_OF_JOBS,),
+    "jobs": ((_JOBS, "dev/jobs_gone.py", "migrations/jobs"), (*_DRIVER, _LISTEN)),
+    "jobs/process/delivery": ((_JOBS,),),
+    "jobs/process/outages": ((_JOBS, *_DRIVER, _LISTEN),),
+    "middleware": (_HTTP,),
+    "process": (_HTTP,),
+    "process/database": (_HTTP, _DRIVER),
+    # the answer about the queue changes these two, and a driver is below all of it
+    "shared": (("src/app/platform/settings.py", "src/app/platform/resources.py"), _DRIVER),
 }
 
 # The parts that test other processes than pytest's. Coverage does not count those, so the parts run without it, which
 # would double what pytest's own process takes.
-PROCESSES = ("dev", "jobs/process/delivery", "jobs/process/outages", "process")
+PROCESSES = (
+    "dev",
+    "dev/test_worker.py",
+    "jobs/process/delivery",
+    "jobs/process/outages",
+    "process",
+    "process/database",
+)
 
-# The parts that test the same in both styles of data access. They run where coverage counts them.
-COUNTED_ONCE = ("cache", "db", "middleware", "shared")
+# The parts that run where coverage counts them.
+COUNTED = ("api", "cache", "db", "db/access", "jobs", "middleware", "shared")
 
-# The parts that take long and that coverage does not need: they run where there are no jobs to be tested.
-APART = ("db/pooler", "db/replica", "process")
-
-ONCE = (*PROCESSES, *COUNTED_ONCE, *APART)
+# The parts that a variant has which is run alone, beside those that the run of all has on it.
+ALONE = ("api", "db/access", "jobs")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A variant, `fresh` from the template, or `worked-on` by an owner; `whole` if everything is run."""
+    """A variant, `fresh` from the template, or `worked-on` by an owner; `whole` if everything is run.
+
+    It is `alone` if no other variant is run.
+    """
 
     variant: Variant
     kind: str
     whole: bool = False
+    alone: bool = False
 
     @property
     def counted(self) -> bool:
@@ -68,8 +81,11 @@ class Case:
 
     @property
     def counts_platform(self) -> bool:
-        """Whether the platform's suite must reach its floor; a service without a queue has no code of its own there."""
-        return self.whole and _has_queue(self.variant)
+        """Whether the platform's suite must reach its floor: on one variant, which has all parts that are counted.
+
+        Counting takes as long as the tests themselves, and the variants have nearly all code in common.
+        """
+        return self.kind == "fresh" and self.variant == next(filter(_has_queue, whole_variants()))
 
     def traits(self) -> set[str]:
         """What a test may ask for."""
@@ -90,7 +106,7 @@ def cases(only: str | None) -> list[Case]:
     Or just one. On the few each answer meets each other one but for the queue, which does with each of its answers.
     """
     if only:
-        chosen = [Case(by_id(only), "fresh", whole=True)]
+        chosen = [Case(by_id(only), "fresh", whole=True, alone=True)]
         # the owner's migration follows that of the sample
         return [*chosen, Case(by_id(only), "worked-on")] if by_id(only)["sample"] == "orders" else chosen
     fresh = [Case(each, "fresh", whole=each in whole_variants()) for each in structural_variants()]
@@ -98,17 +114,32 @@ def cases(only: str | None) -> list[Case]:
 
 
 def parts(case: Case, rendered: Rendered) -> list[str]:
-    """Return the parts of the platform's suite that run on a case: those with new bytes; on a whole one nearly all."""
+    """Return the parts of the platform's suite that run on a case."""
     if case.kind == "worked-on":
         return []
     there = [part for part in PARTS if _has(rendered(case.variant), part)]
-    every = [part for part in there if case.whole and part not in ONCE]
-    return [part for part in there if part in every or _first(part, case.variant, rendered) == case.variant]
+    asked = [part for part in there if case.alone and part in ALONE]
+    return [part for part in there if part in asked or case.variant in where(part, rendered)]
 
 
-def apart(chosen: list[str]) -> tuple[list[str], list[str]]:
-    """Split the parts: first those that coverage can count, then those that test other processes."""
-    return [part for part in chosen if part not in PROCESSES], [part for part in chosen if part in PROCESSES]
+def where(part: str, rendered: Rendered) -> list[Variant]:
+    """Return the variants that have new bytes for a part, in the order they are looked at."""
+    tested: set[tuple[int, str]] = set()
+    found = []
+    for each in _order(part):
+        new = set(enumerate(bytes_of(part, each, rendered))) - tested
+        if new and _has(rendered(each), part):
+            found.append(each)
+            tested |= new
+    return found
+
+
+def runs(case: Case, chosen: list[str]) -> list[tuple[list[str], bool]]:
+    """Return the runs of pytest for these parts of a case: the parts of each, and whether coverage counts them."""
+    if not case.counts_platform:
+        return [(chosen, False)] if chosen else []
+    counted = [part for part in chosen if part not in PROCESSES]
+    return [(counted, True), ([part for part in chosen if part in PROCESSES], False)]
 
 
 def arguments(chosen: list[str]) -> list[str]:
@@ -127,26 +158,31 @@ def _has_queue(variant: Variant) -> bool:
     return variant["task_queue"] != "none"
 
 
+@cache
+def _needs() -> tuple[tuple[str, str], ...]:
+    """Return what `dev/template/suite.py` goes by: the tests that not each service has, and the path they need."""
+    lines = (ROOT / SUITE / "needs.txt").read_text().splitlines()
+    return tuple((test, path.strip()) for test, _, path in (line.partition(" ") for line in lines))
+
+
 def _has(root: Path, part: str) -> bool:
-    return not part.startswith("jobs") or (root / "src/app/platform/jobs").is_dir()
+    return all((root / path).exists() for test, path in _needs() if f"{part}/".startswith(f"{test}/"))
 
 
-def _first(part: str, variant: Variant, rendered: Rendered) -> Variant:
-    """Return the first variant, in the order they are run in, that has the same bytes for a part."""
-    tested = bytes_of(part, variant, rendered)
+def _order(part: str) -> list[Variant]:
+    """Return the variants, those first that should run a part.
+
+    Others than those where coverage counts have the parts that take long.
+    """
     whole = whole_variants()
-    if part in COUNTED_ONCE:
-        whole = [*filter(_has_queue, whole), *whole]
-    elif part in APART:
-        whole = [*filterfalse(_has_queue, whole), *whole]
-    variants = [*whole, *structural_variants()]
-    return next(each for each in variants if bytes_of(part, each, rendered) == tested)
+    first = [each for each in whole if _has_queue(each) == (part in COUNTED)]
+    return [*dict.fromkeys([*first, *whole, *structural_variants()])]
 
 
-def bytes_of(part: str, variant: Variant, rendered: Rendered) -> str:
-    """Return a digest of what a part tests in a variant; answers that only change a value do not count."""
+def bytes_of(part: str, variant: Variant, rendered: Rendered) -> list[str]:
+    """Return a digest of each group that a part tests in a variant; answers that only change a value do not count."""
     usual = variant.but(**{name: choices()[name][0] for name in VALUES})
-    return digest(rendered(usual), PARTS[part])
+    return [digest(rendered(usual), paths) for paths in PARTS[part]]
 
 
 def _files(root: Path, paths: Iterable[str]) -> set[Path]:

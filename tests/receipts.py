@@ -8,11 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+# body and headers
+Received = tuple[dict[str, Any], Message]
+
 
 @contextmanager
-def receiving() -> Iterator[tuple[str, list[tuple[dict[str, Any], Message]]]]:
+def receiving() -> Iterator[tuple[str, list[Received]]]:
     """Run a server that accepts posts; yield its URL and the list of received bodies and headers."""
-    taken: list[tuple[dict[str, Any], Message]] = []
+    taken: list[Received] = []
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cases import ONCE, PARTS, apart, arguments, bytes_of, cases, parts
+from tests.cases import ALONE, COUNTED, PARTS, PROCESSES, Case, arguments, bytes_of, cases, parts, runs
 from tests.life import Rendered
 from tests.variants import ROOT, choices, structural_variants
 
@@ -23,20 +23,24 @@ def test_the_paths_of_each_part_exist(rendered: Rendered) -> None:
     assert everything == PARTS_PATHS
 
 
-PARTS_PATHS = {path.removeprefix("!") for paths in PARTS.values() for path in paths}
+PARTS_PATHS = {path.removeprefix("!") for groups in PARTS.values() for paths in groups for path in paths}
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_runs_once_for_each_set_of_bytes(part: str, rendered: Rendered) -> None:
-    """On a whole variant again, unless the part says the same there or takes long."""
-    again = [] if part in ONCE else [each for each in FRESH if each.whole]
-    once = [each for each in FRESH if each not in again and part in parts(each, rendered)]
-    tested = [bytes_of(part, each.variant, rendered) for each in once]
-    assert len(tested) == len(set(tested))
-    whole = {bytes_of(part, each.variant, rendered) for each in again}
-    assert not set(tested) & whole
-    there = [each for each in FRESH if not part.startswith("jobs") or each.variant["task_queue"] != "none"]
-    assert set(tested) | whole >= {bytes_of(part, each.variant, rendered) for each in there}
+def test_a_part_runs_for_each_set_of_bytes_and_no_more(part: str, rendered: Rendered) -> None:
+    of_jobs = part.startswith("jobs") or part == "dev/test_worker.py"
+    there = [each for each in FRESH if each.variant["task_queue"] != "none" or not of_jobs]
+    everything = {version for each in there for version in versions(part, each, rendered)}
+    tested = [versions(part, each, rendered) for each in FRESH if part in parts(each, rendered)]
+    assert set().union(*tested) == everything
+    for each in tested:
+        others = [other for other in tested if other is not each]
+        assert each - set().union(*others), "this run tests nothing new"
+
+
+def versions(part: str, case: Case, rendered: Rendered) -> set[tuple[int, str]]:
+    """Return the bytes of each group of paths of a part."""
+    return set(enumerate(bytes_of(part, case.variant, rendered)))
 
 
 def test_a_part_inside_another_one_is_left_out_where_it_has_run() -> None:
@@ -51,6 +55,7 @@ def test_a_part_inside_another_one_is_left_out_where_it_has_run() -> None:
         ("dev", "dev/process.py"),
         ("db", "src/app/platform/db/session.py"),
         ("process", "src/app/platform/http/health.py"),
+        ("process/database", "src/app/platform/db/driver.py"),
     ],
 )
 def test_a_part_runs_on_other_bytes(part: str, path: str, rendered: Rendered, tmp_path: Path) -> None:
@@ -62,25 +67,49 @@ def test_a_part_runs_on_other_bytes(part: str, path: str, rendered: Rendered, tm
     assert part in parts(case, lambda variant: changed if variant.structure() == same else rendered(variant))
 
 
-@pytest.mark.parametrize("part", ["db", "middleware"])
+@pytest.mark.parametrize("part", ["api", "db", "jobs", "process/database", "db/replica", "db/pooler"])
 def test_what_is_the_same_in_both_styles_runs_once_for_each_driver(part: str, rendered: Rendered) -> None:
-    where = [each for each in FRESH if part in parts(each, rendered)]
-    assert sorted(each.variant["db_driver"] for each in where) == sorted(choices()["db_driver"])
-    assert all(each.counts_platform for each in where)
+    drivers = [each.variant["db_driver"] for each in FRESH if part in parts(each, rendered)]
+    assert sorted(drivers) == sorted(choices()["db_driver"])
 
 
-def test_what_all_have_runs_with_each_queue_and_on_each_driver(rendered: Rendered) -> None:
-    where = [each.variant for each in FRESH if "shared" in parts(each, rendered)]
-    for question in ("task_queue", "db_driver"):
-        assert {each[question] for each in where} == {*choices()[question]}
+@pytest.mark.parametrize("part", ["jobs", "shared"])
+def test_what_jobs_change_runs_with_each_queue(part: str, rendered: Rendered) -> None:
+    queues = {each.variant["task_queue"] for each in FRESH if part in parts(each, rendered)}
+    assert queues | {"none"} == {*choices()["task_queue"]}
+    assert part != "shared" or "none" in queues
+
+
+def test_access_runs_in_each_style_on_each_driver(rendered: Rendered) -> None:
+    met = {
+        (each.variant["data_access"], each.variant["db_driver"])
+        for each in FRESH
+        if "db/access" in parts(each, rendered)
+    }
+    assert met == {(style, driver) for style in choices()["data_access"] for driver in choices()["db_driver"]}
+
+
+def test_one_variant_has_all_that_is_counted(rendered: Rendered) -> None:
+    (counted,) = [each for each in FRESH if each.counts_platform]
+    assert {*parts(counted, rendered)} >= {*COUNTED}
+    assert {*COUNTED, *PROCESSES, "db/pooler", "db/replica"} == {*PARTS}
+
+
+def test_a_variant_that_is_run_alone_has_its_parts_and_some_more(rendered: Rendered) -> None:
+    for each in FRESH:
+        fresh, *_ = cases(each.variant.id)
+        there = {part for part in ALONE if part != "jobs" or each.variant["task_queue"] != "none"}
+        assert {*parts(fresh, rendered)} == {*parts(each, rendered), *there}
 
 
 def test_every_part_is_run_in_one_way_or_the_other(rendered: Rendered) -> None:
     for each in FRESH:
         chosen = parts(each, rendered)
-        counted, others = apart(chosen)
-        assert sorted([*counted, *others]) == sorted(chosen)
-        assert not set(counted) & set(others)
+        found = runs(each, chosen)
+        assert sorted(part for run, _ in found for part in run) == sorted(chosen)
+        assert not any(part in PROCESSES for run, counted in found if counted for part in run)
+        assert all(run for run, _ in found)
+        assert [counted for _, counted in found].count(True) == each.counts_platform
 
 
 def test_own_suites_are_counted_with_and_without_jobs_in_each_style() -> None:

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests import client, future, life, owner
-from tests.cases import SUITE, Case, apart, arguments, cases, parts
+from tests.cases import SUITE, Case, arguments, cases, parts, runs
 from tests.image import Image
 from tests.image_checks import assert_lean, database
 from tests.journeys import answers, job_events, me, pay, sign_in
 from tests.life import Rendered
 from tests.pools import POOLS
-from tests.project import IN_PROCESS, START_SECONDS, Project, free_port, wait_for
-from tests.receipts import receiving
+from tests.project import IN_PROCESS, START_SECONDS, Project, Service, free_port, wait_for
+from tests.receipts import Received, receiving
 from tests.shell import CommandError, run
 from tests.variants import Variant
 from tests.wheel import migrations_inside
@@ -112,26 +112,13 @@ def test_own_suite(case: Case, project: Project) -> None:
 
 @pytest.mark.only("fresh")
 def test_platform_suite(case: Case, project: Project, rendered: Rendered) -> None:
-    """The suite of the platform, laid over the service; of a partial case the parts that have new bytes there."""
-    chosen, _ = apart(parts(case, rendered))
-    counting = f"--cov=app.platform --cov-config={SUITE}/coverage.ini" if case.counts_platform else ""
-    run_parts(project, chosen, counting)
-
-
-@pytest.mark.only("fresh")
-def test_platform_suite_of_processes(case: Case, project: Project, rendered: Rendered) -> None:
-    """Without coverage, which would not count them."""
-    _, chosen = apart(parts(case, rendered))
-    run_parts(project, chosen, "--no-cov")
-
-
-def run_parts(project: Project, chosen: list[str], options: str) -> None:
-    if not chosen:
-        return
-    asked = " ".join(arguments(chosen))
-    printed = project.make("platform-test", IN_PROCESS, f"PLATFORM_TESTS={asked}", f"PYTEST_ARGS={options}")
-    assert_only_passed(printed)
-    assert not (project.root / SUITE).exists()
+    """The suite of the platform, laid over the service: the parts that have new bytes there."""
+    for chosen, counted in runs(case, parts(case, rendered)):
+        options = f"--cov=app.platform --cov-config={SUITE}/coverage.ini" if counted else "--no-cov"
+        asked = " ".join(arguments(chosen))
+        printed = project.make("platform-test", IN_PROCESS, f"PLATFORM_TESTS={asked}", f"PYTEST_ARGS={options}")
+        assert_only_passed(printed)
+        assert not (project.root / SUITE).exists()
 
 
 @pytest.mark.only("whole")
@@ -185,52 +172,54 @@ def test_image_migrates_and_serves_without_rights(case: Case, project: Project, 
 
 
 @pytest.mark.only("fresh")
-def test_serves_with_the_numbers_of_its_profile(case: Case, project: Project) -> None:
-    with project.serving(LOG_JSON="true") as service:
-        ready = client.call("GET", f"{service.url}/readyz").json()
-        assert ready["checks"]["postgresql"]["status"] == "ok"
-        assert me(service, sign_in(service))["email"] == "ada@example.com"
-        if case.variant["task_queue"] != "none":
-            assert wait_for(lambda: answers(f"{service.worker_url}/readyz"), START_SECONDS), service.log()
-        events = service.events("database_pool")
-        profile = case.variant["pool_profile"]
-        numbers: dict[str, int | str] = POOLS[profile].event() if profile in POOLS else {"pool": "external"}
-        expected = {"profile": profile, **numbers}
-        # of the API, and with a queue of its worker as well
-        assert len(events) >= (1 if case.variant["task_queue"] == "none" else 2)
-        assert all({name: event.get(name) for name in expected} == expected for event in events)
-        gauges = client.call("GET", f"{service.url}/metrics").text
-        assert f"db_pool_size {float(numbers.get('size', 0))}" in gauges.splitlines()
-        # the service is asked to stop, and everything above it reports a good end
-        assert service.stop() == 0, service.log()
-        assert not service.left_behind()
+def test_serves_and_does_jobs(case: Case, project: Project) -> None:
+    """With nothing installed: the broker comes along, the worker is started, the receipt arrives, all end together."""
+    traits = case.traits()
+    with receiving() as (receiver, receipts):
+        given = {"PAYMENTS_WEBHOOK_URLS": receiver} if "fresh with receipts" in traits else {}
+        with project.serving(LOG_JSON="true", **given) as service:
+            if "fresh with jobs" in traits:
+                assert wait_for(lambda: answers(f"{service.worker_url}/readyz"), START_SECONDS), service.log()
+            ready = client.call("GET", f"{service.url}/readyz").json()
+            assert ready["checks"]["postgresql"]["status"] == "ok"
+            assert me(service, sign_in(service))["email"] == "ada@example.com"
+            assert_pools_of_profile(service, case)
+            if given:
+                assert_job_is_done(service, receipts)
+            # the service is asked to stop, and everything above it reports a good end
+            assert service.stop() == 0, service.log()
+            assert bool(service.events("worker_stopped")) == ("fresh with jobs" in traits)
+            assert not service.left_behind()
+    assert len(receipts) == len(given)
 
 
-@pytest.mark.only("fresh with receipts")
-def test_jobs_are_done_beside_the_service(project: Project) -> None:
-    """With nothing installed and nothing given: the broker comes along, the worker is started, the receipt arrives."""
-    with (
-        receiving() as (receiver, receipts),
-        project.serving(LOG_JSON="true", PAYMENTS_WEBHOOK_URLS=receiver) as service,
-    ):
-        ready = wait_for(lambda: answers(f"{service.worker_url}/readyz"), START_SECONDS)
-        assert ready, service.log()
-        order_id, request_id = pay(service, sign_in(service, "grace@example.com"))
-        assert wait_for(lambda: bool(receipts), START_SECONDS), service.log()
-        body, headers = receipts[0]
-        assert (body["order_id"], body["total_cents"]) == (order_id, 998)
-        assert headers["Idempotency-Key"] == f"receipt-{order_id}"
-        assert headers["X-Request-ID"] == request_id
-        assert wait_for(lambda: job_events(service) != [], 10), service.log()
-        (done,) = job_events(service)
-        assert (done["outcome"], done["request_id"]) == ("done", request_id)
-        assert {"request", "worker_started"} <= {event["event"] for event in service.all_events()}
-        metrics = client.call("GET", f"{service.worker_url}/metrics").text
-        assert 'job_duration_seconds_count{job="deliver_receipt",outcome="done"} 1.0' in metrics
-        assert service.stop() == 0, service.log()
-        assert service.events("worker_stopped")
-        assert not service.left_behind()
-    assert len(receipts) == 1
+def assert_pools_of_profile(service: Service, case: Case) -> None:
+    """Check the log's events about pools, and the gauge of their size."""
+    events = service.events("database_pool")
+    profile = case.variant["pool_profile"]
+    numbers: dict[str, int | str] = POOLS[profile].event() if profile in POOLS else {"pool": "external"}
+    expected = {"profile": profile, **numbers}
+    # of the API, and with a queue of its worker as well
+    assert len(events) >= (1 if case.variant["task_queue"] == "none" else 2)
+    assert all({name: event.get(name) for name in expected} == expected for event in events)
+    gauges = client.call("GET", f"{service.url}/metrics").text
+    assert f"db_pool_size {float(numbers.get('size', 0))}" in gauges.splitlines()
+
+
+def assert_job_is_done(service: Service, receipts: list[Received]) -> None:
+    """Pay an order, and check the receipt, and what the log and the metrics say of its job."""
+    order_id, request_id = pay(service, sign_in(service, "grace@example.com"))
+    assert wait_for(lambda: bool(receipts), START_SECONDS), service.log()
+    body, headers = receipts[0]
+    assert (body["order_id"], body["total_cents"]) == (order_id, 998)
+    assert headers["Idempotency-Key"] == f"receipt-{order_id}"
+    assert headers["X-Request-ID"] == request_id
+    assert wait_for(lambda: job_events(service) != [], 10), service.log()
+    (done,) = job_events(service)
+    assert (done["outcome"], done["request_id"]) == ("done", request_id)
+    assert {"request", "worker_started"} <= {event["event"] for event in service.all_events()}
+    metrics = client.call("GET", f"{service.worker_url}/metrics").text
+    assert 'job_duration_seconds_count{job="deliver_receipt",outcome="done"} 1.0' in metrics
 
 
 @pytest.mark.only("worked-on")

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from alembic.script import ScriptDirectory
+from pydantic import BaseModel
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -38,7 +39,10 @@ def settings_for(url: str, **values: object) -> DatabaseSettings:
     They have the pool profile `small`, whatever the service's default is; tests of other profiles pass them.
     """
     defaults = DatabaseSettings.model_construct(pool_profile=PoolProfile.SMALL).model_dump()
-    return DatabaseSettings.model_validate(defaults | {"url": url} | values)
+    settings = DatabaseSettings.__new__(DatabaseSettings)
+    # not its own __init__, which would first read the environment and `.env`
+    BaseModel.__init__(settings, **(defaults | {"url": url} | values))
+    return settings
 
 
 def sibling(url: str, database: str) -> str:

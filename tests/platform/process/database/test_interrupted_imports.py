@@ -13,7 +13,7 @@ from sqlalchemy import text
 from app.features.orders.models import Order
 from app.platform.db.session import Database
 from tests.features.orders.baskets import BASKET, rows
-from tests.platform.process.test_serving import sign_up
+from tests.platform.process.database.test_serving import sign_up
 from tests.platform.support.disconnects import connect, part_of_request, requests_and_warnings, wait_for_statuses
 from tests.support.server import PATIENCE, Server, serving
 
