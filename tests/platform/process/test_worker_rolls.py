@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx2 as httpx
 
-from tests.platform.process.database.test_workers import until
 from tests.platform.process.test_worker_starts import TWO, events, pids
+from tests.platform.process.test_workers import until
 from tests.support.server import Server, serving
 
 

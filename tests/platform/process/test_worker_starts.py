@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from tests.platform.process.database.test_workers import until
+from tests.platform.process.test_workers import until
 from tests.support.databases import execute
 from tests.support.server import Server, serving
 
