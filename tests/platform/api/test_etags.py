@@ -75,7 +75,8 @@ async def test_response_that_the_client_has_is_not_sent_again(client: httpx.Asyn
     assert changed.headers["etag"] != tag
 
 
-async def test_who_may_not_see_it_is_refused(client: httpx.AsyncClient, stored: Stored) -> None:
+@pytest.mark.usefixtures("stored")
+async def test_who_may_not_see_it_is_refused(client: httpx.AsyncClient) -> None:
     problem(await client.get(PATH, headers={"If-None-Match": "*"}), 401, "not_authenticated")
 
 
@@ -109,7 +110,8 @@ async def test_response_has_the_shape_that_its_route_declares(app: FastAPI, clie
     assert (posted.status_code, posted.json()) == (200, {"nothing": None})
 
 
-async def test_tag_is_described_and_generated_clients_stay_as_they_are(app: FastAPI, stored: Stored) -> None:
+@pytest.mark.usefixtures("stored")
+async def test_tag_is_described_and_generated_clients_stay_as_they_are(app: FastAPI) -> None:
     described = app.openapi()["paths"][PATH]["get"]["responses"]
     assert described["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Shown"}
     assert "If-None-Match" in described["200"]["headers"]["ETag"]["description"]

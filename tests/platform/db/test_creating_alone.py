@@ -4,24 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Enum, ForeignKey, Insert, func, select, text
+from sqlalchemy import Insert, func, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.orm import Mapped, mapped_column, relationship
 from structlog.testing import capture_logs
 
 from app.platform.db import errors, inserting
 from app.platform.db.creating import create_alone
-from app.platform.db.mixins import UuidKey
 from app.platform.db.rows import Cursors, Rows, Values
 from app.platform.db.session import Database
 from app.platform.db.shared import shared_transaction
 from app.platform.errors import OutcomeUnknown
-from tests.platform.support.library import Base, Book, Kind, ReadModel, Shelf, ShelfLabel
+from tests.platform.support.library import Base, Book, Kind, Shelf, ShelfLabel
 from tests.platform.support.library import library as filled
 from tests.platform.support.silent_proxy import SilentProxy
+from tests.platform.support.walls import BookTitle, Box, BoxRead, BoxWithMoods, ShelfWithTitles, Sticker, Wall, WallRead
 from tests.support.databases import execute, settings_for
 from tests.support.sql import RoundTrips
 
@@ -35,71 +33,6 @@ AT_COMMIT = (
 AT_ONCE = "CREATE TRIGGER acts AFTER INSERT ON shelves FOR EACH ROW EXECUTE FUNCTION acts()"
 REFUSES = "RAISE EXCEPTION USING ERRCODE = 'check_violation';"
 DIES = "PERFORM pg_terminate_backend(pg_backend_pid());"
-
-
-class Poster(Base):
-    __tablename__ = "posters"
-
-    wall_id: Mapped[int] = mapped_column(ForeignKey("walls.id"), primary_key=True)
-    title: Mapped[str] = mapped_column(primary_key=True)
-
-
-class Wall(Base):
-    """Its key is made by the server."""
-
-    __tablename__ = "walls"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    colour: Mapped[str]
-    posters: Mapped[list[Poster]] = relationship(lazy="raise", order_by=Poster.title)
-
-
-class Sticker(Base):
-    __tablename__ = "stickers"
-
-    box_id: Mapped[UUID] = mapped_column(ForeignKey("boxes.id"), primary_key=True)
-    title: Mapped[str] = mapped_column(primary_key=True)
-    kind: Mapped[Kind]
-    place: Mapped[dict[str, Any]]
-    price: Mapped[Decimal]
-    copies: Mapped[int] = mapped_column(default=2)
-    # stores the name of a member
-    mood: Mapped[Kind] = mapped_column(Enum(Kind, native_enum=False), default=Kind.SMALL)
-
-
-class Box(UuidKey, Base):
-    __tablename__ = "boxes"
-
-    stickers: Mapped[list[Sticker]] = relationship(lazy="raise", order_by=Sticker.title)
-
-
-class BookTitle(ReadModel):
-    title: str
-
-
-class WallRead(ReadModel):
-    id: int
-    posters: list[BookTitle]
-
-
-class Mood(ReadModel):
-    mood: Kind
-
-
-class BoxWithMoods(ReadModel):
-    stickers: list[Mood]
-
-
-class BoxRead(ReadModel):
-    id: UUID
-    stickers: list[BookTitle]
-
-
-class ShelfWithTitles(ReadModel):
-    id: UUID
-    label: str
-    about: dict[str, Any]
-    books: list[BookTitle]
 
 
 @pytest.fixture

@@ -1,58 +1,23 @@
 """Units of work that are repeated, on errors that a real server says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from app.platform import metrics
-from app.platform.db import driver, retries
+from app.platform.db import retries
 from app.platform.db.retries import repeatable
-from app.platform.db.session import SessionProvider
 from app.platform.db.shared import shared_transaction
 from app.platform.errors import AppError, DatabaseUnavailable, OutcomeUnknown
-from app.platform.http.lifespan import State
+from tests.platform.support.repeated import Service, Step
 from tests.platform.support.silent_proxy import SilentProxy
-from tests.platform.support.trouble import TABLES, Trouble, grow, growth, opened
-from tests.support.client import client_of, problem
-from tests.support.databases import execute
-
-ASYNCPG = driver.DRIVERNAME == "postgresql+asyncpg"
+from tests.platform.support.trouble import Trouble, grow, growth, opened
 
 FAIL = "DO $$BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{}'; END$$"
-# runs at COMMIT, and gives time to be killed there
-SLOW_COMMIT = (
-    "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(5); RETURN NULL; END$$",
-    "CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON things INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()",
-)
-
-Step = Callable[[AsyncSession], Awaitable[None]]
-
-
-@dataclass
-class Service:
-    """A service of one method, whose first tries are what a test wants; `tries` counts all."""
-
-    database: SessionProvider
-    steps: list[Step] = field(default_factory=list)
-    tries: int = 0
-
-    @repeatable
-    async def work(self) -> int:
-        """Grow the first two things."""
-        self.tries += 1
-        async with self.database.transaction() as session:
-            await grow(session, 1)
-            if self.steps:
-                await self.steps.pop(0)(session)
-            await grow(session, 2)
-        return self.tries
 
 
 def fails(sqlstate: str) -> Step:
@@ -60,13 +25,6 @@ def fails(sqlstate: str) -> Step:
         await session.execute(text(FAIL.format(sqlstate)))
 
     return fail
-
-
-@pytest.fixture
-async def trouble(migrated_url: str) -> AsyncIterator[Trouble]:
-    await execute(migrated_url, *TABLES)
-    async with opened(migrated_url) as database:
-        yield Trouble(database, migrated_url)
 
 
 async def test_connection_that_is_lost_before_the_commit(trouble: Trouble) -> None:
@@ -120,80 +78,6 @@ async def test_serialization_failure(trouble: Trouble) -> None:
         await asyncio.gather(count(), count())
     assert grown == {"serialization_failure": 1}
     assert (await trouble.sizes())[0] == 2
-
-
-async def is_killed_in_its_commit(trouble: Trouble, work: Awaitable[object]) -> None:
-    await trouble.others_run(*SLOW_COMMIT)
-    working = asyncio.ensure_future(work)
-    find = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
-    pid: int | None = None
-    async with asyncio.timeout(10):
-        while pid is None:
-            async with trouble.database.read() as session:
-                pid = await session.scalar(text(find))
-    await trouble.kill_process(pid)
-    await working
-
-
-async def test_connection_that_is_lost_during_the_commit(trouble: Trouble) -> None:
-    service = Service(trouble.database)
-    with growth(metrics.DB_RETRIES) as grown, capture_logs() as logs, pytest.raises(OutcomeUnknown):
-        await is_killed_in_its_commit(trouble, service.work())
-    assert (service.tries, grown) == (1, {})
-    [event] = [each for each in logs if each["event"] == "outcome_unknown"]
-    assert event["reason"]
-
-
-async def test_client_is_told_that_the_outcome_is_unknown(trouble: Trouble, app: FastAPI, state: State) -> None:
-    @app.post("/work")
-    async def work() -> None:
-        await is_killed_in_its_commit(trouble, Service(trouble.database).work())
-
-    with growth(metrics.DB_ERRORS) as grown:
-        async with client_of(app, state) as client:
-            answer = await client.post("/work")
-    problem(answer, 503, "outcome_unknown")
-    # nobody is asked to send it again
-    assert "retry-after" not in answer.headers
-    assert grown == {"connection_lost": 1}
-
-
-async def test_commit_of_the_caller_is_not_repeated_either(trouble: Trouble) -> None:
-    tries = 0
-
-    @repeatable
-    async def work() -> None:
-        nonlocal tries
-        tries += 1
-        async with trouble.database.get_session() as session:
-            await grow(session, 1)
-            await session.commit()
-
-    with growth(metrics.DB_RETRIES) as grown, pytest.raises(DBAPIError):
-        await is_killed_in_its_commit(trouble, work())
-    assert (tries, grown) == (1, {})
-
-
-async def test_connection_that_is_lost_just_before_the_commit(trouble: Trouble) -> None:
-    """asyncpg knows that it is lost before it sends COMMIT; psycopg only finds out afterwards."""
-    tries = 0
-
-    @repeatable
-    async def work() -> None:
-        nonlocal tries
-        tries += 1
-        async with trouble.database.transaction() as session:
-            await grow(session, 1)
-            if tries == 1:
-                await trouble.kill(session)
-
-    if ASYNCPG:
-        await work()
-        assert (tries, await trouble.sizes()) == (2, [1, 0])
-    else:
-        with pytest.raises(OutcomeUnknown):
-            await work()
-        assert (tries, await trouble.sizes()) == (1, [0, 0])
 
 
 async def test_server_that_is_away_for_a_moment(trouble: Trouble) -> None:

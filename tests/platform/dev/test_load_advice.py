@@ -1,79 +1,15 @@
 """The recommendation of a load test follows from what was measured, and so does its verdict."""
 
-import tomllib
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 from dev.errors import ServiceError
-from dev.load import metrics, report
 from dev.load.advice import advice
-from dev.load.plan import Plan, read
-from dev.load.recording import MOST_TEXTS, Recorder, timings
-from dev.load.results import Cpu, Pool, Requests, Run, Step, Timings
+from dev.load.plan import read
+from dev.load.results import Cpu, Pool, Run
 from dev.load.verdict import findings
-
-THRESHOLDS = Path(__file__).parents[3] / "tests/make_load/thresholds.toml"
-IDLE = Cpu(cores=8, machine=2.0, generator=0.4, service=0.5, busiest=0.5, database=0.8)
-ROOMY = Pool(
-    size=5,
-    overflow=5,
-    in_use=3,
-    waiting=0,
-    waited_ms=0.0,
-    waited_p99_ms=1.0,
-    held_ms=4.0,
-    held=6000,
-    timeouts=0,
-    requests=3000,
-    limit=97,
-    looks=40,
-    seconds=10.0,
-)
-FULL = ROOMY.model_copy(update={"in_use": 10, "waiting": 54, "waited_ms": 30.0})
-
-
-def step(
-    clients: int,
-    rps: float,
-    pool: Pool | None = ROOMY,
-    cpu: Cpu | None = IDLE,
-    p50: float = 20.0,
-    **counts: dict[str, int],
-) -> Step:
-    """Make a step of 10 seconds."""
-    times = Timings(p50=p50, p95=2 * p50, p99=3 * p50, longest=4 * p50)
-    one = Requests(
-        name="GET /things",
-        phase="round",
-        good=round(rps * 10),
-        errors=counts.get("errors", {}),
-        unanswered=counts.get("unanswered", {}),
-        timings=times,
-    )
-    return Step(
-        clients=clients,
-        began=clients,
-        seconds=10,
-        requests=[one],
-        timings=times,
-        confirmed=5,
-        lost=0,
-        unchecked=0,
-        pool=pool,
-        cpu=cpu,
-    )
-
-
-def run(*steps: Step, processes: int | None = 1) -> Run:
-    return Run(
-        started="now", target="http://127.0.0.1:1", settings={"a <b>": "c & d"}, processes=processes, steps=list(steps)
-    )
-
-
-def busy(**changes: float) -> Cpu:
-    return IDLE.model_copy(update=changes)
+from tests.platform.dev.measured import FULL, ROOMY, THRESHOLDS, busy, plan, run, step
 
 
 @pytest.mark.parametrize(
@@ -149,11 +85,6 @@ def test_a_test_that_ended_early_has_no_recommendation() -> None:
     assert "DB_POOL_SIZE" not in "\n".join(advice(early))
 
 
-def plan(**thresholds: float) -> Plan:
-    given = tomllib.loads(THRESHOLDS.read_text())
-    return Plan.model_validate(given | {"thresholds": thresholds, "requests": {"GET /things": {"p99_ms": 50}}})
-
-
 def test_each_broken_threshold_says_what_was_measured_and_what_is_allowed() -> None:
     worse = step(64, 310, errors={"503": 3}, unanswered={"refused": 2}).model_copy(
         update={"lost": 1, "unchecked": 4, "began": 63}
@@ -201,69 +132,3 @@ def test_a_wrong_plan_is_refused(
 def test_a_missing_plan_is_named(tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match=r"thresholds\.toml is missing"):
         read(tmp_path / "thresholds.toml", {})
-
-
-def test_percentiles_are_times_that_occurred() -> None:
-    assert timings([float(each) for each in range(200, 0, -1)]) == Timings(p50=100, p95=190, p99=198, longest=200)
-    assert timings([7.0]) == Timings(p50=7, p95=7, p99=7, longest=7)
-    assert timings([]) is None
-
-
-def test_late_answers_have_a_duration_but_are_no_part_of_the_rate() -> None:
-    recorder = Recorder()
-    for late in (False, False, True):
-        recorder.good("round", "GET /things", 10.0 + 90.0 * late, late=late)
-    base = step(200, 0)
-    measured = base.model_copy(update={"requests": recorder.requests(), "timings": recorder.timings(), "seconds": 2.0})
-    assert measured.per_second == 1.0
-    assert measured.timings and measured.timings.longest == 100.0
-
-
-def test_texts_of_errors_are_few_and_no_error_is_lost() -> None:
-    recorder = Recorder()
-    for number in range(100):
-        recorder.error("round", "GET /things", f"500 {number}")
-    (only,) = recorder.requests()
-    assert len(only.errors) == MOST_TEXTS + 1
-    assert sum(only.errors.values()) == 100
-
-
-METRICS = """
-# TYPE db_pool_size gauge
-db_pool_size 5.0
-# TYPE db_pool_checked_out gauge
-db_pool_checked_out {out}
-# TYPE db_pool_checkout_seconds histogram
-db_pool_checkout_seconds_bucket{{le="0.01"}} {fast}
-db_pool_checkout_seconds_bucket{{le="0.5"}} {all}
-db_pool_checkout_seconds_bucket{{le="+Inf"}} {all}
-db_pool_checkout_seconds_count {all}
-db_pool_checkout_seconds_sum {waited}
-# TYPE http_request_duration_seconds histogram
-http_request_duration_seconds_count{{method="GET",route="/metrics",status="200"}} {all}
-http_request_duration_seconds_count{{method="GET",route="/things",status="200"}} {all}
-http_request_duration_seconds_count{{method="GET",route="/things",status="503"}} 1.0
-"""
-
-
-def test_pool_of_a_step_is_what_has_changed_meanwhile() -> None:
-    before, between, after = (
-        metrics.parse(METRICS.format(out=out, fast=fast, all=count, waited=waited))
-        for out, fast, count, waited in ((0, 10, 10, 0.0), (4, 15, 60, 1.0), (1, 30, 110, 5.0))
-    )
-    pool = metrics.pool(before, [between], after)
-    assert pool
-    assert (pool.size, pool.in_use, pool.requests, pool.waited_ms, pool.waited_p99_ms) == (5, 4, 100, 50.0, 500.0)
-    assert metrics.pool(before, [], metrics.parse("")) is None
-
-
-def test_report_is_one_page_that_loads_nothing() -> None:
-    measured = run(step(4, 300), step(64, 310, FULL, errors={"500 <script>": 1}))
-    page = report.as_html(measured, findings(plan(), measured), advice(measured))
-    xml = page.replace("<!doctype html>", "").replace('<meta charset="utf-8">', "")
-    tree = ElementTree.fromstring(xml)  # noqa: S314 (the page is our own)
-    assert [len(plot.findall("polyline")) for plot in tree.iter("svg")] == [3, 1, 3]
-    texts = list(tree.itertext())
-    assert {"1 500 <script>", "a <b>", "c & d"} <= set(texts)
-    assert not {"script", "link", "img"} & {element.tag for element in tree.iter()}
-    assert "http" not in page.replace("http://127.0.0.1:1", "")

@@ -39,10 +39,17 @@ def own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # whatever leads to another server
 REAL = {
-    **{"MAIL_URL": "smtp://mail", "mail_sender": "me", "PAYMENT_URL": "https://pay"},
-    **{"DATABASE_URL": "postgresql://real/x", "DATABASE_REPLICA_URL": "postgresql://real/y", "DB_HOST": "real"},
-    **{"REDIS_URL": "redis://real", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://real", "OTEL_BSP_SCHEDULE_DELAY": "1"},
-    **{"PGHOST": "real", "PGSERVICE": "real"},
+    "MAIL_URL": "smtp://mail",
+    "mail_sender": "me",
+    "PAYMENT_URL": "https://pay",
+    "DATABASE_URL": "postgresql://real/x",
+    "DATABASE_REPLICA_URL": "postgresql://real/y",
+    "DB_HOST": "real",
+    "REDIS_URL": "redis://real",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://real",
+    "OTEL_BSP_SCHEDULE_DELAY": "1",
+    "PGHOST": "real",
+    "PGSERVICE": "real",
 }
 
 

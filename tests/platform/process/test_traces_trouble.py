@@ -25,8 +25,9 @@ def test_silent_collector_delays_neither_requests_nor_the_end(tmp_path: Path, mi
     assert "Traceback" not in log
 
 
-# off in three ways, then on by the file `.env`: the modules that traces need, the middleware, the listeners to statements,
-# and whether there are spans. FastAPI itself imports OpenTelemetry's API, and the client of Redis the SDK's metrics.
+# off in three ways, then on by the file `.env`: the modules that traces need, the middleware, the listeners to
+# statements, and whether there are spans. FastAPI itself imports OpenTelemetry's API, and the client of Redis the SDK's
+# metrics.
 STATES = """
 import asyncio, json, os, sys
 from pathlib import Path
@@ -65,8 +66,8 @@ async def main():
 
 asyncio.run(main())
 """
-# Starts four times: without the libraries, with variables that this platform refuses, with one that the SDK refuses, and
-# with a provider of the service's own, which accepts everything.
+# Starts four times: without the libraries, with variables that this platform refuses, with one that the SDK refuses,
+# and with a provider of the service's own, which accepts everything.
 REFUSALS = """
 import asyncio, os, sys
 from opentelemetry import trace

@@ -66,7 +66,10 @@ def test_page_has_the_names_and_numbers_of_the_units() -> None:
 
 
 def texts() -> Iterator[str]:
-    """Yield the pages for operators. Pages for developers are left out: they name commands that are still to be written."""
+    """Yield the pages for operators.
+
+    Pages for developers are left out: they name commands that are still to be written.
+    """
     pages = ("databases", "deployment", "draining", "errors", "log-events", "metrics", "operation", "runbook", "tuning")
     yield (ROOT / "README.md").read_text()
     yield from ((ROOT / f"docs/{page}.md").read_text() for page in pages)

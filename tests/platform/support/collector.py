@@ -46,7 +46,7 @@ class Collector:
         collector = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 (the name in http.server)
+            def do_POST(self) -> None:
                 collector.answer(self)
 
             def log_message(self, *_: object) -> None: ...

@@ -16,8 +16,8 @@ GIVEN = [
     {"REDIS_URL": "redis://:hunter2@127.0.0.1:1/0"},
 ]
 STARTS = [(command, variables) for command in ("api", "migrate") for variables in GIVEN]
-# Each start is a process of its own, forked when all that takes long is imported. It ends as Python ends: with a traceback
-# if nobody catches an error.
+# Each start is a process of its own, forked when all that takes long is imported. It ends as Python ends: with a
+# traceback if nobody catches an error.
 START = """
 import json, os, sys
 from app import __main__ as service, main

@@ -63,7 +63,9 @@ def check_request(collector: Collector, receiver: Receiver, trace: str) -> Span:
 
 def check_attempts(collector: Collector, receiver: Receiver, request: Span) -> list[Span]:
     """Check the spans of both attempts, of which the first one fails after its call, and return them."""
-    first, second = attempts = sorted(collector.named(JOB, request.trace), key=lambda span: span.attributes["job.attempt"])
+    first, second = attempts = sorted(
+        collector.named(JOB, request.trace), key=lambda span: span.attributes["job.attempt"]
+    )
     assert {(span.kind, span.parent) for span in attempts} == {(CONSUMER, request.id)}
     assert [span.attributes["job.outcome"] for span in attempts] == ["retried", "done"]
     assert [span.status == ERROR for span in attempts] == [True, False]
