@@ -125,8 +125,12 @@ def test_platform_suite(case: Case, project: Project, rendered: Rendered) -> Non
 def test_platform_suite_is_linted_and_typed(project: Project) -> None:
     """With the service's own configuration, as the service is."""
     run(sys.executable, "-m", "dev.template", "suite", cwd=project.root)
+    ruff = ("uv", "run", "--no-sync", "ruff")
     try:
-        project.make("lint", "types")
+        for command in (("check",), ("format", "--check")):
+            # git ignores the suite, and so would ruff
+            run(*ruff, *command, "--no-respect-gitignore", SUITE, cwd=project.root)
+        project.make("types")
     finally:
         shutil.rmtree(project.root / SUITE)
 
