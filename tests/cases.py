@@ -94,6 +94,7 @@ class Case:
         sample = self.variant["sample"] == "orders"
         return {
             self.kind,
+            f"{self.kind} on {self.variant['db_driver']}",
             *([f"{self.kind} with jobs"] if jobs else []),
             *([f"{self.kind} with receipts"] if jobs and sample else []),
             *(["whole"] if self.whole else []),

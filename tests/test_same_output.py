@@ -57,6 +57,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
         # alerts and dashboards, units of systemd
         r"deploy/(observability|systemd)/.*",
         r"\.github/workflows/ci\.yml|\.gitlab-ci\.yml",
+        # settings of the tests' databases read no environment
+        r"tests/support/databases\.py",
         # the load test
         r"pyproject\.toml|dev/load/\w+\.py|tests/make_load/(__init__|journey)\.py|tests/make_load/thresholds\.toml",
     ),

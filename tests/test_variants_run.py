@@ -68,7 +68,9 @@ def test_types(project: Project) -> None:
     project.make("types")
 
 
+@pytest.mark.only("whole", "worked-on")
 def test_no_drift(project: Project) -> None:
+    """In the others their own suite finds it (template/tests/test_migrations.py)."""
     project.make("drift")
 
 
@@ -121,7 +123,7 @@ def test_platform_suite(case: Case, project: Project, rendered: Rendered) -> Non
         assert not (project.root / SUITE).exists()
 
 
-@pytest.mark.only("whole")
+@pytest.mark.only("whole with jobs")
 def test_platform_suite_is_linted_and_typed(project: Project) -> None:
     """With the service's own configuration, as the service is."""
     run(sys.executable, "-m", "dev.template", "suite", cwd=project.root)
@@ -226,11 +228,14 @@ def assert_job_is_done(service: Service, receipts: list[Received]) -> None:
     assert 'job_duration_seconds_count{job="deliver_receipt",outcome="done"} 1.0' in metrics
 
 
-@pytest.mark.only("worked-on")
+@pytest.mark.only("worked-on on asyncpg")
 def test_a_release_may_extend_the_tables_of_the_template(
     case: Case, project: Project, template: Path, place: Path
 ) -> None:
-    """On a database with revisions of the owner's own: no merge revision, and no second head on the owner's branch."""
+    """On a database with revisions of the owner's own: no merge revision, and no second head on the owner's branch.
+
+    With and without jobs, in both styles; of the driver, migrations need no more than any statement.
+    """
     project.make("migrate")
     future.move_to(project.root, future.release(template, place / "future" / case.variant.id, future.platform_revision))
     life.update(project.root)
