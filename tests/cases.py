@@ -111,7 +111,7 @@ def cases(only: str | None) -> list[Case]:
         chosen = [Case(by_id(only), "fresh", whole=True, alone=True)]
         # the owner's migration follows that of the sample
         return [*chosen, Case(by_id(only), "worked-on")] if by_id(only)["sample"] == "orders" else chosen
-    fresh = [Case(each, "fresh", whole=each in whole_variants()) for each in structural_variants()]
+    fresh = [Case(each, "fresh", whole=each in whole_variants()) for each in _structural()]
     return fresh + [Case(each, "worked-on") for each in few_variants()]
 
 
@@ -150,10 +150,17 @@ def arguments(chosen: list[str]) -> list[str]:
     return [*(f"{SUITE}/{part}" for part in chosen), *(f"--ignore={SUITE}/{part}" for part in inside)]
 
 
+@cache
+def _structural() -> tuple[Variant, ...]:
+    """Return what is slow to find."""
+    return structural_variants()
+
+
+@cache
 def whole_variants() -> list[Variant]:
     """The few that are run with everything."""
     few = {each.structure() for each in few_variants()}
-    return [each for each in structural_variants() if each.structure() in few]
+    return [each for each in _structural() if each.structure() in few]
 
 
 def _has_queue(variant: Variant) -> bool:
@@ -178,7 +185,7 @@ def _order(part: str) -> list[Variant]:
     """
     whole = whole_variants()
     first = [each for each in whole if _has_queue(each) == (part in COUNTED)]
-    return [*dict.fromkeys([*first, *whole, *structural_variants()])]
+    return [*dict.fromkeys([*first, *whole, *_structural()])]
 
 
 def bytes_of(part: str, variant: Variant, rendered: Rendered) -> list[str]:
