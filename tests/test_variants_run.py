@@ -183,7 +183,7 @@ def test_serves_and_does_jobs(case: Case, project: Project) -> None:
     traits = case.traits()
     with receiving() as (receiver, receipts):
         given = {"PAYMENTS_WEBHOOK_URLS": receiver} if "fresh with receipts" in traits else {}
-        with project.serving(LOG_JSON="true", **given) as service:
+        with project.serving(START_SECONDS, LOG_JSON="true", **given) as service:
             if "fresh with jobs" in traits:
                 assert wait_for(lambda: answers(f"{service.worker_url}/readyz"), START_SECONDS), service.log()
             ready = client.call("GET", f"{service.url}/readyz").json()
