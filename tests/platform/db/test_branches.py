@@ -99,7 +99,8 @@ def test_nothing_to_join_writes_no_migration() -> None:
     root = Path(__file__).parents[3]
     before = set((root / "migrations/service").iterdir())
     run = f"RUN=env PATH={Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(["make", "migration-merge", run], cwd=root, capture_output=True, text=True, check=False)
+    command = ["make", "migration-merge", run]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     written = {path for path in (root / "migrations/service").iterdir() if path.name != "__pycache__"} - before
     for path in written:
         path.unlink()

@@ -12,17 +12,32 @@ from tests.support.server import OWN, environment
 ROOT = Path(__file__).parents[3]
 NOBODY = "127.0.0.1:9"
 FOREIGN = {
-    **{"DATABASE_URL": f"postgresql://{NOBODY}/x", "DB_HOST": "nowhere.invalid", "DB_MIGRATION_URL": "postgresql:///x"},
-    **{"DATABASE_REPLICA_URL": f"postgresql://{NOBODY}/x", "DB_POOL_PROFILE": "high", "DB_CONNECT_TIMEOUT": "0.001"},
-    **{"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{NOBODY}", "OTEL_TRACES_EXPORTER": "otlp", "CACHE_ENABLED": "true"},
-    **{"REDIS_URL": f"redis://{NOBODY}/0", "LOG_LEVEL": "CRITICAL", "HTTP_WORKERS": "3", "HTTP_ROOT_PATH": "/x"},
-    **{"AUTH_SECRET_KEY": "short", "ENVIRONMENT": "staging"},
+    "DATABASE_URL": f"postgresql://{NOBODY}/x",
+    "DB_HOST": "nowhere.invalid",
+    "DB_MIGRATION_URL": "postgresql:///x",
+    "DATABASE_REPLICA_URL": f"postgresql://{NOBODY}/x",
+    "DB_POOL_PROFILE": "high",
+    "DB_CONNECT_TIMEOUT": "0.001",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{NOBODY}",
+    "OTEL_TRACES_EXPORTER": "otlp",
+    "CACHE_ENABLED": "true",
+    "REDIS_URL": f"redis://{NOBODY}/0",
+    "LOG_LEVEL": "CRITICAL",
+    "HTTP_WORKERS": "3",
+    "HTTP_ROOT_PATH": "/x",
+    "AUTH_SECRET_KEY": "short",
+    "ENVIRONMENT": "staging",
 }
 # which `.env` cannot set
 OF_THE_SHELL = {
     **dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"), f"http://{NOBODY}"),
-    **{"PYTHONOPTIMIZE": "", "PYTHONASYNCIODEBUG": "1", "WEB_CONCURRENCY": "3", "TZ": "Asia/Tokyo"},
-    **{"MAIL_URL": "smtp://real", "AWS_ACCESS_KEY_ID": "real", "SENTRY_DSN": "https://real"},
+    "PYTHONOPTIMIZE": "",
+    "PYTHONASYNCIODEBUG": "1",
+    "WEB_CONCURRENCY": "3",
+    "TZ": "Asia/Tokyo",
+    "MAIL_URL": "smtp://real",
+    "AWS_ACCESS_KEY_ID": "real",
+    "SENTRY_DSN": "https://real",
 }
 
 
