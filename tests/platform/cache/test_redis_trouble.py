@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+import uvloop
 from redis.asyncio import Redis
 
 from app.platform.patience import answered_within
@@ -119,6 +120,27 @@ async def test_answer_that_needs_some_turns_of_a_busy_loop_is_waited_for() -> No
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(20), answered_within(0.01):
             await asyncio.Event().wait()
+
+
+def test_short_time_is_a_time_on_uvloop() -> None:
+    """It rounds to milliseconds."""
+
+    async def answered() -> None:
+        async with answered_within(0.005):
+            await asyncio.sleep(0.002)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(answered())
+
+
+async def test_nobody_waits_longer_for_a_connection_than_for_an_answer(start: Start, source: Source) -> None:
+    process = start(timeout=0.05)
+    # others use all of them
+    process.caches._store._connection._free = asyncio.Semaphore(0)  # type: ignore[union-attr]  # noqa: SLF001
+    async with asyncio.timeout(20):
+        with structlog.testing.capture_logs() as logs:
+            assert await process.read(source) == 1
+    assert logs == []
 
 
 async def test_process_that_ends_makes_up_for_invalidations(start: Start, source: Source, proxy: SilentProxy) -> None:

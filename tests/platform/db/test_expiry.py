@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
 from app.platform.auth.models import RefreshToken
 from app.platform.db.expiry import delete_before
@@ -37,3 +37,22 @@ async def test_an_empty_table_is_no_work(database: Database) -> None:
     async with database.transaction() as session:
         assert await session.scalar(select(func.count()).select_from(RefreshToken)) == 0
         assert await delete_before(session, RefreshToken.expires_at, NOW) == 0
+
+
+async def test_rows_that_never_expire_stay(database: Database) -> None:
+    """Drivers cannot read such a time."""
+    async with database.transaction() as session:
+        session.add_all(map(token, (-5, -4)))
+        await session.flush()
+        for digest, expires in (("-5", "infinity"), ("-4", "-infinity")):
+            values = {"digest": digest, "expires": expires}
+            await session.execute(
+                text(
+                    "UPDATE refresh_tokens SET expires_at = CAST(CAST(:expires AS text) AS timestamptz)"
+                    " WHERE token_digest = CAST(:digest AS text)"
+                ),
+                values,
+            )
+        session.add(token(-3))
+        await session.flush()
+        assert await delete_before(session, RefreshToken.expires_at, NOW) == 1

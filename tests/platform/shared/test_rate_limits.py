@@ -128,6 +128,33 @@ async def test_busy_process_does_not_take_itself_for_a_silent_redis(
     await limiter.close()
 
 
+async def test_hundreds_at_once_are_counted_in_redis(redis_url: str) -> None:
+    """A pool of redis-py refuses those for whom it has no connection, as if Redis had."""
+    limiter = RateLimiter(redis_url)
+    key = uuid4().hex
+    with structlog.testing.capture_logs() as logs:
+        await asyncio.gather(*(limiter.hit(LIMIT, key) for _ in range(300)))
+    assert logs == []
+    assert await limiter.count(LIMIT, key) == 300
+    await limiter.close()
+
+
+async def test_end_of_the_process_does_not_wait_for_a_silent_redis() -> None:
+    writers: list[asyncio.StreamWriter] = []
+    async with asyncio.timeout(20):
+        server = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        limiter = RateLimiter(f"redis://127.0.0.1:{port}/0")
+        with structlog.testing.capture_logs() as logs:
+            await limiter.hit(LIMIT, "a")
+            await limiter.close()
+        assert [each["event"] for each in logs] == ["rate_limit_fallback"]
+        server.close()
+        for each in writers:
+            each.close()
+            await each.wait_closed()
+
+
 async def test_silent_redis_is_not_waited_for_twice(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.platform.rate_limits._REDIS_TIMEOUT", 0.05)
     async with SilentProxy(redis_url).running() as proxy:

@@ -1,16 +1,25 @@
-"""A time limit for answers that does not mistake a busy event loop for a silent server."""
+"""Redis for short questions on the way of a request, and a time limit that does not mistake a busy loop for silence."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import RedisError
 
 STEPS = 20
 """The least passes of the event loop that an answer may take: several times what it needs."""
 
+CONNECTIONS = 50
+"""The most connections of a process to Redis for one purpose, if its URL has no `max_connections`."""
+
+FAILURES = (RedisError, OSError, TimeoutError)
+"""What says that Redis has not answered."""
+
 
 @asynccontextmanager
 async def answered_within(seconds: float) -> AsyncIterator[None]:
-    """Bound the time of the block, but let the event loop do `STEPS` passes in any case.
+    """Bound the time of the block, but let the event loop do `STEPS` passes in any case, each of a millisecond or more.
 
     While the loop has much to do, the answer may have arrived long before the block learns of it. Only a loop that has
     had its turns without an answer may say that there is none.
@@ -19,7 +28,8 @@ async def answered_within(seconds: float) -> AsyncIterator[None]:
         TimeoutError: the block did not end in time.
     """
     async with asyncio.timeout(None) as limit:
-        steps = _Steps(limit, seconds / STEPS)
+        # uvloop rounds to milliseconds, and a step of none is no step
+        steps = _Steps(limit, max(seconds / STEPS, 0.001))
         try:
             yield
         finally:
@@ -40,3 +50,29 @@ class _Steps:
             self.timer = self._loop.call_later(self._seconds, self._step)
         else:
             self._limit.reschedule(self._loop.time())
+
+
+class PatientRedis:
+    """A client of Redis that answers within a time or fails; callers wait for one of its connections in that time."""
+
+    def __init__(self, url: str) -> None:
+        pool = ConnectionPool.from_url(url, max_connections=CONNECTIONS)
+        # a pool that is used up would refuse callers, as if Redis had
+        self._free = asyncio.Semaphore(pool.max_connections)
+        self._redis = Redis.from_pool(pool)
+
+    @asynccontextmanager
+    async def asked(self, seconds: float) -> AsyncIterator[Redis]:
+        """Yield the client for one question.
+
+        Raises:
+            TimeoutError: there was no connection, or no answer, in time.
+        """
+        async with answered_within(seconds), self._free:
+            yield self._redis
+
+    async def close(self, seconds: float) -> None:
+        """Close the connections; give up after some seconds, because encrypted ones wait for the server."""
+        with suppress(*FAILURES):
+            async with asyncio.timeout(seconds):
+                await self._redis.aclose()

@@ -16,18 +16,20 @@ def require_free(host: str, port: int, variables: str) -> None:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         problems = [problem for each in found if (problem := _refusal(each[0], each[4]))]
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise cannot_listen(host, port, variables, error) from error
-    # a name may also stand for addresses that this machine has not, such as ::1; servers leave those out
+    # a name may also stand for addresses that this machine has not, such as ::1; some servers leave those out
     elsewhere = [problem for problem in problems if problem.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}]
     if problems and (len(problems) > len(elsewhere) or len(problems) == len(found)):
         raise cannot_listen(host, port, variables, problems[0])
 
 
-def cannot_listen(host: str, port: int, variables: str, error: OSError) -> StartupError:
+def cannot_listen(host: str, port: int, variables: str, error: OSError | UnicodeError) -> StartupError:
     """Return the error of a server that cannot listen."""
-    # names that cannot be resolved have numbers of their own
-    reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+    reason = str(error)
+    if isinstance(error, OSError) and error.errno:
+        # names that cannot be resolved have numbers of their own
+        reason = str(error.strerror) if isinstance(error, socket.gaierror) else os.strerror(error.errno)
     return StartupError(f"cannot listen on {host}:{port}: {reason} ({variables})")
 
 

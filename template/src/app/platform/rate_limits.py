@@ -13,10 +13,9 @@ from typing import NamedTuple
 import structlog
 from limits import RateLimitItem
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from app.platform import metrics
-from app.platform.patience import answered_within
+from app.platform.patience import FAILURES, PatientRedis
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
@@ -108,19 +107,17 @@ class RateLimiter:
 
     def __init__(self, redis_url: str | None = None) -> None:
         self._memory = MemoryCounters()
-        self._redis: Redis | None = None
+        self._redis = PatientRedis(redis_url) if redis_url else None
         self._paused_until = 0.0
-        if redis_url:
-            self._redis = Redis.from_url(redis_url)
 
     async def hit(self, limit: RateLimitItem, key: str) -> RateLimitResult:
         """Count one request of `key`. Redis needs one round trip."""
         counter, window = _counter(limit, key), limit.get_expiry()
         if redis := self._answering():
             try:
-                async with answered_within(_REDIS_TIMEOUT):
-                    return RateLimitResult.of(limit, *await self._count_in(redis, counter, window))
-            except (RedisError, TimeoutError) as error:
+                async with redis.asked(_REDIS_TIMEOUT) as client:
+                    return RateLimitResult.of(limit, *await self._count_in(client, counter, window))
+            except FAILURES as error:
                 self._pause(error)
         count = self._memory.increment(counter, window)
         return RateLimitResult.of(limit, count, self._memory.seconds_left(counter))
@@ -130,9 +127,9 @@ class RateLimiter:
         counter = _counter(limit, key)
         if redis := self._answering():
             try:
-                async with answered_within(_REDIS_TIMEOUT):
-                    return int(await redis.get(counter) or 0)
-            except (RedisError, TimeoutError) as error:
+                async with redis.asked(_REDIS_TIMEOUT) as client:
+                    return int(await client.get(counter) or 0)
+            except FAILURES as error:
                 self._pause(error)
         return self._memory.count(counter)
 
@@ -141,9 +138,9 @@ class RateLimiter:
         counter, window = _counter(limit, key), limit.get_expiry()
         if redis := self._answering():
             try:
-                async with answered_within(_REDIS_TIMEOUT):
-                    await redis.set(counter, 1, ex=window)
-            except (RedisError, TimeoutError) as error:
+                async with redis.asked(_REDIS_TIMEOUT) as client:
+                    await client.set(counter, 1, ex=window)
+            except FAILURES as error:
                 self._pause(error)
             else:
                 return
@@ -157,18 +154,18 @@ class RateLimiter:
         """
         if self._redis:
             try:
-                async with answered_within(_REDIS_TIMEOUT):
-                    await self._redis.ping()
-            except (RedisError, TimeoutError) as error:
+                async with self._redis.asked(_REDIS_TIMEOUT) as client:
+                    await client.ping()
+            except FAILURES as error:
                 message = "Redis does not answer"
                 raise ConnectionError(message) from error
 
     async def close(self) -> None:
         """Close the connections to Redis."""
         if self._redis:
-            await self._redis.aclose()
+            await self._redis.close(_REDIS_TIMEOUT)
 
-    def _answering(self) -> Redis | None:
+    def _answering(self) -> PatientRedis | None:
         return self._redis if time.monotonic() >= self._paused_until else None
 
     def _pause(self, error: Exception) -> None:

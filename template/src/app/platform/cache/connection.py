@@ -17,16 +17,13 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from app.platform.concurrency import cancel_and_wait
-from app.platform.patience import answered_within
+from app.platform.patience import CONNECTIONS, FAILURES, answered_within
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
-
-CONNECTIONS = 50
-"""The most connections of a process, if `REDIS_URL` has no `max_connections`."""
 
 FIRST_PAUSE, PAUSE = 0.1, 2.0
 """The shortest and the longest pause, in seconds, before Redis is asked again after it did not answer."""
@@ -41,7 +38,6 @@ MAX_MISSED = 1000
 """The most invalidations that are remembered while Redis does not answer; further ones invalidate whole caches."""
 
 Work = Callable[[Any], Awaitable[Any]]
-_FAILURES = (RedisError, OSError, TimeoutError)
 
 
 class StoreUnavailable(Exception):
@@ -49,7 +45,10 @@ class StoreUnavailable(Exception):
 
 
 class Connection:
-    """Asks Redis for no longer than `timeout` seconds, and not at all from an outage until it answers again."""
+    """Asks Redis for no longer than `timeout` seconds, and not at all from an outage until it answers again.
+
+    Callers wait as long for a connection, if all are in use.
+    """
 
     def __init__(self, redis_url: str, timeout: float) -> None:
         self._timeout = timeout
@@ -83,11 +82,19 @@ class Connection:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        async with self._free:
+        try:
+            async with answered_within(self._timeout):
+                await self._free.acquire()
+        except TimeoutError as error:
+            # others use all connections, which says nothing of Redis
+            raise StoreUnavailable from error
+        try:
             # it may have failed those who were first
             if self._down:
                 raise StoreUnavailable
             return await self._try(work)
+        finally:
+            self._free.release()
 
     async def delete(self, key: str, *, instead: str) -> bool:
         """Delete a key, or `instead` if too many wait. Return whether that is done; if not, it follows by itself."""
@@ -112,7 +119,7 @@ class Connection:
                 await self._try(_nothing)
         if self._missed:
             log.warning("cache_invalidations_lost", count=len(self._missed))
-        with suppress(*_FAILURES):
+        with suppress(*FAILURES):
             async with asyncio.timeout(self._timeout):
                 await self._redis.aclose()
 
@@ -127,7 +134,8 @@ class Connection:
             # it has answered, and others may get what they ask for
             self._note_refusal(error)
             raise StoreUnavailable from error
-        except _FAILURES as error:
+        except Exception as error:
+            # also what redis-py makes of a connection that is just being closed, which is an AttributeError
             if started > self._back_at:
                 self._note_outage(error)
             raise StoreUnavailable from error
@@ -173,7 +181,8 @@ class Connection:
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE)
             self._outdated = False
-            with suppress(*_FAILURES):
+            # this task must not end while Redis is not asked, whatever redis-py raises
+            with suppress(Exception):
                 # those of now may lead nowhere, or to a server that is no primary any more
                 async with asyncio.timeout(self._timeout):
                     await self._redis.connection_pool.disconnect(inuse_connections=False)

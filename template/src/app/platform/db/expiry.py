@@ -14,12 +14,14 @@ PERIOD = timedelta(hours=1)
 async def delete_before(session: AsyncSession, column: InstrumentedAttribute[datetime], before: datetime) -> int:
     """Delete the rows whose `column`, which has an index, is before this time, and return their number."""
     deleted = 0
-    oldest = await session.scalar(select(func.min(column)))
-    while oldest is not None and oldest < before:
+    # drivers cannot read times that are infinite; a row that never expires may have one
+    first = select(func.min(column)).where(column < before, func.isfinite(column))
+    oldest = await session.scalar(first)
+    while oldest is not None:
         end = min(oldest + PERIOD, before)
         # with both ends, so that the index is not read from its beginning, where the rows are that were deleted before
         rows = delete(column.class_).where(column >= oldest, column < end)
         result = await session.execute(rows, execution_options={"synchronize_session": False})
         deleted += cast("CursorResult[Any]", result).rowcount
-        oldest = await session.scalar(select(func.min(column)).where(column >= end))
+        oldest = await session.scalar(first.where(column >= end))
     return deleted

@@ -7,13 +7,11 @@ import time
 from uuid import UUID
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform import metrics
 from app.platform.context import actor_id
-from app.platform.patience import answered_within
+from app.platform.patience import FAILURES, PatientRedis
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
@@ -44,7 +42,7 @@ class RecentWriters:
         self._until: dict[UUID, float] = {}
         self._unsure_until = 0.0
         self._paused_until = 0.0
-        self._redis = Redis.from_url(redis_url, socket_connect_timeout=_REDIS_TIMEOUT) if redis_url else None
+        self._redis = PatientRedis(redis_url) if redis_url else None
 
     async def note(self, session: AsyncSession) -> None:
         """Note the writer of a session; wait for Redis no longer than `_REDIS_TIMEOUT`."""
@@ -56,9 +54,9 @@ class RecentWriters:
         if self._redis is None or now < self._paused_until:
             return
         try:
-            async with answered_within(_REDIS_TIMEOUT):
-                await self._redis.set(f"{self._prefix}{user}", 1, px=round(self._seconds * 1000))
-        except (RedisError, OSError, TimeoutError) as error:
+            async with self._redis.asked(_REDIS_TIMEOUT) as redis:
+                await redis.set(f"{self._prefix}{user}", 1, px=round(self._seconds * 1000))
+        except FAILURES as error:
             self._fall_back(error)
 
     async def has(self, user: UUID) -> bool:
@@ -69,16 +67,16 @@ class RecentWriters:
         if self._redis is None:
             return False
         try:
-            async with answered_within(_REDIS_TIMEOUT):
-                return bool(await self._redis.exists(f"{self._prefix}{user}"))
-        except (RedisError, OSError, TimeoutError) as error:
+            async with self._redis.asked(_REDIS_TIMEOUT) as redis:
+                return bool(await redis.exists(f"{self._prefix}{user}"))
+        except FAILURES as error:
             self._fall_back(error)
             return True
 
     async def close(self) -> None:
         """Close the connections to Redis."""
         if self._redis is not None:
-            await self._redis.aclose()
+            await self._redis.close(_REDIS_TIMEOUT)
 
     def _remember(self, user: UUID, now: float) -> None:
         # sorted by time, because the latest is always last

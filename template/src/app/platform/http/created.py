@@ -37,7 +37,7 @@ class CreatedHeaders:
     def at(self, route: str, claim: Claim | None = None, **parameters: object) -> None:
         """Name the route that shows the new resource, by the name of its function, and the parameters of its path.
 
-        Parameters may be any text: it is percent-encoded, as everything in the header must be.
+        Parameters are percent-encoded, as everything in the header must be. Text with `/` needs a route with `:path`.
         """
         prefix = str(self._request.scope.get("root_path", "")).rstrip("/")
         encoded = {name: quote(each, safe="") if isinstance(each, str) else each for name, each in parameters.items()}

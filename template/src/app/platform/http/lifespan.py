@@ -44,8 +44,8 @@ def build_lifespan(
             # the objects that exist now live until the process ends, so the garbage collector can skip them
             gc.collect()
             gc.freeze()
-            # Python's own number, 700, is soon reached with requests side by side: with 16 clients the collector took
-            # 5 % of the work of a GET, and found nothing
+            # Python's own number, 700 or 2000, is soon reached with requests side by side: with 16 clients that was
+            # 5 % of the work of a GET, and nothing was found
             gc.set_threshold(GARBAGE_AFTER)
             yield State(resources=resources, services=build_services(resources))
 
