@@ -42,7 +42,9 @@ def test_two_ends_of_the_history_are_named_with_what_joins_them(rendered: Render
     assert not owner.unmerged(bare)
     assert "service_0002 (head)" in alembic(bare, "heads").replace(" (service)", "")
     (target,) = re.findall(r"run: make (.*)", printed)
-    (command,) = re.findall(rf"^{target}:.*\n\t\$\(RUN\) alembic (.*)$", (bare / "Makefile").read_text(), re.MULTILINE)
+    (command,) = re.findall(
+        rf"^{target}:.*\n(?:\t@.*\n)*\t\$\(RUN\) alembic (.*)$", (bare / "Makefile").read_text(), re.MULTILINE
+    )
     alembic(bare, *shlex.split(command))
     heads = alembic(bare, "heads").splitlines()
     assert [each for each in heads if "(service)" in each and "service_0002" not in each and "9a8b" not in each]
