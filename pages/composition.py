@@ -94,7 +94,7 @@ def covering(*candidates: Iterable[Variant]) -> tuple[Variant, ...]:
 
 
 def shown_variants() -> tuple[Variant, ...]:
-    """Return the variants to render, chosen first from those that tests render anyway."""
+    """Return the variants to render; prefer the ones that tests render anyway."""
     return covering(rendered_variants(), all_variants())
 
 

@@ -55,7 +55,7 @@ PROCESSES = (
 # The parts that run where coverage counts them.
 COUNTED = ("api", "cache", "db", "db/access", "jobs", "middleware", "shared")
 
-# The parts that a variant has which is run alone, beside those that the run of all has on it.
+# `make test-variant` runs these parts on its variant in any case, whichever variant runs them in `make test`.
 ALONE = ("api", "db/access", "jobs")
 
 

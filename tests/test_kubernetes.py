@@ -236,7 +236,7 @@ def test_all_connections_fit_into_the_database(built: dict[tuple[str, str], Docu
         # Celery runs jobs in TASKS_CONCURRENCY processes, by default two
         processes = {"arq": 1, "celery": 3}[variant["task_queue"]]
         total += worker["replicas"] * (processes * of_a_process + LISTENERS_OF_A_WORKER)
-    # one that somebody runs by hand, and those that run once a day
+    # a command that somebody runs by hand, and the daily ones
     migrations, commands = 1, 1 + sum(kind == "CronJob" for kind, _ in built)
     most = int(built["ConfigMap", "settings"]["metadata"]["annotations"]["service/max-connections"])
     assert total + migrations + commands <= most - RESERVED

@@ -1,15 +1,13 @@
 """`make load`, as an owner runs it: with the real service, and with others that are silent, cut off, or slow."""
 
-import json
 import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
@@ -18,12 +16,12 @@ from typing import Any
 import pytest
 
 from tests.life import Rendered
+from tests.loading import loading, processes
 from tests.project import Project
 from tests.receipts import receiving
 from tests.shell import attempt, environment, run
 from tests.variants import few_variants
 
-SECONDS = 240
 API = ["-m", "app", "api"]
 TEST = ["-m", "dev.load"]
 GENERATOR = ["-m", "dev.load.generator"]
@@ -71,74 +69,6 @@ sys.exit(load.main())
 def project(place: Path, rendered: Rendered) -> Project:
     variant = next(each for each in few_variants() if each["sample"] == "orders" and each["task_queue"] == "arq")
     return Project(Path(shutil.copytree(rendered(variant), place / "load" / variant.id)))
-
-
-class Loading:
-    """`make load`, in a session of its own."""
-
-    def __init__(self, project: Project, **variables: str) -> None:
-        self._report = project.root / ".dev/load/load-report.json"
-        self._report.unlink(missing_ok=True)
-        self.process = subprocess.Popen(
-            ["make", "load"],
-            cwd=project.root,
-            env=environment(**variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self._lines = iter(self.process.stdout or ())
-        self.printed = ""
-
-    def until(self, beginning: str) -> None:
-        """Wait for a line that begins so."""
-        for line in self._lines:
-            self.printed += line
-            if line.startswith(beginning):
-                return
-        pytest.fail(self.printed)
-
-    def ended(self) -> tuple[int, dict[str, Any]]:
-        """Return the exit status of `make`, and the results."""
-        self.printed += "".join(self._lines)
-        return self.process.wait(SECONDS), json.loads(self._report.read_text())
-
-    def pid(self, command: list[str]) -> int:
-        """Return the process with this command of Python: only one that descends from this `make` can be it."""
-        parents, commands = _processes()
-        family = {self.process.pid}
-        while grown := {pid for pid, parent in parents.items() if parent in family} - family:
-            family |= grown
-        (found,) = (pid for pid in family if commands.get(pid, [])[1:] == command)
-        return found
-
-
-def _processes() -> tuple[dict[int, int], dict[int, list[str]]]:
-    """Return the parent and the command of each process."""
-    parents, commands = {}, {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            pid = int(entry.name)
-            # the name in parentheses may have blanks; state and parent follow
-            parents[pid] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            commands[pid] = (entry / "cmdline").read_text(errors="replace").split("\0")[:-1]
-    return parents, commands
-
-
-@contextmanager
-def loading(project: Project, **variables: str) -> Iterator[Loading]:
-    started = Loading(project, **variables)
-    try:
-        yield started
-    finally:
-        if started.process.poll() is None:
-            # its session is this `make` with all that it started
-            os.killpg(started.process.pid, signal.SIGTERM)
-            started.process.wait(SECONDS)
-        if started.process.stdout:
-            started.process.stdout.close()
 
 
 def counted(step: dict[str, Any], name: str) -> int:
@@ -287,7 +217,7 @@ def test_the_generator_ends_when_the_test_is_killed(project: Project) -> None:
         generator = test.pid(GENERATOR)
         os.kill(test.pid(TEST), signal.SIGKILL)
         deadline = time.monotonic() + 30
-        while _processes()[1].get(generator, [])[1:] == GENERATOR:
+        while processes()[1].get(generator, [])[1:] == GENERATOR:
             assert time.monotonic() < deadline, "the generator goes on"
             time.sleep(0.05)
 

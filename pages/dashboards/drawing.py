@@ -45,7 +45,7 @@ MOST_TIMES = 6
 
 CANVAS, PAPER, EDGE, GRID = "#111217", "#181b1f", "#2a2d33", "#2a2e35"
 BRIGHT, TEXT, DIM = "#ffffff", "#ccccdc", "#9fa7b3"
-# those that Grafana gives to the lines of a panel, in this order
+# Grafana's colors for the lines of a panel, in its order
 COLORS = (
     *("#73bf69", "#f2cc0c", "#8ab8ff", "#ff780a", "#f2495c", "#5794f2", "#b877d9", "#a18bd3", "#3f9c35", "#fade2a"),
     *("#447ebc", "#c15c17", "#e0626b", "#3274d9", "#ca95e5"),

@@ -47,7 +47,7 @@ async def test_server_that_a_fail_over_has_made_read_only_is_left(
         process, other = start(proxy.url), start(redis_url)
         await process.read(source)
         await demoted.replicaof("127.0.0.1", "1")
-        # new connections get to the new primary, those that are open do not
+        # new connections reach the new primary, open ones stay with the old one
         proxy.lead_to(redis_url)
         await other.read(source)
         source.cents = 2

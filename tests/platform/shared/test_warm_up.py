@@ -240,8 +240,7 @@ async def test_whatever_the_making_raises_it_is_tried_again(monkeypatch: pytest.
 
     def refuse(_: threading.Thread) -> None:
         monkeypatch.undo()
-        message = "can't start new thread"
-        raise RuntimeError(message)
+        raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     value = WarmUp("model", load, wait=PATIENCE, retry=0.01)

@@ -17,7 +17,7 @@ async def cancel_and_wait(task: asyncio.Future[Any]) -> None:
 
 
 def is_cancelled() -> bool:
-    """Return whether somebody has cancelled the task that calls this."""
+    """Return whether the current task was cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 

@@ -180,15 +180,19 @@ class Connection:
         while self._down or self._missed or self._outdated:
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE)
-            self._outdated = False
-            # this task must not end while Redis is not asked, whatever redis-py raises
-            with suppress(Exception):
-                # those of now may lead nowhere, or to a server that is no primary any more
-                async with asyncio.timeout(self._timeout):
-                    await self._redis.connection_pool.disconnect(inuse_connections=False)
+            if self._down or self._outdated:
+                self._outdated = False
+                await self._renew_connections()
             with suppress(StoreUnavailable):
                 async with self._free:
                     await self._try(_ping)
+
+    async def _renew_connections(self) -> None:
+        """Close idle connections: they may lead nowhere, or to a server that is no primary any more."""
+        # the recovery must go on, whatever redis-py raises
+        with suppress(Exception):
+            async with asyncio.timeout(self._timeout):
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
 
 
 async def _nothing(_: Any) -> None:

@@ -7,7 +7,7 @@ from fastapi import Depends, Request, Response
 
 from app.platform.idempotency import Claim
 
-# the characters of a path (RFC 3986, section 3.3), and % for those that are encoded already
+# characters of a path (RFC 3986, section 3.3); % begins one that is already encoded
 _SAFE = "/%:@!$&'()*+,;=~"
 _LOCATION = {"description": "The path of the new resource.", "schema": {"type": "string"}}
 _REPLAYED = {
