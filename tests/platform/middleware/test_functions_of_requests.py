@@ -1,0 +1,106 @@
+"""Functions that take only the request are called past FastAPI, and no others."""
+
+from typing import Any
+
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi.dependencies.utils import solve_dependencies
+from fastapi.routing import APIRoute
+from starlette.background import BackgroundTask
+from starlette.responses import PlainTextResponse, Response
+
+from app.config import Settings
+from app.platform.http.application import set_up
+from app.platform.http.lifespan import State
+from tests.support.client import client_of
+
+
+async def no_entry() -> None:
+    raise HTTPException(403, "No entry.")
+
+
+class Shouting(APIRoute):
+    """A route whose handler is not FastAPI's own."""
+
+    def get_route_handler(self) -> Any:
+        handle = super().get_route_handler()
+
+        async def shout(request: Request) -> Response:
+            response = await handle(request)
+            return PlainTextResponse(bytes(response.body).decode().upper(), response.status_code)
+
+        return shout
+
+
+async def greet(request: Request) -> Response:
+    if request.query_params:
+        raise HTTPException(422, "No questions.")
+    return PlainTextResponse(f"Hello {request.path_params['name']}", background=BackgroundTask(GREETED.append, 1))
+
+
+async def greet_by_keyword(*, request: Request) -> Response:
+    return await greet(request)
+
+
+async def greet_with_model(request: Request) -> str:
+    return bytes((await greet(request)).body).decode()
+
+
+async def greet_with_more(_request: Request, question: str = "") -> Response:
+    return PlainTextResponse(question)
+
+
+def greet_in_thread(request: Request) -> Response:
+    return PlainTextResponse(f"Hello {request.path_params['name']}")
+
+
+GREETED: list[int] = []
+GREETERS = (greet, greet_by_keyword, greet_with_model, greet_with_more, greet_in_thread)
+
+
+@pytest.fixture
+def greeters(settings: Settings) -> FastAPI:
+    """Return an application with routes whose functions take the request, and one that is closed to all."""
+    open_, loud = APIRouter(prefix="/open"), APIRouter(prefix="/loud", route_class=Shouting)
+    closed = APIRouter(prefix="/closed", dependencies=[Depends(no_entry)])
+    for function in GREETERS:
+        open_.add_api_route(f"/{function.__name__}/{{name}}", function, methods=["GET"])
+    for router in (loud, closed):
+        router.add_api_route("/{name}", greet, methods=["GET"])
+    app = FastAPI(openapi_url=None)
+    set_up(app, (open_, loud, closed), settings)
+    return app
+
+
+async def test_function_of_the_request_is_called_past_fastapi_and_no_other(
+    greeters: FastAPI, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through_fastapi = []
+
+    async def count(*, request: Request, **more: Any) -> Any:
+        through_fastapi.append(request.url.path.removeprefix("/api/v1/"))
+        return await solve_dependencies(request=request, **more)
+
+    monkeypatch.setattr("fastapi.routing.solve_dependencies", count)
+    GREETED.clear()
+    async with client_of(greeters, state) as client:
+        for function in GREETERS:
+            answer = await client.get(f"/api/v1/open/{function.__name__}/ada")
+            assert "ada" in answer.text or function is greet_with_more
+        assert (await client.get("/api/v1/loud/ada")).text == "HELLO ADA"
+        assert (await client.get("/api/v1/closed/ada")).status_code == 403
+        refused = await client.get("/api/v1/open/greet/ada?why")
+    assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
+    assert "open/greet/ada" not in through_fastapi
+    assert len(through_fastapi) == len(GREETERS) - 1 + 2
+    # by itself, and by the function that returns its response
+    assert len(GREETED) == 2
+
+
+async def test_dependencies_of_the_application_are_not_passed_by(settings: Settings, state: State) -> None:
+    router = APIRouter()
+    router.add_api_route("/{name}", greet, methods=["GET"])
+    app = FastAPI(openapi_url=None, dependencies=[Depends(no_entry)])
+    set_up(app, (router,), settings)
+    async with client_of(app, state) as client:
+        assert (await client.get("/api/v1/ada")).status_code == 403
