@@ -3,10 +3,13 @@
 import asyncio
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert, literal_column, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from app.features.users.models import User
+from app.platform.db.one_step import in_one_step
+from app.platform.db.read_session import LazySession
+from app.platform.db.rows import Run
 from app.platform.db.session import Database
 from app.platform.settings import DatabaseSettings
 from tests.support.databases import settings_for
@@ -45,6 +48,25 @@ async def test_init_and_close_may_be_repeated(database_settings: DatabaseSetting
     await database.init()
     assert database.engine is not engine
     await database.ping()
+    await database.close()
+
+
+async def test_session_is_made_when_something_asks_for_it(database_settings: DatabaseSettings) -> None:
+    def seven(run: Run) -> object:
+        ((found,),) = run(select(literal_column("7")), {})
+        return found
+
+    database = Database(database_settings)
+    await database.init()
+    async with database.read() as session:
+        assert isinstance(session, LazySession)
+        assert await in_one_step(session, seven, prebuilt=True) == 7
+        assert not session.is_made
+        assert await session.scalar(text("SELECT 8")) == 8
+        assert session.is_made
+        assert await in_one_step(session, seven, prebuilt=True) == 7
+        with pytest.raises(AttributeError, match="'LazySession' object has no attribute 'colour'"):
+            _ = session.colour
     await database.close()
 
 

@@ -23,8 +23,9 @@ def after_transaction(session: AsyncSession, work: Work) -> None:
 
 def is_awaited(session: AsyncSession) -> bool:
     """Return whether work waits for this session."""
-    # `info` is made at its first use, which costs more than this
-    return _WORK in session.sync_session.__dict__.get("info", ())
+    # the session and its `info` are made at their first use, which costs more than this
+    made = vars(session).get("sync_session")
+    return made is not None and _WORK in vars(made).get("info", ())
 
 
 async def run(session: AsyncSession) -> None:

@@ -8,9 +8,11 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
+from sqlalchemy.util import greenlet_spawn
 
 from app.platform import metrics
 from app.platform.db import errors, monitoring
+from app.platform.db.read_session import LazySession
 from app.platform.db.replica import ReplicaSession
 from app.platform.db.rows import Cursors, Run, on_connection
 from app.platform.errors import DatabaseUnavailable
@@ -44,6 +46,8 @@ async def in_one_step(session: AsyncSession, work: Callable[[Run], ResultT], *, 
         with engine.connect() as connection:
             return shared(connection)
 
+    if isinstance(session, LazySession) and (engine := session.unused_engine):
+        return await greenlet_spawn(_repeat, engine, alone)
     return await session.run_sync(_run, shared, alone)
 
 
@@ -53,6 +57,10 @@ def _run(session: Session, shared: Callable[[Connection], ResultT], alone: Calla
         if session.autoflush:
             session.flush()
         return shared(session.connection())
+    return _repeat(engine, alone, session)
+
+
+def _repeat(engine: Engine, alone: Callable[[Engine], ResultT], session: Session | None = None) -> ResultT:
     for _ in range(1, TRIES):
         try:
             return alone(engine)

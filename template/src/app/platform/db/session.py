@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, a
 
 from app.platform.db.connections import OnConnect
 from app.platform.db.engine import OpenEngine, open_engine, readers
-from app.platform.db.read_session import ReadSession
+from app.platform.db.read_session import LazySession, ReadSession
 from app.platform.db.readiness import Readiness
 from app.platform.db.replica_address import open_replicas
 from app.platform.db.replicas import Reading, Replicas
@@ -165,7 +165,9 @@ class Database:
     def _bind(self, bind: AsyncEngine | AsyncConnection, **options: Any) -> None:
         read = readers(bind, self._settings) if isinstance(bind, AsyncEngine) else bind
         self._sessions = async_sessionmaker(bind, expire_on_commit=False, **options)
-        self._readers = async_sessionmaker(read, expire_on_commit=False, sync_session_class=ReadSession, **options)
+        self._readers = async_sessionmaker(
+            read, class_=LazySession, expire_on_commit=False, sync_session_class=ReadSession, **options
+        )
         self._readiness = Readiness(self._settings, self._readers, self._open.gate if self._open else None)
 
     async def _drop(self, *, close: bool) -> None:

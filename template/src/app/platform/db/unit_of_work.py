@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 from app.platform.db import afterwards, errors, safety
 from app.platform.db.engine import OpenEngine
 from app.platform.db.held import Held
+from app.platform.db.read_session import LazySession
 from app.platform.db.recent_writers import RecentWriters
 from app.platform.errors import OutcomeUnknown
 from app.platform.tracebacks import summary
@@ -55,9 +56,7 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        session = self._session.sync_session
-        if self._transaction is None and not (session.in_transaction() or session.identity_map):
-            # it has neither a connection nor objects, so nothing has to be closed
+        if self._transaction is None and _is_unused(self._session):
             self._leave()
             await self._follow_up()
             return
@@ -109,3 +108,10 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
         if self._open and self._held:
             self._open.watch.end(self._held)
             self._open.gate.leave(self._held.place)
+
+
+def _is_unused(session: AsyncSession) -> bool:
+    """Return whether it has neither a connection nor objects, so that nothing has to be closed."""
+    if isinstance(session, LazySession) and not session.is_made:
+        return True
+    return not (session.in_transaction() or session.identity_map)
