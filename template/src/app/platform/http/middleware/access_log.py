@@ -26,6 +26,8 @@ class AccessLogMiddleware:
     def __init__(self, app: ASGIApp, *, exclude: Set[str] = frozenset()) -> None:
         self._app = app
         self._exclude = exclude
+        # the lazy logger makes one of these for each line
+        self._log = log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -38,7 +40,7 @@ class AccessLogMiddleware:
             await self._app(scope, receive, sending)
         finally:
             # whoever is on call looks for them
-            write = log.warning if sending.status >= FIRST_OF_SERVER else log.info
+            write = self._log.warning if sending.status >= FIRST_OF_SERVER else self._log.info
             write(
                 "request",
                 method=scope.get("method", "WEBSOCKET"),
