@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.image import Step, context, in_context, steps
+from tests.pools import POOLS, RESERVED, of_a_process, of_a_worker
 from tests.rendering import rendered_files
 from tests.shell import run
 from tests.variants import ROOT, Variant, bare_variants, rendered_variants
@@ -24,6 +25,13 @@ DOCKERFILE = ROOT / "template/Dockerfile"
 # time in which a process ends after its last request, in seconds
 MARGIN = 10
 QUEUES = list({each["task_queue"]: each for each in bare_variants()}.values())
+POOLED = list(
+    {
+        (each["task_queue"], each["pool_profile"]): each
+        for each in rendered_variants()
+        if each["pool_profile"] in POOLS
+    }.values()
+)
 SERVERS = {"postgres", "valkey"}
 
 every_queue = pytest.mark.parametrize("variant", QUEUES, ids=lambda variant: str(variant["task_queue"]))
@@ -159,6 +167,16 @@ def test_compose_holds_no_secret_and_publishes_no_server(variant: Variant, rende
     published = {name: each["ports"] for name, each in services.items() if "ports" in each}
     assert published == {"api": ["127.0.0.1:${API_PORT:-8000}:8000"]}
     assert "POSTGRES_PASSWORD=<random>" in (rendered(variant) / ".env.example").read_text().splitlines()
+
+
+@pytest.mark.parametrize("variant", POOLED, ids=lambda variant: variant.id)
+def test_all_connections_fit_into_the_database_of_compose(variant: Variant, rendered: Rendered) -> None:
+    profile, queue = variant["pool_profile"], variant["task_queue"]
+    total = of_a_process(profile) + (of_a_worker(profile, queue) if queue != "none" else 0)
+    # a migration or the daily command, and one that somebody runs by hand
+    commands = 2
+    (most,) = re.findall(r"^max_connections=(\d+)$", compose(rendered(variant))["services"]["postgres"]["command"][-1])
+    assert total + commands <= int(most) - RESERVED
 
 
 def test_images_have_full_names_and_versions(rendered: Rendered) -> None:

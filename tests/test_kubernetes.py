@@ -14,7 +14,7 @@ import yaml
 
 from tests.image import steps
 from tests.kustomize import Document, build, containers, identity, template
-from tests.pools import POOLS
+from tests.pools import POOLS, RESERVED, of_a_process, of_a_worker
 from tests.rendering import rendered_files
 from tests.shell import run
 from tests.variants import Variant, rendered_variants
@@ -35,8 +35,6 @@ POOLED = list(
 )
 WITH_QUEUE = [each for each in QUEUES if each["task_queue"] != "none"]
 
-# connections beside the pools of a process, and those of a server that are reserved (src/app/platform/db/budget.py)
-BESIDE_THE_GATE, LISTENERS_OF_A_WORKER, RESERVED = 2, 1, 3
 # time in which a process ends after its last request, in seconds
 MARGIN = 10
 
@@ -225,17 +223,14 @@ def test_all_connections_fit_into_the_database(built: dict[tuple[str, str], Docu
 
     Where a pooler holds the connections, `python -m app pool-budget` says what to compare there.
     """
-    pool = POOLS[variant["pool_profile"]]
-    of_a_process = pool.size + pool.overflow + BESIDE_THE_GATE
+    profile, queue = variant["pool_profile"], variant["task_queue"]
     surge = built["Deployment", "api"]["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     pods = built["HorizontalPodAutoscaler", "api"]["spec"]["maxReplicas"] + surge + 1
-    total = pods * int(settings(built)["HTTP_WORKERS"]) * of_a_process
-    if variant["task_queue"] != "none":
+    total = pods * int(settings(built)["HTTP_WORKERS"]) * of_a_process(profile)
+    if queue != "none":
         worker = built["Deployment", "worker"]["spec"]
         assert worker["strategy"]["rollingUpdate"]["maxSurge"] == 0
-        # Celery runs jobs in TASKS_CONCURRENCY processes, by default two
-        processes = {"arq": 1, "celery": 3}[variant["task_queue"]]
-        total += worker["replicas"] * (processes * of_a_process + LISTENERS_OF_A_WORKER)
+        total += worker["replicas"] * of_a_worker(profile, queue)
     # a command that somebody runs by hand, and the daily ones
     migrations, commands = 1, 1 + sum(kind == "CronJob" for kind, _ in built)
     most = int(built["ConfigMap", "settings"]["metadata"]["annotations"]["service/max-connections"])
