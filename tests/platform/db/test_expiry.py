@@ -1,5 +1,6 @@
 """Rows that have expired are deleted in statements of limited size."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -56,3 +57,13 @@ async def test_rows_that_never_expire_stay(database: Database) -> None:
         session.add(token(-3))
         await session.flush()
         assert await delete_before(session, RefreshToken.expires_at, NOW) == 1
+
+
+async def test_clocks_that_are_set_back_by_more_than_an_hour(database: Database) -> None:
+    """Behind a pooler, sessions may have the zone of their role."""
+    first = datetime(2025, 10, 26, 1, 10, tzinfo=UTC)
+    async with database.transaction() as session, asyncio.timeout(20):
+        await session.execute(text("SET LOCAL TIME ZONE 'Antarctica/Troll'"))
+        session.add_all(token((first - NOW) / timedelta(hours=1) + each) for each in (0, 0.5, 1, 1.5))
+        await session.flush()
+        assert await delete_before(session, RefreshToken.expires_at, first + timedelta(hours=1.25)) == 3

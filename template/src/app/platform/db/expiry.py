@@ -1,6 +1,6 @@
 """Deletes rows by their age, however many have piled up."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, func, select
@@ -18,7 +18,8 @@ async def delete_before(session: AsyncSession, column: InstrumentedAttribute[dat
     first = select(func.min(column)).where(column < before, func.isfinite(column))
     oldest = await session.scalar(first)
     while oldest is not None:
-        end = min(oldest + PERIOD, before)
+        # psycopg's times have the zone of the session; where clocks are set back, an hour later may be an earlier moment
+        end = min(oldest.astimezone(UTC) + PERIOD, before)
         # with both ends, so that the index is not read from its beginning, where the rows are that were deleted before
         rows = delete(column.class_).where(column >= oldest, column < end)
         result = await session.execute(rows, execution_options={"synchronize_session": False})
