@@ -1,5 +1,6 @@
 """Log lines: JSON in production, text in development, local variables in neither."""
 
+import asyncio
 import json
 import logging as stdlib
 from collections.abc import Iterator
@@ -105,6 +106,9 @@ async def test_no_http_library_logs_the_query_of_a_url(capfdbinary: pytest.Captu
     await client.close()
     with urllib3.PoolManager(retries=urllib3.Retry(1)) as pool, pytest.raises(urllib3.exceptions.MaxRetryError):
         pool.request("GET", f"http://127.0.0.1:1/{secret}")
+    async with receiving(302, 204) as redirecting:
+        await asyncio.to_thread(urllib3.PoolManager().request, "GET", f"{redirecting.url}{secret}")
+    assert len(redirecting.received) == 2
     # requests and httpx are not installed
     stdlib.getLogger("httpx").info("HTTP Request: GET http://127.0.0.1/%s", secret)
     lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]

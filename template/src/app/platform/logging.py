@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 # The service's own middleware writes the access log. HTTP clients would log URLs with their query strings, and
 # OpenTelemetry the headers for a collector that it cannot read, watchfiles each file that Python compiles.
-_QUIET = ("uvicorn.access", "httpx", "httpx2", "urllib3.connectionpool", "opentelemetry.util.re", "watchfiles.main")
+_QUIET = ("uvicorn.access", "httpx", "httpx2", "urllib3", "opentelemetry.util.re", "watchfiles.main")
 
 
 def add_context(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
