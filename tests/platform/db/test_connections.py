@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from app.platform.db.session import Database
 from app.platform.errors import DatabaseUnavailable
 from app.platform.settings import PoolProfile
 from dev.services import postgres
+from tests.platform.support.certificates import make_certificate
 from tests.support.databases import execute, settings_for
 from tests.support.server import serving
 
@@ -125,14 +125,6 @@ async def test_options_of_the_url_come_beside_the_settings_of_the_service(server
     shown = "concat_ws(' ', current_setting('search_path'), current_setting('work_mem'), "
     shown += "current_setting('statement_timeout'), current_setting('timezone'))"
     assert await value(url, f"SELECT {shown}", statement_timeout=7.0) == "shop 5MB 7s UTC"
-
-
-def make_certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """Make a certificate that is its own authority; return its file and that of its key."""
-    certificate, key = directory / "server.crt", directory / "server.key"
-    command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -addext subjectAltName=DNS:{name}"
-    subprocess.run([*command.split(), "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-    return certificate, key
 
 
 def give_to_server(data: Path, *files: Path) -> None:

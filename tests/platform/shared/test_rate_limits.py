@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -12,7 +14,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.platform.rate_limits import MAX_KEYS, MemoryCounters, RateLimiter
+from dev.services import redis as redis_server
 from tests.platform.support.busy import burn
+from tests.platform.support.certificates import make_certificate
 from tests.platform.support.silent_proxy import SilentProxy
 
 LIMIT = parse("3/minute")
@@ -166,6 +170,70 @@ async def test_silent_redis_is_not_waited_for_twice(redis_url: str, monkeypatch:
             assert [(await limiter.hit(LIMIT, key)).remaining for _ in range(2)] == [2, 1]
         assert [each["event"] for each in logs] == ["rate_limit_fallback"]
         await limiter.close()
+
+
+async def test_all_that_wait_for_a_silent_redis_are_one_line_of_the_log(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.platform.rate_limits._REDIS_TIMEOUT", 0.05)
+    async with SilentProxy(redis_url).running() as proxy:
+        limiter = RateLimiter(proxy.url)
+        proxy.silent = True
+        with structlog.testing.capture_logs() as logs:
+            await asyncio.gather(*(limiter.hit(LIMIT, "ada") for _ in range(20)))
+        assert [each["event"] for each in logs] == ["rate_limit_fallback"]
+        await limiter.close()
+
+
+async def test_connections_that_redis_has_closed_are_no_outage(redis_url: str) -> None:
+    async with SilentProxy(redis_url).running() as proxy:
+        limiter = RateLimiter(proxy.url)
+        key = uuid4().hex
+        await asyncio.gather(*(limiter.hit(LIMIT, key) for _ in range(5)))
+        proxy.cut()
+        with structlog.testing.capture_logs() as logs:
+            await asyncio.gather(*(limiter.hit(LIMIT, key) for _ in range(5)))
+        assert logs == []
+        assert await limiter.count(LIMIT, key) == 10
+        await limiter.close()
+
+
+async def test_server_that_a_fail_over_has_made_read_only_is_left(redis_url: str) -> None:
+    with redis_server() as own_redis:
+        async with SilentProxy(own_redis).running() as proxy, Redis.from_url(own_redis) as demoted:
+            limiter = RateLimiter(proxy.url)
+            key = uuid4().hex
+            await limiter.hit(LIMIT, key)
+            await demoted.replicaof("127.0.0.1", "1")
+            # new connections reach the new primary, open ones stay with the old one
+            proxy.lead_to(redis_url)
+            with structlog.testing.capture_logs() as logs:
+                await asyncio.gather(*(limiter.hit(LIMIT, key) for _ in range(3)))
+            assert logs == []
+            async with Redis.from_url(redis_url) as redis:
+                assert await redis.get(LIMIT.key_for(key)) == b"3"
+            await limiter.close()
+
+
+async def test_silent_redis_with_tls_keeps_no_file_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a limit of ours, each connection that was given up would stay open for half a minute."""
+    monkeypatch.setattr("app.platform.rate_limits._REDIS_TIMEOUT", 0.5)
+    monkeypatch.setattr("app.platform.patience.GOODBYE", 0.1)
+    encrypted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    encrypted.load_cert_chain(*make_certificate(tmp_path, "localhost"))
+    encrypting = asyncio.Event()
+    server = await asyncio.start_server(lambda *_: encrypting.set(), "127.0.0.1", 0, ssl=encrypted)
+    port = server.sockets[0].getsockname()[1]
+    async with SilentProxy(f"rediss://127.0.0.1:{port}/0?ssl_cert_reqs=none").running() as proxy, asyncio.timeout(20):
+        limiter = RateLimiter(proxy.url)
+        asking = asyncio.ensure_future(limiter.hit(LIMIT, "ada"))
+        await encrypting.wait()
+        proxy.silent = True
+        await asking
+        while proxy.connected:  # noqa: ASYNC110 (the proxy sends no event)
+            await asyncio.sleep(0.01)
+        await limiter.close()
+    server.close()
 
 
 def test_memory_forgets_when_the_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,11 @@ class SilentProxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @property
+    def connected(self) -> bool:
+        """Return whether a client or the server still has a connection."""
+        return bool(self._open)
+
     def lead_to(self, url: str) -> None:
         """Connect new clients to another server; connections that are open stay where they are."""
         self._target = make_url(url)

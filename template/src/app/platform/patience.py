@@ -1,17 +1,24 @@
 """Redis for short questions on the way of a request, and a time limit that does not mistake a busy loop for silence."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
-from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import RedisError
+from redis.asyncio import ConnectionPool, Redis, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError, RedisError
 
 STEPS = 20
 """The least passes of the event loop that an answer may take: several times what it needs."""
 
 CONNECTIONS = 50
 """The most connections of a process to Redis for one purpose, if its URL has no `max_connections`."""
+
+GOODBYE = 1.0
+"""The most seconds that a closed connection with TLS waits for the server to close it as well."""
 
 FAILURES = (RedisError, OSError, TimeoutError)
 """What says that Redis has not answered."""
@@ -52,11 +59,33 @@ class _Steps:
             self._limit.reschedule(self._loop.time())
 
 
+class _Encrypted(SSLConnection):
+    """Does not wait for half a minute when a server is silent, because it needs a file descriptor as long."""
+
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        return {**super()._connection_arguments(), "ssl_shutdown_timeout": GOODBYE}
+
+
+def open_pool(url: str, *renewing: type[RedisError]) -> ConnectionPool:
+    """Return a pool whose calls are repeated once, over a new connection, after these errors or a lost connection."""
+    pool = ConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        # at once, because what was lost is a connection that sat idle
+        retry=Retry(NoBackoff(), 1),
+        retry_on_error=[RedisConnectionError, *renewing],
+    )
+    if pool.connection_class is SSLConnection:
+        pool.connection_class = _Encrypted
+    return pool
+
+
 class PatientRedis:
     """A client of Redis that answers within a time or fails; callers wait for one of its connections in that time."""
 
     def __init__(self, url: str) -> None:
-        pool = ConnectionPool.from_url(url, max_connections=CONNECTIONS)
+        # after a fail-over, open connections may lead to a server that is read-only now
+        pool = open_pool(url, ReadOnlyError)
         # a pool that is used up would refuse callers, as if Redis had
         self._free = asyncio.Semaphore(pool.max_connections)
         self._redis = Redis.from_pool(pool)

@@ -169,9 +169,12 @@ class RateLimiter:
         return self._redis if time.monotonic() >= self._paused_until else None
 
     def _pause(self, error: Exception) -> None:
-        self._paused_until = time.monotonic() + _REDIS_PAUSE
+        now = time.monotonic()
         metrics.RATE_LIMIT_FALLBACKS.inc()
-        log.warning("rate_limit_fallback", reason=summary(error), seconds=_REDIS_PAUSE)
+        # once for all requests that have waited for the same answer
+        if now >= self._paused_until:
+            log.warning("rate_limit_fallback", reason=summary(error), seconds=_REDIS_PAUSE)
+        self._paused_until = now + _REDIS_PAUSE
 
     @staticmethod
     async def _count_in(redis: Redis, counter: str, window: int) -> tuple[int, float]:

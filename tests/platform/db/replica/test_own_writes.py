@@ -90,6 +90,19 @@ async def test_without_redis_a_process_knows_its_own_writers_only(stale: Pair) -
         assert await port_used(other) == port_of(stale.replica)
 
 
+async def test_all_that_wait_for_a_silent_redis_are_one_line_of_the_log(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent_writers, "_REDIS_TIMEOUT", 0.05)
+    async with SilentProxy(redis_url).running() as proxy:
+        proxy.silent = True
+        writers = RecentWriters(5, proxy.url, "service")
+        with capture_logs() as logs:
+            assert await asyncio.gather(*(writers.has(uuid4()) for _ in range(20))) == [True] * 20
+        assert [each["event"] for each in logs] == ["recent_writers_fallback"]
+        await writers.close()
+
+
 async def test_while_redis_is_silent_nobody_is_sure_so_all_read_from_the_primary(pair: Pair, redis_url: str) -> None:
     async with (
         SilentProxy(redis_url).running() as proxy,

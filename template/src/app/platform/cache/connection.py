@@ -13,14 +13,11 @@ from contextvars import Context
 from typing import Any
 
 import structlog
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError, ResponseError
 
 from app.platform.concurrency import cancel_and_wait
-from app.platform.patience import CONNECTIONS, FAILURES, answered_within
+from app.platform.patience import FAILURES, answered_within, open_pool
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
@@ -53,13 +50,7 @@ class Connection:
     def __init__(self, redis_url: str, timeout: float) -> None:
         self._timeout = timeout
         # each call is bounded as a whole, so connecting needs no time of its own
-        pool = ConnectionPool.from_url(
-            redis_url,
-            max_connections=CONNECTIONS,
-            # once more at once, because a connection that sat idle may be closed
-            retry=Retry(NoBackoff(), 1),
-            retry_on_error=[RedisConnectionError],
-        )
+        pool = open_pool(redis_url)
         # values are bytes, whatever the URL says
         pool.connection_kwargs["decode_responses"] = False
         self._free = asyncio.Semaphore(pool.max_connections)

@@ -93,6 +93,8 @@ class RecentWriters:
 
     def _fall_back(self, error: Exception) -> None:
         now = time.monotonic()
-        self._paused_until, self._unsure_until = now + _REDIS_PAUSE, now + self._seconds
         metrics.DB_RECENT_WRITER_FALLBACKS.inc()
-        log.warning("recent_writers_fallback", reason=summary(error), seconds=self._seconds)
+        # once for all requests that have waited for the same answer
+        if now >= self._paused_until:
+            log.warning("recent_writers_fallback", reason=summary(error), seconds=self._seconds)
+        self._paused_until, self._unsure_until = now + _REDIS_PAUSE, now + self._seconds
