@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from app.platform.patience import answered_within
 from dev.services import redis as redis_server
-from tests.platform.cache.conftest import Source, Start, counted
+from tests.platform.cache.conftest import Source, Start, counted, until
 from tests.platform.support.busy import burn
 from tests.platform.support.silent_proxy import SilentProxy
 
@@ -71,6 +71,35 @@ async def test_reader_alone_leaves_a_read_only_server(
             while counted(process).get("hit", 0) == 0:
                 await process.read(source)
                 await asyncio.sleep(0.01)
+
+
+async def test_outage_ends_for_a_user_who_may_not_ping(start: Start, source: Source, own_redis: str) -> None:
+    async with SilentProxy(own_redis).running() as proxy, Redis.from_url(own_redis) as redis:
+        await redis.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@read", "+@write", "+@scripting")
+        process = start(proxy.url.replace("//", "//app:pw@"), timeout=0.1)
+        await process.read(source)
+        proxy.silent = True
+        await process.read(source)
+        proxy.silent = False
+        async with asyncio.timeout(20):
+            while counted(process).get("hit", 0) == 0:
+                await process.read(source)
+                await asyncio.sleep(0.01)
+
+
+async def test_nobody_waits_for_a_connection_during_an_outage(start: Start, source: Source, proxy: SilentProxy) -> None:
+    """The only one is used to ask whether Redis answers again."""
+    process = start(f"{proxy.url}?max_connections=1", timeout=0.1)
+    await process.read(source)
+    proxy.silent = True
+    await process.read(source)
+    connection = process.caches._store._connection  # type: ignore[union-attr]  # noqa: SLF001
+    await until(connection._free.locked)  # noqa: SLF001
+    reading = asyncio.ensure_future(process.read(source, "coffee"))
+    # so many turns as a read from the source needs, in no time
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert reading.done()
 
 
 async def test_key_that_somebody_else_has_written_harms_no_other(start: Start, source: Source, redis_url: str) -> None:

@@ -73,6 +73,9 @@ class Connection:
         Raises:
             StoreUnavailable: there is no answer.
         """
+        # not even for a connection
+        if self._down:
+            raise StoreUnavailable
         try:
             async with answered_within(self._timeout):
                 await self._free.acquire()
@@ -123,6 +126,7 @@ class Connection:
                 result = await work(self._redis)
         except ResponseError as error:
             # it has answered, and others may get what they ask for
+            self._note_answer(started)
             self._note_refusal(error)
             raise StoreUnavailable from error
         except Exception as error:
@@ -130,9 +134,7 @@ class Connection:
             if started > self._back_at:
                 self._note_outage(error)
             raise StoreUnavailable from error
-        if self._down and started > self._failed_at:
-            self._down, self._back_at = False, time.monotonic()
-            log.info("cache_answers_again")
+        self._note_answer(started)
         return result
 
     async def _make_up(self) -> None:
@@ -142,6 +144,11 @@ class Connection:
             # not if it was invalidated once more meanwhile
             if self._missed.get(key) == number:
                 del self._missed[key]
+
+    def _note_answer(self, started: float) -> None:
+        if self._down and started > self._failed_at:
+            self._down, self._back_at = False, time.monotonic()
+            log.info("cache_answers_again")
 
     def _note_refusal(self, error: ResponseError) -> None:
         now = time.monotonic()
