@@ -60,7 +60,7 @@ class _Steps:
 
 
 class _Encrypted(SSLConnection):
-    """Does not wait for half a minute when a server is silent, because it needs a file descriptor as long."""
+    """A connection with TLS that a silent server cannot keep from closing for half a minute."""
 
     def _connection_arguments(self) -> Mapping[str, Any]:
         return {**super()._connection_arguments(), "ssl_shutdown_timeout": GOODBYE}

@@ -73,7 +73,7 @@ class Connection:
         Raises:
             StoreUnavailable: there is no answer.
         """
-        # not even for a connection
+        # nobody waits for a connection during an outage either
         if self._down:
             raise StoreUnavailable
         try:

@@ -18,7 +18,7 @@ async def delete_before(session: AsyncSession, column: InstrumentedAttribute[dat
     first = select(func.min(column)).where(column < before, func.isfinite(column))
     oldest = await session.scalar(first)
     while oldest is not None:
-        # psycopg's times have the zone of the session; where clocks are set back, an hour later may be an earlier moment
+        # psycopg's times have the session's zone, where an hour later is an earlier moment when clocks are set back
         end = min(oldest.astimezone(UTC) + PERIOD, before)
         # with both ends, so that the index is not read from its beginning, where the rows are that were deleted before
         rows = delete(column.class_).where(column >= oldest, column < end)
