@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
 from app.platform import job_processes
 from app.platform.db import pool
 from app.platform.settings import DatabaseSettings, HttpSettings, load
-from dev import services
+from dev import env_file, services
 from dev.command import GUARD
 from dev.errors import ServiceError
 from dev.load import metrics
@@ -100,7 +98,7 @@ def started(directory: Path, chosen: Mapping[str, str]) -> Iterator[Target]:
         with ExitStack() as stack:
             url = stack.enter_context(services.postgres(data / "postgres"))
             port = free_port()
-            file, shell = dotenv_values(ROOT / ".env"), dict(os.environ)
+            file, shell = env_file.variables(), dict(os.environ)
             caches = services.caches(environment_for(file, shell, chosen, {}))
             redis = stack.enter_context(services.redis()) if job_processes.QUEUE or caches else ""
             environment = environment_for(file, shell, chosen, _fixed(url, redis, port))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import services
+from dev import env_file, services
 from dev.load import target
 from dev.load.target import Target, started
 from tests.platform.dev.project import Project, exchange
@@ -34,7 +34,7 @@ def test_load_test_has_a_redis_for_the_caches(tmp_path: Path, monkeypatch: pytes
     on = {"CACHE_ENABLED": "true", "REDIS_URL": "redis://real"}
     given: dict[str, Mapping[str, str]] = {each: on if each == place else {} for each in ("file", "shell", "table")}
     monkeypatch.setattr(target, "_serving", serving)
-    monkeypatch.setattr(target, "dotenv_values", lambda _: given["file"])
+    monkeypatch.setattr(env_file, "variables", lambda: given["file"])
     monkeypatch.setattr(services, "postgres", lambda _: nullcontext(GIVEN["DATABASE_URL"]))
     monkeypatch.delenv("REDIS_URL", raising=False)
     for name, value in given["shell"].items():

@@ -3,11 +3,15 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from dev import env_file, services
 from dev.binaries import find_postgres
+from dev.errors import ServiceError
+from dev.load.target import started
 from tests.platform.dev.project import Project, wait_until
 
 CRASH = 'kill -9 "$(head -n 1 .dev/postgres/postmaster.pid)"'
@@ -106,3 +110,16 @@ def test_the_password_is_asked_for(used_project: Project) -> None:
     status, _, errors = used_project.run("run", "sh", "-c", script)
     assert status == 2
     assert "password authentication failed" in errors
+
+
+def test_a_file_of_settings_in_another_encoding(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = project.root / ".env"
+    file.write_text("NAME=Łódź\n", encoding="iso-8859-2")
+    assert project.complaint() == f"dev.services: {file}: expected text in UTF-8\n"
+    # the load test does not begin with a traceback either
+    monkeypatch.setattr(env_file, "FILE", file)
+    monkeypatch.setattr(services, "postgres", lambda _: nullcontext("postgresql://127.0.0.1:1/none"))
+    with pytest.raises(ServiceError, match="expected text in UTF-8"), started(tmp_path, {}):
+        pass
