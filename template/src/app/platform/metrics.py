@@ -19,7 +19,7 @@ HTTP_REQUEST_SECONDS = Histogram(
 )
 RATE_LIMIT_FALLBACKS = Counter(
     "rate_limit_fallbacks_total",
-    "Rate limit decisions taken from this process's memory because Redis did not answer.",
+    "How often Redis did not answer about a rate, so that this process counts in its memory for a second.",
 )
 CACHE_REQUESTS = Counter("cache_requests_total", "Reads through a cache, by result.", ["cache", "result"])
 CACHE_INVALIDATIONS = Counter(

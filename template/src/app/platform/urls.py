@@ -4,6 +4,7 @@ Libraries show host and port in their errors. A special character in a password 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
@@ -17,13 +18,14 @@ def check_redis(value: SecretStr) -> SecretStr:
     """Return the URL of a Redis server.
 
     Raises:
-        ValueError: it has another scheme, or its parts cannot be told apart.
+        ValueError: it has another scheme, its parts cannot be told apart, or redis-py does not know an option in it.
     """
     url = value.get_secret_value()
     if not url.startswith(("redis://", "rediss://")):
         message = "expected redis:// or rediss://"
         raise ValueError(message)
     _check_parts(url)
+    _check_options(url)
     return value
 
 
@@ -100,3 +102,20 @@ def _check_parts(url: str) -> None:
         raise ValueError(PERCENT_ENCODE) from None
     if misplaced or parts.fragment or "@" in parts.path + parts.query:
         raise ValueError(PERCENT_ENCODE)
+
+
+def _check_options(url: str) -> None:
+    """Raise `ValueError` when redis-py would raise an error at the start, or at each request, for what is after `?`."""
+    # imported late, because a service without Redis does not need it
+    from redis.asyncio import ConnectionPool  # noqa: PLC0415
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    # what it says in errors of its own does not stop the service, which can do without Redis
+    with suppress(RedisError):
+        try:
+            pool: Any = ConnectionPool.from_url(url)
+            # opens none
+            pool.make_connection()
+        except (TypeError, ValueError) as error:
+            message = f"the options after `?`: {error}"
+            raise ValueError(message) from None
