@@ -1,6 +1,7 @@
 """Failed and hanging checks in the answer of `/readyz`."""
 
 import asyncio
+import gc
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
@@ -73,6 +74,27 @@ async def test_check_that_swallows_its_cancellation_is_not_waited_for(
         answer = await client.get("/readyz")
     assert answer.json()["checks"]["stubborn"]["status"] == "failed"
     released.set()
+
+
+async def test_error_of_a_check_that_nobody_waits_for_is_not_logged() -> None:
+    """A library may answer its cancellation with an error of its own."""
+    ended, said = asyncio.Event(), list[object]()
+
+    async def ping() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.set()
+            message = "gave up"
+            raise ConnectionError(message) from None
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    with pytest.raises(TimeoutError):
+        await Check("search", ping).run(0.01)
+    await ended.wait()
+    await asyncio.sleep(0)
+    gc.collect()
+    assert said == []
 
 
 async def test_check_that_hangs_has_failed(client: httpx.AsyncClient, resources: Resources) -> None:

@@ -110,11 +110,11 @@ def _check_options(url: str) -> None:
     from redis.asyncio import ConnectionPool  # noqa: PLC0415
     from redis.exceptions import RedisError  # noqa: PLC0415
 
-    # what it says in errors of its own does not stop the service, which can do without Redis
+    # redis-py's own errors stop no service, because it can do without Redis
     with suppress(RedisError):
         try:
             pool: Any = ConnectionPool.from_url(url)
-            # opens none
+            # this opens no connection
             pool.make_connection()
         except (TypeError, ValueError) as error:
             message = f"the options after `?`: {error}"
