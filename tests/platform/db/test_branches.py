@@ -81,8 +81,8 @@ def test_source_tree_has_its_own_migrations() -> None:
     assert migrations.config().config_file_name == str(Path(__file__).parents[3] / "alembic.ini")
 
 
-def test_checkout_may_have_a_blank_and_an_umlaut_in_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root, copy = Path(__file__).parents[3], tmp_path / "My Größe"
+def test_checkout_may_have_odd_characters_in_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, copy = Path(__file__).parents[3], tmp_path / "My Größe 100%2Fx"
     shutil.copytree(root / "migrations", copy / "migrations")
     shutil.copy(root / "alembic.ini", copy)
     expected = heads()
@@ -90,7 +90,7 @@ def test_checkout_may_have_a_blank_and_an_umlaut_in_its_path(tmp_path: Path, mon
     assert heads() == expected
     # nothing to apply would look like a success
     shutil.rmtree(copy / "migrations/platform")
-    with pytest.raises(StartupError, match="My Größe/migrations/platform, which `version_locations` names, is no dir"):
+    with pytest.raises(StartupError, match="My Größe 100%2Fx/migrations/platform, which `version_locations` names, is no dir"):
         migrations.upgrade()
 
 

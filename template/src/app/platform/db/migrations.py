@@ -24,6 +24,8 @@ def config() -> Config:
             without its migrations would seem to be up to date.
     """
     found = Config(_INI)
+    # a % in the path, such as Jenkins makes of a branch `feature/x`, would be taken for the beginning of a reference
+    found.file_config.set("DEFAULT", "here", _INI.parent.as_posix().replace("%", "%%"))
     for location in found.get_version_locations_list() or ():
         if not Path(coerce_resource_to_filename(location)).is_dir():
             message = f"{_INI}: {location}, which `version_locations` names, is no directory"
