@@ -157,7 +157,7 @@ class RateLimiter:
                 async with self._redis.asked(_REDIS_TIMEOUT) as client:
                     await client.ping()
             except FAILURES as error:
-                message = "Redis does not answer"
+                message = f"Redis does not answer: {summary(error)}"
                 raise ConnectionError(message) from error
 
     async def close(self) -> None:
