@@ -124,7 +124,7 @@ class AuthService:
         """Delete the expired refresh tokens, and return their number."""
         async with self._database.transaction() as session:
             now = (await session.execute(select(func.now()))).scalar_one()
-            return await delete_before(session, RefreshToken.expires_at, now)
+        return await delete_before(self._database.transaction, RefreshToken.expires_at, now)
 
     @repeatable
     async def _exchange(self, token: str) -> _Successor | None:
