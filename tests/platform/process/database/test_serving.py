@@ -149,16 +149,18 @@ def test_failed_start_is_one_clear_line(tmp_path: Path, empty_url: str) -> None:
     assert "Traceback" not in output
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_port_in_use_is_one_clear_line(tmp_path: Path, migrated_url: str, workers: str) -> None:
+# a machine without IPv6 has no such address
+ALL = ("::",) if socket.has_dualstack_ipv6() else ()
+
+
+@pytest.mark.parametrize(("workers", "host"), [("1", "127.0.0.1"), ("2", "127.0.0.1"), *(("2", each) for each in ALL)])
+def test_port_in_use_is_one_clear_line(tmp_path: Path, migrated_url: str, workers: str, host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        with serving(tmp_path, migrated_url, HTTP_PORT=port, HTTP_WORKERS=workers) as server:
+        with serving(tmp_path, migrated_url, HTTP_HOST=host, HTTP_PORT=port, HTTP_WORKERS=workers) as server:
             status, output = server.ended()
     assert status == 1
-    assert output == (
-        f"python -m app: cannot listen on 127.0.0.1:{port}: Address already in use (HTTP_HOST, HTTP_PORT)\n"
-    )
+    assert output == f"python -m app: cannot listen on {host}:{port}: Address already in use (HTTP_HOST, HTTP_PORT)\n"
 
 
 def test_address_to_listen_on_is_one_of_this_machine() -> None:

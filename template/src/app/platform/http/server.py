@@ -32,8 +32,10 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
         StartupError: it cannot listen on `HTTP_HOST` and `HTTP_PORT`.
         SystemExit: the service cannot start, or was stopped (with status 0).
     """
-    ports.require_free(http.host, http.port, "HTTP_HOST, HTTP_PORT")
     config = _config(factory, http)
+    # a socket of uvicorn's that processes share takes `::` for IPv4 as well, which asyncio's does not
+    shared = config.should_reload or http.workers > 1
+    ports.require_free(http.host, http.port, "HTTP_HOST, HTTP_PORT", ipv4_as_well=shared)
     directory = metrics_directory or os.environ.get(multiprocess.VARIABLE)
     with multiprocess.shared_directory(directory) if http.workers > 1 else nullcontext():
         # after its shutdown uvicorn raises the signal that stopped it again: exit with status 0 then
