@@ -1,6 +1,7 @@
 """Invalidation: after the commit, against loads that began before it, and while Redis does not answer."""
 
 import asyncio
+from contextvars import Context
 from functools import partial
 
 import pytest
@@ -9,11 +10,12 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 
 from app.platform.cache import connection
+from app.platform.cache.caches import Caches
 from app.platform.cache.keys import Names
 from app.platform.db.session import Database
 from app.platform.db.shared import shared_transaction
 from app.platform.errors import OutcomeUnknown
-from tests.platform.cache.conftest import Process, Source, Start, counted, until
+from tests.platform.cache.conftest import Price, Process, Source, Start, counted, until
 from tests.platform.support.silent_proxy import SilentProxy
 from tests.support.databases import execute
 
@@ -139,6 +141,39 @@ async def test_block_invalidates_also_when_it_fails(start: Start, source: Source
             source.cents = 2
             raise LookupError
     assert await process.read(source) == 2
+
+
+@pytest.mark.commits
+async def test_block_on_a_provider_invalidates_when_what_it_wrote_is_committed(
+    start: Start, source: Source, database: Database
+) -> None:
+    process, other = start(), start()
+
+    async def read_elsewhere() -> int:
+        return await asyncio.create_task(other.read(source), context=Context())
+
+    await process.read(source)
+    async with shared_transaction(database) as steps:
+        async with process.prices.invalidating("tea", provider=steps):
+            source.cents = 2
+        seen = [await read_elsewhere()]
+    seen.append(await read_elsewhere())
+    async with database.transaction():
+        # inside of another unit of work, which it is no part of
+        async with process.prices.invalidating("tea", provider=database):
+            source.cents = 3
+        seen.append(await read_elsewhere())
+    assert seen == [1, 2, 3]
+
+
+async def test_caches_that_are_off_need_no_process(source: Source) -> None:
+    prices = Caches.off().shared("prices", Price)
+    async with prices.invalidating("tea"):
+        source.cents = 2
+    assert [(await prices.get("tea", load=source.load)).cents for _ in range(2)] == [2, 2]
+    assert source.reads == 2
+    with pytest.raises(TypeError, match="a key cannot have a part of type float"):
+        await prices.invalidate(0.5)  # type: ignore[arg-type]
 
 
 async def test_silent_redis_is_left_alone_and_reads_work(start: Start, source: Source, proxy: SilentProxy) -> None:

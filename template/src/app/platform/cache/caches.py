@@ -4,10 +4,10 @@ Off by default (`CACHE_ENABLED`): then each read goes to its source. It does so 
 `docs/caching.md` shows how to use them, and says what they promise.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import UnionType
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Self, TypeVar, cast, overload
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,8 +17,10 @@ from app.platform.cache.reading import Load, ReadCache
 from app.platform.cache.settings import CacheSettings
 from app.platform.cache.store import Store
 from app.platform.context import actor
-from app.platform.db.afterwards import after_transaction
+from app.platform.db.afterwards import Work, after_transaction
 from app.platform.db.gate import current_place
+from app.platform.db.session import SessionProvider
+from app.platform.db.shared import SharedTransaction
 
 MAX_CACHES = 500
 """The most caches of a process. What varies from read to read belongs into the keys."""
@@ -43,19 +45,21 @@ class SharedCache(ReadCache[ValueT]):
 
     async def invalidate(self, *key: Part) -> None:
         """Drop all values whose keys begin like this; without arguments, all values. Call it after the commit."""
-        await self.dropping(key)()
+        await _at_once(self.dropping(key))
 
     def invalidate_after(self, session: AsyncSession, *key: Part) -> None:
         """Do so when the transaction of this session has ended, unless it was rolled back."""
-        after_transaction(session, self.dropping(key))
+        _after(session, self.dropping(key))
 
-    def invalidating(self, *key: Part) -> AbstractAsyncContextManager[None]:
+    def invalidating(self, *key: Part, provider: SessionProvider | None = None) -> AbstractAsyncContextManager[None]:
         """Do so at the end of the block, also if it raises. A transaction has to begin and end inside the block.
 
+        With `provider`, on which the block writes: if that shares an open transaction, do so when it has committed.
+
         Raises:
-            RuntimeError: the block is inside of a unit of work.
+            RuntimeError: the block is inside of a unit of work, and `provider` does not say whose.
         """
-        return _at_the_end(self.dropping(key))
+        return _at_the_end(self.dropping(key), provider)
 
     def prepare(self) -> None:
         """Hide the caller from what loads the value."""
@@ -75,34 +79,52 @@ class UserCache(ReadCache[ValueT]):
 
     async def invalidate(self, user: UUID, *key: Part) -> None:
         """Drop all values of the user whose keys begin like this. Call it after the commit."""
-        await self.dropping((user, *key))()
+        await _at_once(self.dropping((user, *key)))
 
     async def invalidate_all(self) -> None:
         """Drop the values of all users. Call it after the commit."""
-        await self.dropping(())()
+        await _at_once(self.dropping(()))
 
     def invalidate_after(self, session: AsyncSession, user: UUID, *key: Part) -> None:
         """Drop the user's values when the transaction of this session has ended, unless it was rolled back."""
-        after_transaction(session, self.dropping((user, *key)))
+        _after(session, self.dropping((user, *key)))
 
-    def invalidating(self, user: UUID, *key: Part) -> AbstractAsyncContextManager[None]:
+    def invalidating(
+        self, user: UUID, *key: Part, provider: SessionProvider | None = None
+    ) -> AbstractAsyncContextManager[None]:
         """Drop the user's values at the end of the block, also if it raises. A transaction has to end inside of it.
 
+        With `provider`, on which the block writes: if that shares an open transaction, do so when it has committed.
+
         Raises:
-            RuntimeError: the block is inside of a unit of work.
+            RuntimeError: the block is inside of a unit of work, and `provider` does not say whose.
         """
-        return _at_the_end(self.dropping((user, *key)))
+        return _at_the_end(self.dropping((user, *key)), provider)
+
+
+async def _at_once(drop: Work | None) -> None:
+    if drop:
+        await drop()
+
+
+def _after(session: AsyncSession, drop: Work | None) -> None:
+    if drop:
+        after_transaction(session, drop)
 
 
 @asynccontextmanager
-async def _at_the_end(drop: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    if current_place():
+async def _at_the_end(drop: Work | None, provider: SessionProvider | None) -> AsyncIterator[None]:
+    if isinstance(provider, SharedTransaction):
+        _after(provider.session, drop)
+        yield
+        return
+    if provider is None and current_place():
         message = "the transaction around this block commits after it: use `invalidate_after` instead of `invalidating`"
         raise RuntimeError(message)
     try:
         yield
     finally:
-        await drop()
+        await _at_once(drop)
 
 
 class Caches:
@@ -118,6 +140,11 @@ class Caches:
         self._store = Store(redis_url, settings.timeout, self._wait) if settings.enabled and redis_url else None
         self._prefix = f"cache/{quoted(service)}"
         self._made: dict[str, tuple[tuple[Any, ...], ReadCache[Any]]] = {}
+
+    @classmethod
+    def off(cls) -> Self:
+        """Return caches that store nothing, for services that are made without those of a process."""
+        return cls(CacheSettings.model_construct(), None, "", 0.0)
 
     @overload
     def shared(

@@ -21,6 +21,7 @@ from pydantic.errors import PydanticUserError
 from app.platform.cache.flights import NOT_STORED, Flight, Flights
 from app.platform.cache.keys import Names, Part, check
 from app.platform.cache.store import Lease, Store, StoreUnavailable
+from app.platform.db.afterwards import Work
 from app.platform.db.gate import current_place
 from app.platform.db.replicas import reading_from
 from app.platform.metrics import CACHE_INVALIDATIONS, CACHE_REQUESTS
@@ -84,24 +85,23 @@ class ReadCache(Generic[ValueT]):
             return found[0]
         return await self._join(names, versions, partial(self._load, self._store, names, load), known=True)
 
-    def dropping(self, key: tuple[Part, ...]) -> Callable[[], Awaitable[None]]:
-        """Return the function that invalidates all values whose keys begin like this.
+    def dropping(self, key: tuple[Part, ...]) -> Work | None:
+        """Return the function that invalidates all values whose keys begin like this; `None` without a store.
 
         Raises:
             TypeError: a part of the key has another type than those of `Part`.
         """
         # at once, because after a commit it is too late for errors
-        return partial(self._drop, Names.of(self._prefix, self._schema, key))
+        check(key)
+        return partial(self._drop, self._store, Names.of(self._prefix, self._schema, key)) if self._store else None
 
     async def close(self) -> None:
         """Cancel the loads that still run."""
         await self._flights.close()
 
-    async def _drop(self, names: Names) -> None:
-        if self._store is None:
-            return
+    async def _drop(self, store: Store, names: Names) -> None:
         self._flights.leave(names.versions[-1])
-        done = await self._store.forget(names.versions[-1], names.versions[0])
+        done = await store.forget(names.versions[-1], names.versions[0])
         CACHE_INVALIDATIONS.labels(self._name, "done" if done else "late").inc()
 
     async def _join(
