@@ -1,15 +1,25 @@
 """The queries for orders."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import selectinload
 
 from app.features.orders.models import Order, OrderLine, OrderStatus
 from app.features.orders.schemas import OrderRead, StatusSummary
 from app.platform.db.dao.base import BaseDAO
+from app.platform.db.one_step import in_one_step
 from app.platform.db.pagination import Page, PageRequest
+
+# built once, so that it is compiled once
+_SUMMARY: Any = (
+    select(Order.status, func.count().label("count"), func.sum(Order.total_cents).label("total_cents"))
+    .where(Order.user_id == bindparam("owner"))
+    .group_by(Order.status)
+    .order_by(Order.status)
+)
 
 
 class OrderLineDAO(BaseDAO[OrderLine]):
@@ -46,15 +56,6 @@ class OrderDAO(BaseDAO[Order]):
 
     async def summary(self, owner: UUID) -> Sequence[StatusSummary]:
         """Return the number of orders and their total per status."""
-        query = (
-            select(
-                Order.status,
-                func.count().label("count"),
-                func.sum(Order.total_cents).label("total_cents"),
-            )
-            .where(Order.user_id == owner)
-            .group_by(Order.status)
-            .order_by(Order.status)
-        )
         async with self._provider.read() as session:
-            return [StatusSummary.model_validate(row) for row in await session.execute(query)]
+            rows = await in_one_step(session, lambda run: run(_SUMMARY, {"owner": owner}), prebuilt=True)
+        return [StatusSummary.model_validate(row) for row in rows]

@@ -4,14 +4,23 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import selectinload
 
 from app.features.orders.models import Order, OrderLine, OrderStatus
 from app.features.orders.schemas import OrderRead, StatusSummary
 from app.platform.db.bulk import copy_rows
+from app.platform.db.one_step import in_one_step
 from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.repository import AsyncRepository
+
+# built once, so that it is compiled once
+_SUMMARY: Any = (
+    select(Order.status, func.count().label("count"), func.sum(Order.total_cents).label("total_cents"))
+    .where(Order.user_id == bindparam("owner"))
+    .group_by(Order.status)
+    .order_by(Order.status)
+)
 
 
 class OrderRepository(AsyncRepository[Order]):
@@ -39,17 +48,8 @@ class OrderRepository(AsyncRepository[Order]):
 
     async def summary(self, owner: UUID) -> Sequence[StatusSummary]:
         """Return the number of orders and their total per status."""
-        query = (
-            select(
-                Order.status,
-                func.count().label("count"),
-                func.sum(Order.total_cents).label("total_cents"),
-            )
-            .where(Order.user_id == owner)
-            .group_by(Order.status)
-            .order_by(Order.status)
-        )
-        return [StatusSummary.model_validate(row) for row in await self._session.execute(query)]
+        rows = await in_one_step(self._session, lambda run: run(_SUMMARY, {"owner": owner}), prebuilt=True)
+        return [StatusSummary.model_validate(row) for row in rows]
 
     async def copy_lines(self, lines: Iterable[dict[str, Any]]) -> int:
         """Store many lines of orders that are stored already, and return their number."""
