@@ -64,7 +64,7 @@ def test_another_conflict_in_the_file_stays_one(project: Path) -> None:
     add_feature(project)
     replace(
         project / SERVICES,
-        "        self.orders = OrderService(resources.database)\n",
+        "        self.orders = OrderService(resources.database, caches=resources.caches)\n",
         "        self.orders = OrderService(mine)\n",
     )
     commit(project)

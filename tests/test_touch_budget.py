@@ -77,7 +77,7 @@ BUDGETS = {
         r"pyproject\.toml",
         r"\.env\.example",
         r"README\.md",
-        r"docs/removing-the-sample\.md",
+        r"docs/(caching|removing-the-sample)\.md",
     ),
     "ci_provider": (ANSWERS, r"\.github/workflows/\w+\.yml", r"\.gitlab-ci\.yml"),
     "with_kubernetes": (ANSWERS, r"deploy/kubernetes/.*"),

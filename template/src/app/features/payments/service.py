@@ -1,19 +1,20 @@
 """Receipts of paid orders, and the cancellation of unpaid ones."""
 
 from datetime import timedelta
-from typing import Any, cast
 from uuid import UUID
 
 import structlog
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.features.orders.errors import OrderNotFound
 from app.features.orders.models import Order, OrderStatus
 from app.features.orders.service import OrderService
+from app.features.orders.summaries import order_summaries
 from app.features.payments.jobs import DELIVER_RECEIPT
 from app.features.payments.schemas import Receipt
 from app.features.payments.settings import PaymentSettings
+from app.platform.cache.caches import Caches
 from app.platform.concurrency import fan_out
 from app.platform.db.session import SessionProvider
 from app.platform.http_client import HttpClient
@@ -31,8 +32,12 @@ RECEIVERS = 20
 class PaymentService:
     """Delivers receipts, and cancels unpaid orders."""
 
-    def __init__(self, database: SessionProvider, http: HttpClient, settings: PaymentSettings) -> None:
+    def __init__(
+        self, database: SessionProvider, http: HttpClient, settings: PaymentSettings, caches: Caches | None = None
+    ) -> None:
         self._database = database
+        self._orders = OrderService(database, caches=caches)
+        self._summaries = order_summaries(caches)
         self._http = http
         self._settings = settings
 
@@ -49,7 +54,7 @@ class PaymentService:
             ExceptionGroup: some receivers did not accept the receipt.
         """
         try:
-            order = await OrderService(self._database).get(owner, order_id)
+            order = await self._orders.get(owner, order_id)
         except OrderNotFound as error:
             raise PermanentFailure(str(error)) from None
         body = Receipt.of(owner, order).model_dump(mode="json")
@@ -87,6 +92,9 @@ class PaymentService:
             .cte("unpaid")
         )
         cancel = update(Order).where(Order.id == unpaid.c.id).values(status=OrderStatus.CANCELLED)
+        options = {"synchronize_session": False}
         async with self._database.transaction() as session:
-            result = await session.execute(cancel, execution_options={"synchronize_session": False})
-            return cast("CursorResult[Any]", result).rowcount
+            owners = (await session.scalars(cancel.returning(Order.user_id), execution_options=options)).all()
+            for owner in set(owners):
+                self._summaries.invalidate_after(session, owner)
+        return len(owners)

@@ -10,6 +10,8 @@ from app.features.orders.errors import OrderNotFound, OrderNotPayable
 from app.features.orders.models import Order, OrderStatus
 from app.features.orders.rows import line_rows, order_row
 from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
+from app.features.orders.summaries import order_summaries
+from app.platform.cache.caches import Caches
 from app.platform.db.dao.transaction import execute_transaction
 from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.retries import repeatable
@@ -23,8 +25,9 @@ OnPaid = Callable[[AsyncSession, UUID, UUID], Awaitable[None]]
 class OrderService:
     """Operations on the orders of one user: a method only finds orders of its argument `owner`."""
 
-    def __init__(self, database: SessionProvider, on_paid: OnPaid | None = None) -> None:
+    def __init__(self, database: SessionProvider, on_paid: OnPaid | None = None, caches: Caches | None = None) -> None:
         self._database = database
+        self._summaries = order_summaries(caches)
         self._on_paid = on_paid
         self._orders = OrderDAO(database)
 
@@ -38,12 +41,14 @@ class OrderService:
         key = uuid4()
         row, lines = order_row(key, owner, data), line_rows(key, data)
         if claim is None:
-            return await self._orders.create(OrderRead, row, lines=lines)
+            async with self._summaries.invalidating(owner, provider=self._database):
+                return await self._orders.create(OrderRead, row, lines=lines)
 
         async def place(steps: SessionProvider) -> OrderRead:
             async with steps.transaction() as session:
                 if (answer := await claim_key(session, claim, OrderRead)) is not None:
                     return answer
+                self._summaries.invalidate_after(session, owner)
                 order = await OrderDAO(steps).create(OrderRead, row, lines=lines)
                 await keep_answer(session, claim, order)
                 return order
@@ -66,7 +71,10 @@ class OrderService:
         return await self._orders.page_of(owner, request, status)
 
     async def summary(self, owner: UUID) -> OrderSummary:
-        """Return the number of orders and their total, by status."""
+        """Return the number of orders and their total, by status; from the cache, if it is on."""
+        return await self._summaries.get(owner, load=lambda: self._load_summary(owner))
+
+    async def _load_summary(self, owner: UUID) -> OrderSummary:
         return OrderSummary.of(await self._orders.summary(owner))
 
     @repeatable
@@ -104,6 +112,7 @@ class OrderService:
             async with steps.transaction() as session:
                 if (answer := await claim_key(session, claim, ImportResult)) is not None:
                     return answer
+                self._summaries.invalidate_after(session, owner)
                 async for batch in batches:
                     keyed = [(uuid4(), data) for data in batch]
                     imported += await orders.copy_rows(order_row(key, owner, data) for key, data in keyed)
@@ -127,4 +136,5 @@ class OrderService:
                     await self._on_paid(session, owner, order_id)
             return await orders.update_status(owner, order_id, status)
 
-        return OrderRead.model_validate(await execute_transaction(self._database, settle))
+        async with self._summaries.invalidating(owner, provider=self._database):
+            return OrderRead.model_validate(await execute_transaction(self._database, settle))

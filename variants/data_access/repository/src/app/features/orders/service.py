@@ -10,6 +10,8 @@ from app.features.orders.models import Order, OrderStatus
 from app.features.orders.repository import OrderRepository
 from app.features.orders.rows import line_rows, order_row
 from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
+from app.features.orders.summaries import order_summaries
+from app.platform.cache.caches import Caches
 from app.platform.db.creating import create_alone
 from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.retries import repeatable
@@ -23,8 +25,9 @@ OnPaid = Callable[[AsyncSession, UUID, UUID], Awaitable[None]]
 class OrderService:
     """Operations on the orders of one user: a method only finds orders of its argument `owner`."""
 
-    def __init__(self, database: SessionProvider, on_paid: OnPaid | None = None) -> None:
+    def __init__(self, database: SessionProvider, on_paid: OnPaid | None = None, caches: Caches | None = None) -> None:
         self._database = database
+        self._summaries = order_summaries(caches)
         self._on_paid = on_paid
 
     @repeatable
@@ -37,10 +40,12 @@ class OrderService:
         key = uuid4()
         row, lines = order_row(key, owner, data), line_rows(key, data)
         if claim is None:
-            return await create_alone(self._database, Order, OrderRead, row, lines=lines)
+            async with self._summaries.invalidating(owner, provider=self._database):
+                return await create_alone(self._database, Order, OrderRead, row, lines=lines)
         async with self._database.transaction() as session:
             if (answer := await claim_key(session, claim, OrderRead)) is not None:
                 return answer
+            self._summaries.invalidate_after(session, owner)
             order = await OrderRepository(session).create(OrderRead, row, lines=lines)
             await keep_answer(session, claim, order)
             return order
@@ -63,7 +68,10 @@ class OrderService:
             return await OrderRepository(session).page_of(owner, request, status)
 
     async def summary(self, owner: UUID) -> OrderSummary:
-        """Return the number of orders and their total, by status."""
+        """Return the number of orders and their total, by status; from the cache, if it is on."""
+        return await self._summaries.get(owner, load=lambda: self._load_summary(owner))
+
+    async def _load_summary(self, owner: UUID) -> OrderSummary:
         async with self._database.read() as session:
             return OrderSummary.of(await OrderRepository(session).summary(owner))
 
@@ -99,6 +107,7 @@ class OrderService:
         async with self._database.transaction() as session:
             if (answer := await claim_key(session, claim, ImportResult)) is not None:
                 return answer
+            self._summaries.invalidate_after(session, owner)
             orders = OrderRepository(session)
             async for batch in batches:
                 keyed = [(uuid4(), data) for data in batch]
@@ -110,6 +119,7 @@ class OrderService:
 
     async def _settle(self, owner: UUID, order_id: UUID, status: OrderStatus) -> OrderRead:
         async with self._database.transaction() as session:
+            self._summaries.invalidate_after(session, owner)
             orders = OrderRepository(session)
             order = await orders.lock(owner, order_id)
             if order is None:

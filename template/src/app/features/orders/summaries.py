@@ -1,0 +1,9 @@
+"""The cache of summaries. What writes orders drops the summaries of their owners from it."""
+
+from app.features.orders.schemas import OrderSummary
+from app.platform.cache.caches import Caches, UserCache
+
+
+def order_summaries(caches: Caches | None) -> UserCache[OrderSummary]:
+    """Return the cache, the same one for each service of a process; without caches, one that stores nothing."""
+    return (caches or Caches.off()).per_user("order_summaries", OrderSummary)
