@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 
 from app.platform.cache import connection
-from app.platform.cache.caches import Caches
+from app.platform.cache.caches import no_caches
 from app.platform.cache.keys import Names
 from app.platform.db.session import Database
 from app.platform.db.shared import shared_transaction
@@ -167,7 +167,7 @@ async def test_block_on_a_provider_invalidates_when_what_it_wrote_is_committed(
 
 
 async def test_caches_that_are_off_need_no_process(source: Source) -> None:
-    prices = Caches.off().shared("prices", Price)
+    prices = no_caches().shared("prices", Price)
     async with prices.invalidating("tea"):
         source.cents = 2
     assert [(await prices.get("tea", load=source.load)).cents for _ in range(2)] == [2, 2]

@@ -6,8 +6,9 @@ Off by default (`CACHE_ENABLED`): then each read goes to its source. It does so 
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from types import UnionType
-from typing import Any, Self, TypeVar, cast, overload
+from typing import Any, TypeVar, cast, overload
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -141,11 +142,6 @@ class Caches:
         self._prefix = f"cache/{quoted(service)}"
         self._made: dict[str, tuple[tuple[Any, ...], ReadCache[Any]]] = {}
 
-    @classmethod
-    def off(cls) -> Self:
-        """Return caches that store nothing, for services that are made without those of a process."""
-        return cls(CacheSettings.model_construct(), None, "", 0.0)
-
     @overload
     def shared(
         self, name: str, model: type[ValueT], *, ttl: float | None = None, version: int = 1
@@ -211,3 +207,10 @@ class Caches:
         made = kind(f"{self._prefix}/{quoted(name)}", name, model, ttl or self._settings.ttl, version)
         made.open(self._store, self._wait, self._longest)
         return made
+
+
+# one for all, because a cache takes longer to make than a row takes to write
+@cache
+def no_caches() -> Caches:
+    """Return caches that store nothing, for services that are made without those of a process."""
+    return Caches(CacheSettings.model_construct(), None, "", 0.0)

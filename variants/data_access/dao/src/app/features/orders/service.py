@@ -23,7 +23,10 @@ OnPaid = Callable[[AsyncSession, UUID, UUID], Awaitable[None]]
 
 
 class OrderService:
-    """Operations on the orders of one user: a method only finds orders of its argument `owner`."""
+    """Operations on the orders of one user: a method only finds orders of its argument `owner`.
+
+    Without the `caches` of the process, its writes leave old summaries there.
+    """
 
     def __init__(self, database: SessionProvider, on_paid: OnPaid | None = None, caches: Caches | None = None) -> None:
         self._database = database
