@@ -5,6 +5,7 @@ A command starts, runs and ends as `python -m` has it: with arguments, environme
 
 import functools
 import hashlib
+import importlib
 import marshal
 import multiprocessing
 import os
@@ -75,8 +76,10 @@ def _become(command: list[str], cwd: str, env: dict[str, str], printed: str) -> 
     os.environ.update(env)
     sys.argv = command
     sys.path[:] = [cwd, *(path for path in sys.path if path != str(Path(__file__).parent.parent))]
+    # as `python -m` does before it runs the package; it may set variables for Copier
+    importlib.import_module(command[0])
     with tempfile.TemporaryDirectory() as scratch:
-        _prepare_copier(env, Path(scratch))
+        _prepare_copier(dict(os.environ), Path(scratch))
         runpy.run_module(command[0], run_name="__main__", alter_sys=True)
 
 
