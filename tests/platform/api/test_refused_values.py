@@ -2,12 +2,12 @@
 
 import re
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import httpx2 as httpx
 import pytest
 import structlog
-from fastapi import FastAPI
+from fastapi import Body, FastAPI
 from sqlalchemy import MetaData, Numeric, SmallInteger, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,6 +28,7 @@ class Narrow(UuidKey, Base):
     whole: Mapped[int | None]
     small: Mapped[int | None] = mapped_column(SmallInteger)
     money: Mapped[Decimal | None] = mapped_column(Numeric(12, 2))
+    exact: Mapped[Decimal | None]
     short: Mapped[str | None] = mapped_column(String(3))
     data: Mapped[dict[str, Any] | None]
     numbers: Mapped[list[int] | None]
@@ -38,6 +39,11 @@ class Narrow(UuidKey, Base):
 async def narrow(app: FastAPI, database: Database) -> type[Narrow]:
     async with database.transaction() as session:
         await (await session.connection()).run_sync(Narrow.metadata.create_all)
+
+    @app.post("/exact")
+    async def store_exact(exact: Annotated[Decimal, Body(embed=True)]) -> None:
+        async with database.transaction() as session:
+            session.add(Narrow(exact=exact))
 
     @app.post("/stored")
     async def store(body: dict[str, Any]) -> None:
@@ -74,6 +80,12 @@ async def test_value_that_cannot_be_stored_is_refused(client: httpx.AsyncClient,
     (event,) = [log for log in logs if log["event"] == "database_error"]
     # without the driver's message, which may have the value
     assert REASON.fullmatch(event["reason"])
+
+
+@pytest.mark.parametrize("exact", ["1e131072", "-1e200000", "1e-16384", "0." + "1" * 20_000])
+@pytest.mark.usefixtures("narrow")
+async def test_number_beyond_the_range_of_numeric_is_refused(client: httpx.AsyncClient, exact: str) -> None:
+    problem(await client.post("/exact", json={"exact": exact}), 422, "value_refused")
 
 
 @pytest.mark.usefixtures("narrow")

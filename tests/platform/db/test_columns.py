@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Boolean, CheckConstraint, Column, Integer, MetaData, Table, make_url, select, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Integer, MetaData, Numeric, Table, make_url, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.orm import Mapped, mapped_column
@@ -48,6 +48,7 @@ class Thing(UuidKey, Own):
     hour: Mapped[time]
     span: Mapped[timedelta]
     price: Mapped[Decimal]
+    cents: Mapped[Decimal] = mapped_column(Numeric(12, 2), default=Decimal(1))
     data: Mapped[dict[str, Any]]
     words: Mapped[list[str]]
     numbers: Mapped[list[int]]
@@ -111,6 +112,20 @@ async def test_every_value_comes_back(berlin: Database) -> None:
         "grade": Grade,
         "price": Decimal,
     }
+
+
+async def test_number_is_compared_as_it_is(berlin: Database) -> None:
+    """The server would round it to the two places of the column."""
+    await stored(berlin, cents=Decimal("10.12"))
+    async with berlin.read() as session:
+        for number in (Decimal("10.1201"), Decimal("1e20")):
+            assert await session.scalar(select(Thing.cents).where(Thing.cents == number)) is None
+            assert await session.scalar(select(Thing.cents).where(Thing.cents < number)) == Decimal("10.12")
+
+
+@pytest.mark.parametrize("number", [Decimal("9" * 131_072), Decimal("-0." + "9" * 16_383)])
+async def test_largest_numbers_come_back(berlin: Database, number: Decimal) -> None:
+    assert (await loaded(berlin, await stored(berlin, price=number))).price == number
 
 
 async def test_times_are_in_utc(berlin: Database) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -53,6 +54,8 @@ async def test_rows_without_names_and_models_of_several_tables_are_refused(datab
         {"large": 2**63},
         {"size": 2**100},
         {"numbers": [1, 2**33]},
+        {"exact": Decimal("1e131072")},
+        {"exact": Decimal("1e-16384")},
     ],
 )
 async def test_numbers_too_large_for_their_column_are_refused(database: Database, more: dict[str, Any]) -> None:

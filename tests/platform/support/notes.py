@@ -1,6 +1,7 @@
 """A table to copy rows into."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import BigInteger, MetaData, SmallInteger, String, func, select
@@ -26,6 +27,7 @@ class Note(UuidKey, Timestamps, SoftDelete, Audit, Own):
     small: Mapped[int | None] = mapped_column(SmallInteger)
     large: Mapped[int | None] = mapped_column(BigInteger)
     numbers: Mapped[list[int] | None]
+    exact: Mapped[Decimal | None]
     at: Mapped[datetime | None]
     rank: Mapped[int | None] = mapped_column(default=func.random())
 

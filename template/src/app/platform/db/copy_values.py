@@ -1,8 +1,8 @@
 """The rows of a COPY: which columns they have, and the Python values that the driver encodes.
 
 A binary COPY is encoded by the driver, and PostgreSQL does not convert it. psycopg cuts off the upper bits of an
-integer that is too large, and asyncpg the fraction of a float in an integer column, both without an error. So the
-values of these columns are checked here.
+integer that is too large, and asyncpg the fraction of a float in an integer column, both without an error; a decimal
+beyond the range of `numeric` fails in both in ways of their own. So the values of these columns are checked here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from app.platform.db.base import Base
+from app.platform.db.numbers import storable
 from app.platform.errors import ValueRefused
 
 Convert = Callable[[Any], Any]
@@ -79,7 +80,7 @@ class CopyRows:
         try:
             for place, convert in self._conversions:
                 values[place] = convert(values[place])
-        except OverflowError as error:
+        except (OverflowError, ValueRefused) as error:
             raise self.too_large(number) from error
         except (TypeError, ValueError, AttributeError) as error:
             raise self.refused(number, self.columns[place].key) from error
@@ -166,7 +167,7 @@ def _array(check: Convert | None) -> Convert:
 
 
 def _decimal(value: Any) -> Any:
-    return Decimal(str(value)) if isinstance(value, float) else value
+    return Decimal(str(value)) if isinstance(value, float) else storable(value)
 
 
 def _aware(value: Any) -> Any:

@@ -1,19 +1,50 @@
 """All code that depends on the driver asyncpg, except `connecting.py` and `listen.py`."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, Engine, ExceptionContext, event
+from sqlalchemy import URL, Dialect, Engine, ExceptionContext, Numeric, event
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncpgNumeric, PGCompiler_asyncpg
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, DontWrapMixin, IntegrityError, OperationalError
+from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import await_only
 
 from app.platform.db import address, connecting, pool, words
 from app.platform.db.connecting import NoAnswer
+from app.platform.db.numbers import storable
+from app.platform.errors import ValueRefused
 from app.platform.settings import DatabaseSettings, PoolProfile
 
 DRIVERNAME = connecting.VOCABULARY.drivername
+
+
+class NumberRefused(DontWrapMixin, ValueRefused):
+    """A number is outside of the range of `numeric`."""
+
+
+class _Number(AsyncpgNumeric):
+    """Refuses numbers beyond the range of `numeric`: in asyncpg's binary form the largest would become 0."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:  # noqa: ARG002
+        return _storable
+
+
+class _Compiler(PGCompiler_asyncpg):
+    """Casts numbers to `numeric` alone: with the column's digits, the server would round what it compares."""
+
+    def render_bind_cast(self, type_: TypeEngine[Any], dbapi_type: TypeEngine[Any], sqltext: str) -> str:
+        kind = Numeric() if isinstance(dbapi_type, Numeric) else dbapi_type
+        return str(super().render_bind_cast(type_, kind, sqltext))  # type: ignore[no-untyped-call]
+
+
+def _storable(value: Any) -> Any:
+    try:
+        return storable(value)
+    except OverflowError as error:
+        raise NumberRefused from error
 
 
 def url(settings: DatabaseSettings) -> URL:
@@ -70,7 +101,13 @@ def engine_arguments() -> dict[str, Any]:
 
 
 def attach(engine: Engine) -> None:
-    """Turn asyncpg's own errors into those of SQLAlchemy: a `TimeoutError`, and errors in the middle of a stream."""
+    """Send numbers as they are, and turn asyncpg's own errors into those of SQLAlchemy.
+
+    These are a `TimeoutError`, and errors in the middle of a stream.
+    """
+    dialect: Any = engine.dialect
+    dialect.statement_compiler = _Compiler
+    dialect.colspecs = {**dialect.colspecs, Numeric: _Number}
 
     @event.listens_for(engine, "handle_error", retval=True)
     def translate(context: ExceptionContext) -> DBAPIError | None:
