@@ -75,11 +75,13 @@ def test_migration_is_written_without_complaints(project: Project) -> None:
     before = models.read_text()
     models.write_text(before.replace("    full_name:", column, 1))
     try:
-        printed = project.make("migration", "m=nickname")
+        printed = project.make("migration", 'm=the "real" nickname; `false`')
     finally:
         models.write_text(before)
-    (written,) = (project.root / "migrations/service").glob("*_nickname.py")
-    assert comment in written.read_text()
+    (written,) = (project.root / "migrations/service").glob("*_nickname_*.py")
+    text = written.read_text()
+    assert text.startswith('"""the "real" nickname; `false`.\n')
+    assert comment in text
     assert "E501" not in printed
     written.unlink()
 

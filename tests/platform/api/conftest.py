@@ -1,11 +1,12 @@
 """A route that accepts every type, for the tests of request bodies."""
 
 from decimal import Decimal
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
 
 import pytest
 from fastapi import FastAPI
-from pydantic import Field, NaiveDatetime
+from pydantic import AfterValidator, Field, NaiveDatetime
 
 from tests.platform.support.everything import Converted, Everything
 
@@ -17,6 +18,8 @@ class Local(Everything):
     money: Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=2)] | None = None
     counts: dict[int, int] | None = None
     converted: Converted | None = None
+    address: IPv4Address | IPv6Address | None = None
+    code: Annotated[str, AfterValidator(str.upper)] | Annotated[int, AfterValidator(abs)] | None = None
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Bodies of a media type that the route does not accept are refused with status 415."""
 
+import gzip
+
 import httpx2 as httpx
 import pytest
 from fastapi import FastAPI
@@ -47,6 +49,21 @@ async def test_body_of_unknown_length_has_a_type_too(client: httpx.AsyncClient) 
 
     answer = await client.post("/api/v1/users", content=chunks(), headers={"Content-Type": "text/plain"})  # type: ignore[arg-type]
     problem(answer, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "body"),
+    [("users", JSON, PERSON), ("auth/token", FORMS.partition(",")[0], b"username=a&password=b")],
+)
+async def test_compressed_body_is_refused_as_such(
+    client: httpx.AsyncClient, path: str, given: str, body: bytes
+) -> None:
+    headers = {"Content-Type": given, "Content-Encoding": "gzip"}
+    answer = await client.post(f"/api/v1/{path}", content=gzip.compress(body), headers=headers)
+    document = problem(answer, 415, "unsupported_media_type")
+    assert document["detail"] == "Send the body as it is, without Content-Encoding."
+    answer = await client.post(f"/api/v1/{path}", content=body, headers=headers | {"Content-Encoding": "identity"})
+    assert answer.status_code in {201, 401}
 
 
 async def test_refusal_is_described(app: FastAPI) -> None:

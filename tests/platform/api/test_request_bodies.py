@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from ipaddress import IPv4Address, IPv6Address
 from uuid import UUID
 
 import httpx2 as httpx
@@ -70,6 +71,10 @@ ACCEPTED = [
             day=date(2030, 1, 31), amount=Decimal("1.50"), epoch=datetime(1970, 1, 1, tzinfo=UTC)
         ),
     ),
+    ("address", "::1", IPv6Address("::1")),
+    ("address", "192.0.2.1", IPv4Address("192.0.2.1")),
+    ("code", "a", "A"),
+    ("code", -1, 1),
     ("anything", {"a": [1, None, "x", 1.5]}, {"a": [1, None, "x", 1.5]}),
 ]
 
@@ -156,3 +161,30 @@ async def test_invalid_values_are_refused(
     document = problem(await client.post("/received", json={field: sent}), 422, "validation_error")
     assert {tuple(error["location"][:2]) for error in document["errors"]} == {("body", field)}
     assert received == []
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "choices"),
+    [("address", "192.0.2.1/8", ["IPv4Address", "IPv6Address"]), ("code", [], ["str", "int"])],
+)
+@pytest.mark.usefixtures("received")
+async def test_choices_are_named_by_their_types(
+    client: httpx.AsyncClient, field: str, sent: object, choices: list[str]
+) -> None:
+    document = problem(await client.post("/received", json={field: sent}), 422, "validation_error")
+    assert [error["location"] for error in document["errors"]] == [["body", field, choice] for choice in choices]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"text": "\xff"}', "The body is not text in UTF-8."),
+        (b"[" * 100_000, "The body is nested too deep."),
+        (b'{"whole": ' + b"1" * 5000 + b"}", "A number in the body has too many digits."),
+        (b"{", "The body is not valid JSON."),
+    ],
+)
+@pytest.mark.usefixtures("received")
+async def test_body_that_cannot_be_parsed_is_told_why(client: httpx.AsyncClient, body: bytes, detail: str) -> None:
+    answer = await client.post("/received", content=body, headers={"Content-Type": "application/json"})
+    assert problem(answer, 400, "bad_request")["detail"] == detail

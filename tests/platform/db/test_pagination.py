@@ -55,6 +55,7 @@ def test_page_ends_where_the_next_one_begins() -> None:
         ("number", -(2**31)),
         ("amount", Decimal("-12.50")),
         ("amount", Decimal("1E+9")),
+        ("exact", Decimal("9" * 1000 + "." + "1" * 1000)),
         ("day", date(2030, 1, 31)),
         ("moment", datetime(1, 1, 1, tzinfo=UTC)),
         ("moment", MOMENT),
@@ -118,3 +119,14 @@ def test_cursor_belongs_to_its_sorting() -> None:
 def test_other_columns_are_refused(name: str, reason: str) -> None:
     with pytest.raises(ValueError, match=f"Unsortable.{name}.*{reason}"):
         Sorting(getattr(Unsortable, name))
+
+
+def test_sorting_has_the_name_that_clients_know() -> None:
+    sorting = Sorting(Sortable.level, descending=True, name="class")
+    text = sorting.position_of(SimpleNamespace(id=uuid4(), level=Level.B)).encode()
+    assert sorting.name == "-class"
+    assert re.fullmatch(sorting.pattern, text)
+    assert sorting.decode(text).value == "high"
+    for name in ("", "a.b", "-a"):
+        with pytest.raises(ValueError, match="a sorting cannot be called"):
+            Sorting(Sortable.level, name=name)

@@ -53,6 +53,7 @@ class Sortable(_Scratch):
     tone: Mapped[Tone]
     number: Mapped[int]
     amount: Mapped[Decimal] = mapped_column(Numeric(12, 2))
+    exact: Mapped[Decimal]
     day: Mapped[date]
     moment: Mapped[datetime]
 
@@ -82,6 +83,7 @@ def rows() -> Sequence[Sortable]:
             tone=list(Tone)[number % 2],
             number=number // 3,
             amount=Decimal(number // 2) / 4,
+            exact=Decimal(f"{number // 2}e-60"),
             day=date(2030, 1, 1 + number // 2),
             moment=datetime(1969, 12, 31, tzinfo=UTC) + timedelta(microseconds=number // 2),
         )

@@ -88,12 +88,19 @@ def _adapt_union(node: dict[str, Any]) -> None:
     kinds = [choice["type"] for choice in node["choices"] if isinstance(choice, dict)]
     # give each checked choice a label, because error locations would show the name of the check otherwise
     node["choices"] = [
-        (choice, choice["type"]) if isinstance(choice, dict) and choice["type"] in _CHECKS else choice
+        (choice, _label(choice)) if isinstance(choice, dict) and choice["type"] in {*_CHECKS, *_WRAPPERS} else choice
         for choice in node["choices"]
     ]
     if "str" in kinds and _TEXT.intersection(kinds):
         # in its "smart" mode pydantic would prefer `str` to every checked type
         node["mode"] = "left_to_right"
+
+
+def _label(choice: Any) -> str:
+    """Return the type that a choice is about, below its validators: pydantic would show their names."""
+    while choice["type"] in _WRAPPERS:
+        choice = choice.get("schema") or choice.get("strict_schema") or choice.get("python_schema")
+    return str(choice["cls"].__name__ if choice["type"] == "is-instance" else choice["type"])
 
 
 def _with_check(node: Any, check: Callable[[Any], Any]) -> CoreSchema:
@@ -186,6 +193,7 @@ def _no_boolean(value: Any) -> Any:
 
 _TEXT = frozenset({"bytes", "date", "datetime", "decimal", "time", "timedelta"})
 _TEXT_OR_UUID = _TEXT | {"uuid"}
+_WRAPPERS = frozenset({"function-after", "function-before", "function-wrap", "json-or-python", "lax-or-strict"})
 _CHECKS: dict[Any, Callable[[Any], Any]] = {
     "bytes": _text("", "some text", bytes),
     "date": _text(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", "2030-01-31", date),

@@ -60,7 +60,8 @@ _TEXT = _Form(
 _FORMS: dict[type, _Form] = {
     str: _TEXT,
     int: _Form("-?[0-9]{1,19}", str, lambda text: _within(int(text), -(2**63), 2**63 - 1), BigInteger()),
-    Decimal: _Form(r"-?[0-9]{1,40}(\.[0-9]{1,40})?", lambda number: f"{number:f}", Decimal, Numeric()),
+    # as many digits as a column with a precision can have
+    Decimal: _Form(r"-?[0-9]{1,1000}(\.[0-9]{1,1000})?", lambda number: f"{number:f}", Decimal, Numeric()),
     date: _Form(
         "[0-9]{1,7}",
         lambda day: str(day.toordinal()),
@@ -93,16 +94,22 @@ class Position:
 class Sorting:
     """Pages sorted by a column, and by id where the column has equal values. The model needs an index for it.
 
-    Its name is that of the column, with `-` before it if the largest value comes first; cursors begin with the name.
+    It is called `name`, or else like the attribute, with `-` before it if the largest value comes first; cursors begin
+    with that.
 
     Raises:
-        ValueError: pages cannot be sorted by this column.
+        ValueError: pages cannot be sorted by this column, or the name is not made of letters, digits and underscores.
     """
 
-    def __init__(self, column: InstrumentedAttribute[Any], *, descending: bool = False) -> None:
+    def __init__(
+        self, column: InstrumentedAttribute[Any], *, descending: bool = False, name: str | None = None
+    ) -> None:
+        if name is not None and not (name.isascii() and name.isidentifier()):
+            message = f"a sorting cannot be called {name!r}: use letters, digits and underscores"
+            raise ValueError(message)
         self.model = column.class_
         self.key: str = column.key
-        self.name = f"-{column.key}" if descending else column.key
+        self.name = f"-{name or column.key}" if descending else name or column.key
         self.form = _form_of(column)
         self.pattern = rf"{self.name}\.{self.form.pattern}\.[0-9a-f]{{32}}"
         self._column = column

@@ -25,7 +25,7 @@ from app.platform.http.errors import (
     ValidationFailed,
 )
 from app.platform.http.limits import path_of
-from app.platform.http.media_types import accepted_instead
+from app.platform.http.media_types import encoded, refusal
 from app.platform.http.middleware.refused_websockets import WebSocketRefused
 from app.platform.http.problems import FieldProblem, document, problem
 from app.platform.http_calls import CallFailed
@@ -68,8 +68,8 @@ async def _on_app_error(_request: Request, error: AppError) -> Response:
 
 async def _on_invalid_request(request: Request, error: ValidationException) -> Response:
     found = error.errors()
-    if any(item["loc"][:1] == ("body",) for item in found) and (accept := accepted_instead(request)):
-        return problem(UnsupportedType(accept=accept))
+    if any(item["loc"][:1] == ("body",) for item in found) and (refused := refusal(request)):
+        return problem(refused)
     if any(item["type"] == "json_invalid" for item in found):
         return problem(Malformed("The body is not valid JSON."))
     return problem(ValidationFailed(), errors=_field_problems(found))
@@ -94,13 +94,28 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     # FastAPI reports every failure to read a body as status 400
     if isinstance(error.__cause__, ClientDisconnect):
         return problem(ClientLeft())
+    if error.status_code == Malformed.status and (refused := encoded(request)):
+        return problem(refused)
     kind = _OF_THE_FRAMEWORK.get(error.status_code)
     code = kind.code if kind else f"http_{error.status_code}"
     title = kind.title if kind else error.detail
     headers = dict(error.headers or {})
     if error.status_code == MethodNotAllowed.status:
         headers["Allow"] = ", ".join(_methods(request, headers))
-    return document(error.status_code, code, title, error.detail, headers)
+    return document(error.status_code, code, title, _detail(error), headers)
+
+
+def _detail(error: HTTPException) -> str:
+    """Return what is wrong, also where FastAPI only says that it could not parse the body."""
+    match error.__cause__:
+        case UnicodeDecodeError():
+            return "The body is not text in UTF-8."
+        case RecursionError():
+            return "The body is nested too deep."
+        case ValueError():
+            # JSON that is not valid is told by its own error, so what is left is Python's limit for integers
+            return "A number in the body has too many digits."
+    return error.detail
 
 
 def _methods(request: Request, headers: Mapping[str, str]) -> list[str]:

@@ -1,11 +1,28 @@
-"""The media types of request bodies: which ones a route accepts, and whether a request has one of them."""
+"""The media types of request bodies: which ones a route accepts, and whether a request has one of them, as it is."""
 
 from email.message import Message
 
 from fastapi import Request
 
+from app.platform.http.errors import UnsupportedType
+
 JSON = "application/json"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def refusal(request: Request) -> UnsupportedType | None:
+    """Return the error for a body that cannot be read; `None` if its type is right, or if there is none."""
+    if error := encoded(request):
+        return error
+    accept = accepted_instead(request)
+    return UnsupportedType(accept=accept) if accept else None
+
+
+def encoded(request: Request) -> UnsupportedType | None:
+    """Return the error for a compressed body, which no route unpacks: a small one could become a huge one."""
+    if request.headers.get("content-encoding", "").strip().lower() in {"", "identity"}:
+        return None
+    return UnsupportedType("Send the body as it is, without Content-Encoding.")
 
 
 def accepted_instead(request: Request) -> str | None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from app.platform.errors import AppError
 from app.platform.http import ndjson
 from app.platform.http.errors import UnsupportedType
+from app.platform.http.media_types import encoded
 from app.platform.idempotency import Claim
 from app.platform.resources import PlatformResources
 from app.platform.spools import Spool
@@ -43,15 +44,17 @@ async def receive_lines(
     """Receive and check the whole body, and yield its lines. No database connection is needed meanwhile.
 
     Raises:
-        UnsupportedType: the body is not NDJSON.
+        UnsupportedType: the body is not NDJSON, or compressed.
         Busy: too many bodies are being received.
         TooManyUploads: too many of them are of this user.
         TooLarge: the body has more bytes than `HTTP_MAX_IMPORT_BYTES`.
         NoSpace: the temporary file cannot be written.
         AppError: of the type `refusal`: a line is not valid.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip() != ndjson.MEDIA_TYPE:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != ndjson.MEDIA_TYPE:
         raise UnsupportedType(accept=ndjson.MEDIA_TYPE)
+    if refused := encoded(request):
+        raise refused
     resources: PlatformResources[Any] = request.state.resources
     with resources.spools.open(user) as spool:
         async for _ in ndjson.batches(_kept(request.stream(), spool), model, refusal):
