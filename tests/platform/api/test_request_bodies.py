@@ -3,12 +3,15 @@
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address
+from types import SimpleNamespace
 from uuid import UUID
 
 import httpx2 as httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
 
+from app.platform.schemas import Base64, ResponseModel
 from tests.platform.support.everything import Box, Branch, Circle, Colour, Converted, Everything, Level, Tree, Validated
 from tests.support.client import problem
 
@@ -71,6 +74,8 @@ ACCEPTED = [
             day=date(2030, 1, 31), amount=Decimal("1.50"), epoch=datetime(1970, 1, 1, tzinfo=UTC)
         ),
     ),
+    ("packed", "AAEC/w==", b"\x00\x01\x02\xff"),
+    ("packed", "", b""),
     ("address", "::1", IPv6Address("::1")),
     ("address", "192.0.2.1", IPv4Address("192.0.2.1")),
     ("code", "a", "A"),
@@ -136,6 +141,12 @@ async def test_valid_values_are_accepted(
         ("labels", ["a", "b", "a"]),
         ("labels", "ab"),
         ("labels", [1]),
+        ("packed", "!!!"),
+        ("packed", "AAEC/w="),
+        ("packed", "AAEC_w=="),
+        ("packed", "\u00e9"),
+        ("packed", 7),
+        ("packed", "AAAAAAAAAA=="),
         ("keys", ["x"]),
         ("pair", [1]),
         ("pair", [1, "a", 2]),
@@ -188,3 +199,17 @@ async def test_choices_are_named_by_their_types(
 async def test_body_that_cannot_be_parsed_is_told_why(client: httpx.AsyncClient, body: bytes, detail: str) -> None:
     answer = await client.post("/received", content=body, headers={"Content-Type": "application/json"})
     assert problem(answer, 400, "bad_request")["detail"] == detail
+
+
+async def test_bytes_are_answered_as_base64(app: FastAPI, client: httpx.AsyncClient) -> None:
+    class Packed(ResponseModel):
+        packed: Base64
+        nothing: Base64 | None = None
+
+    @app.get("/packed")
+    async def show() -> Packed:
+        return Packed.model_validate(SimpleNamespace(packed=bytes(range(250, 256)), nothing=None))
+
+    assert (await client.get("/packed")).json() == {"packed": "+vv8/f7/", "nothing": None}
+    assert Packed.model_validate_json('{"packed": "+vv8/f7/"}').packed == bytes(range(250, 256))
+    assert Packed(packed=b"\xff").model_dump() == {"packed": b"\xff", "nothing": None}

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, WithJsonSchema, field_validator, model_validator
 from typing_extensions import TypedDict
 
-from app.platform.schemas import RequestModel, Text
+from app.platform.schemas import Base64, RequestModel, Text
 
 # pydantic's own JSON schema allows any text
 DECIMAL = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^[+-]?[0-9]+(\.[0-9]+)?$"}]}
@@ -112,6 +112,7 @@ class Everything(RequestModel):
     choice: Literal["a", "b"] | None = None
     secret: SecretStr | None = None
     raw: bytes | None = None
+    packed: Base64 | None = Field(default=None, max_length=6)
     link: HttpUrl | None = None
     labels: set[Text] | None = None
     keys: frozenset[UUID] | None = None

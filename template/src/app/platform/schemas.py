@@ -1,5 +1,6 @@
 """Base classes of all request and response bodies."""
 
+from base64 import b64decode, b64encode
 from typing import Annotated, Any
 
 from pydantic import (
@@ -7,17 +8,41 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
+    PlainSerializer,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from app.platform import strict_json
 from app.platform.json_errors import not_json
 
+_BASE64 = r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
 # PostgreSQL's text type cannot store NUL, and names need no control characters
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+def _from_base64(value: Any) -> Any:
+    # what is not text is left to pydantic, such as the bytes of a column
+    if not isinstance(value, str):
+        return value
+    try:
+        return b64decode(value, validate=True)
+    except ValueError:
+        message = "Input should be base64, such as AAEC/w=="
+        raise PydanticCustomError("base64", message) from None
+
+
+# bytes that JSON shows as base64; plain `bytes` are text in UTF-8, which most bytes are not
+Base64 = Annotated[
+    bytes,
+    BeforeValidator(_from_base64),
+    PlainSerializer(lambda value: b64encode(value).decode(), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "pattern": _BASE64, "examples": ["AAEC/w=="]}),
+]
 
 # for models that are not RequestModels; in a RequestModel plain `int` means the same
 Integer = Annotated[int, BeforeValidator(strict_json.to_integer)]
