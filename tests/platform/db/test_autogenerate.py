@@ -1,9 +1,11 @@
 """Migrations remove what migrations of this service have made, and nothing else."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import CheckConstraint, Column, Index, Integer, Uuid
+from sqlalchemy import CheckConstraint, Column, Index, Integer, String, Uuid, column, text
+from sqlalchemy.schema import SchemaItem
 
 from tests.platform.support.project import Project
 from tests.support.databases import execute
@@ -25,6 +27,29 @@ async def test_what_was_made_here_is_removed(project: Project) -> None:
     assert "drop_column" in await project.migrate("other")
     project.has()
     assert "drop_table" in await project.migrate("none")
+
+
+async def test_where_of_an_index_is_compared(project: Project) -> None:
+    size = column("size", Integer)
+
+    def things(*more: SchemaItem, **where: Any) -> tuple[SchemaItem, ...]:
+        return (Column("size", Integer), *more, Index("ix_small", "size", **where))
+
+    project.has(*things(postgresql_where=text("size < 10  AND size>0")))
+    await project.migrate("table")
+    project.has(*things(postgresql_where=(size > 0) & (size < 10)))
+    assert "ix_small" in await project.differs()
+    narrower = await project.migrate("turned")
+    assert narrower.count("op.create_index") == narrower.count("op.drop_index") == 2
+    project.has(*things(postgresql_where=text("SIZE > 0 and (size < 10)")))
+    await project.run("check")
+    project.has(*things())
+    assert "ix_small" in await project.migrate("all")
+    project.has(*things(Column("shade", String), postgresql_where=text("shade <> 'a'")))
+    assert "ix_small" in await project.migrate("shade")
+    await project.run("downgrade", "service@-3")
+    await project.run("upgrade", "heads")
+    await project.run("check")
 
 
 async def test_what_others_made_stays(project: Project, migrated_url: str) -> None:
