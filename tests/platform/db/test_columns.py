@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
 from app.platform.db.base import NAMING_CONVENTION, Base
+from app.platform.db.filters import condition
 from app.platform.db.mixins import UuidKey
 from app.platform.db.session import Database
 from app.platform.settings import PoolProfile
@@ -126,6 +127,21 @@ async def test_number_is_compared_as_it_is(berlin: Database) -> None:
 @pytest.mark.parametrize("number", [Decimal("9" * 131_072), Decimal("-0." + "9" * 16_383)])
 async def test_largest_numbers_come_back(berlin: Database, number: Decimal) -> None:
     assert (await loaded(berlin, await stored(berlin, price=number))).price == number
+
+
+async def test_parts_of_arrays_and_json_are_found(berlin: Database) -> None:
+    key = await stored(berlin)
+    parts: list[tuple[str, object, object]] = [
+        ("words__contains", ["NULL", "a,b"], ["a"]),
+        ("numbers__contains", [0], [0, 1]),
+        ("data__contains", {"a": [1]}, {"a": [2]}),
+        ("name__contains", "", "%"),
+    ]
+    async with berlin.read() as session:
+        for name, part, other in parts:
+            query = select(Thing.id).where(condition(Thing, name, part))
+            assert (await session.scalars(query)).all() == [key]
+            assert (await session.scalars(select(Thing.id).where(condition(Thing, name, other)))).all() == []
 
 
 async def test_times_are_in_utc(berlin: Database) -> None:

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, DateTime, Enum, Integer, MetaData, String, Table, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, DateTime, Enum, Integer, MetaData, String, Table, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.mutable import MutableDict, MutableList
 from sqlalchemy.orm import DeclarativeBase

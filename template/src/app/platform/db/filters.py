@@ -20,10 +20,15 @@ _OPERATORS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "not_in": lambda column, values: column.not_in(values),
     "like": lambda column, pattern: column.like(pattern),
     "ilike": lambda column, pattern: column.ilike(pattern),
-    "contains": lambda column, text: column.contains(text, autoescape=True),
+    "contains": lambda column, part: column.contains(part, **_plain(part)),
     "starts_with": lambda column, text: column.startswith(text, autoescape=True),
     "is_null": lambda column, yes: column.is_(None) if yes else column.is_not(None),
 }
+
+
+def _plain(part: object) -> dict[str, bool]:
+    # a list or a dictionary is part of an array or of JSON
+    return {"autoescape": True} if isinstance(part, str) else {}
 
 
 def split(model: type[Base], name: str) -> tuple[str, str]:

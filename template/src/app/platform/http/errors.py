@@ -60,7 +60,7 @@ class BodyTimeout(AppError):
 
 
 class UnsupportedType(AppError):
-    """The body has a media type that this route does not accept; `accept` names the types that it accepts."""
+    """The body is compressed, or of a media type that this route does not accept; `accept` names those it accepts."""
 
     status = 415
     code = "unsupported_media_type"
