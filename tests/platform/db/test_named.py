@@ -8,12 +8,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from structlog.testing import capture_logs
 
 from app.config import Settings
 from app.main import create_app
 from app.platform import metrics
+from app.platform.db.base import Base
+from app.platform.db.bulk import insert_rows
 from app.platform.db.session import Database
 from app.platform.errors import StartupError
 from app.platform.http.lifespan import State
@@ -26,7 +28,7 @@ from tests.support.client import client_of
 from tests.support.databases import execute
 
 PAGE = (Path(__file__).parents[3] / "docs/databases.md").read_text().partition("## Further databases")[2]
-CLASS, FIELD, CALL, USE = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+CLASS, FIELD, CALL, USE, MODELS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 NOBODY = "postgresql://reader:hunter2@127.0.0.1:1/reporting"
 
 _written: dict[str, Any] = {}
@@ -72,6 +74,18 @@ async def test_the_page_can_be_followed(resources: Any, empty_url: str) -> None:
     written: dict[str, Any] = {"text": text}
     exec(USE, written)  # noqa: S102 (the page's own code)
     assert await written["Reports"](resources.reporting).total() == 350
+
+
+async def test_models_of_the_page_belong_to_no_migration(resources: Any) -> None:
+    written: dict[str, Any] = {"__name__": __name__}
+    exec(MODELS, written)  # noqa: S102 (the page's own code)
+    sale = written["Sale"]
+    assert issubclass(sale, Base)
+    assert "sales" not in Base.metadata.tables
+    async with resources.reporting.transaction() as session:
+        await (await session.connection()).run_sync(sale.metadata.create_all)
+        await insert_rows(session, sale, [{"cents": 100}, {"cents": 250}])
+        assert await session.scalar(select(func.sum(sale.cents))) == 350
 
 
 async def test_each_has_a_pool_of_its_own_and_is_counted(resources: Any) -> None:
