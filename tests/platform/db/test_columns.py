@@ -1,6 +1,7 @@
 """A column means what its annotation says, with every driver and on a server of any time zone."""
 
 import enum
+import time as clock
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -142,6 +143,19 @@ async def test_parts_of_arrays_and_json_are_found(berlin: Database) -> None:
             query = select(Thing.id).where(condition(Thing, name, part))
             assert (await session.scalars(query)).all() == [key]
             assert (await session.scalars(select(Thing.id).where(condition(Thing, name, other)))).all() == []
+
+
+async def test_moment_without_a_time_zone_is_in_utc(berlin: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in the server's time zone nor in that of the process."""
+    noon = datetime(2026, 7, 1, 12)  # noqa: DTZ001
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "America/St_Johns")
+        clock.tzset()
+        key = await stored(berlin, moment=noon)
+        async with berlin.read() as session:
+            assert await session.scalar(select(Thing.id).where(Thing.moment == noon)) == key
+    clock.tzset()
+    assert (await loaded(berlin, key)).moment == noon.replace(tzinfo=UTC)
 
 
 async def test_times_are_in_utc(berlin: Database) -> None:

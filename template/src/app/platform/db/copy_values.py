@@ -130,10 +130,12 @@ def _columns_of(model: type[Base]) -> dict[str, Column[Any]]:
 def _conversion(column: Column[Any], dialect: Dialect) -> Convert | None:
     kind = column.type.dialect_impl(dialect)
     bind = kind.bind_processor(dialect)
-    check = _check(kind.impl_instance if isinstance(kind, TypeDecorator) else kind)
+    own = kind.impl_instance if isinstance(kind, TypeDecorator) else None
+    check = _check(own or kind)
     if bind is None or check is None:
         return bind or check
-    return lambda value: check(bind(value))
+    # what a type of the owner's makes of a value is checked; else what was given, which the driver's type may change
+    return (lambda value: check(bind(value))) if own else (lambda value: bind(check(value)))
 
 
 def _check(kind: TypeEngine[Any]) -> Convert | None:

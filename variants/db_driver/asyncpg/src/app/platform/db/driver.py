@@ -1,12 +1,13 @@
 """All code that depends on the driver asyncpg, except `connecting.py` and `listen.py`."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, Dialect, Engine, ExceptionContext, Numeric, event
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncpgNumeric, PGCompiler_asyncpg
+from sqlalchemy import URL, DateTime, Dialect, Engine, ExceptionContext, Numeric, event
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncpgDateTime, AsyncpgNumeric, PGCompiler_asyncpg
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DontWrapMixin, IntegrityError, OperationalError
 from sqlalchemy.types import TypeEngine
@@ -32,12 +33,23 @@ class _Number(AsyncpgNumeric):
         return _storable
 
 
+class _Moment(AsyncpgDateTime):
+    """Takes moments without a time zone in UTC, as the server does: asyncpg takes them in that of the process."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:  # noqa: ARG002
+        return _in_utc if self.timezone else None
+
+
 class _Compiler(PGCompiler_asyncpg):
     """Casts numbers to `numeric` alone: with the column's digits, the server would round what it compares."""
 
     def render_bind_cast(self, type_: TypeEngine[Any], dbapi_type: TypeEngine[Any], sqltext: str) -> str:
         kind = Numeric() if isinstance(dbapi_type, Numeric) else dbapi_type
         return str(super().render_bind_cast(type_, kind, sqltext))  # type: ignore[no-untyped-call]
+
+
+def _in_utc(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
 def _storable(value: Any) -> Any:
@@ -101,13 +113,13 @@ def engine_arguments() -> dict[str, Any]:
 
 
 def attach(engine: Engine) -> None:
-    """Send numbers as they are, and turn asyncpg's own errors into those of SQLAlchemy.
+    """Send numbers and moments as they are, and turn asyncpg's own errors into those of SQLAlchemy.
 
     These are a `TimeoutError`, and errors in the middle of a stream.
     """
     dialect: Any = engine.dialect
     dialect.statement_compiler = _Compiler
-    dialect.colspecs = {**dialect.colspecs, Numeric: _Number}
+    dialect.colspecs = {**dialect.colspecs, DateTime: _Moment, Numeric: _Number}
 
     @event.listens_for(engine, "handle_error", retval=True)
     def translate(context: ExceptionContext) -> DBAPIError | None:
