@@ -54,6 +54,7 @@ async def test_order_is_chosen_by_its_name(
         (f"?cursor=-day.738000.{KEY}", "cursor"),
         (f"?cursor=0.{KEY}", "cursor"),
         ("?cursor=name", "cursor"),
+        ("?cursor=", "cursor"),
         ("?sort=day", "sort"),
         ("?limit=101", "limit"),
     ],
@@ -62,8 +63,12 @@ async def test_other_parameters_are_refused(
     client: httpx.AsyncClient, requested: list[PageRequest], query: str, parameter: str
 ) -> None:
     document = problem(await client.get(f"/sorted{query}"), 422, "validation_error")
-    assert [error["location"] for error in document["errors"]] == [["query", parameter]]
+    (error,) = document["errors"]
+    assert error["location"] == ["query", parameter]
     assert requested == []
+    if parameter == "cursor":
+        sort = "-day" if "sort=-day" in query else "name"
+        assert error["message"] == f"This is no cursor of pages sorted by {sort}"
 
 
 async def test_orders_are_described(app: FastAPI, requested: list[PageRequest]) -> None:

@@ -1,10 +1,12 @@
 """Parameters that many routes share: the page of a list, the idempotency key."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Query
 from fastapi.exceptions import RequestValidationError
+from pydantic import WithJsonSchema
 
 from app.platform.db.pagination import CURSOR_PATTERN, MAX_OFFSET, Cursor, OffsetRequest, PageRequest
 from app.platform.db.sorting import Sorting
@@ -32,17 +34,19 @@ def sorted_by(*sortings: Sorting) -> Callable[..., Awaitable[PageRequest]]:
     by_name = {sorting.name: sorting for sorting in sortings}
     cursors = f"^({'|'.join(sorting.pattern for sorting in sortings)})$"
     names = Literal[*by_name]  # type: ignore[valid-type]
+    # checked below, because a message with the pattern would be no help
+    described = Annotated[str, WithJsonSchema({"type": "string", "pattern": cursors})]
 
     async def sorted_page_request(
         limit: Limit = 50,
-        cursor: Annotated[str | None, Query(pattern=cursors, description=f"{_CURSOR} Repeat its `sort`.")] = None,
+        cursor: Annotated[described | None, Query(description=f"{_CURSOR} Repeat its `sort`.")] = None,
         sort: Annotated[names, Query(description="`-`: the largest first.")] = sortings[0].name,
     ) -> PageRequest:
         sorting = by_name[sort]
-        try:
-            return PageRequest(limit, sorting.decode(cursor) if cursor else None, sorting)
-        except ValueError as error:
-            raise RequestValidationError([{"loc": ("query", "cursor"), "type": "cursor", "msg": str(error)}]) from None
+        if cursor is not None and not re.fullmatch(sorting.pattern, cursor):
+            message = f"This is no cursor of pages sorted by {sorting.name}"
+            raise RequestValidationError([{"loc": ("query", "cursor"), "type": "cursor", "msg": message}])
+        return PageRequest(limit, sorting.decode(cursor) if cursor else None, sorting)
 
     return sorted_page_request
 
