@@ -50,6 +50,24 @@ async def test_line_that_is_no_document_is_named(line: bytes, detail: str) -> No
         await numbers(b'{"number": 1}\n', line)
 
 
+async def test_line_is_named_among_good_ones_of_its_batch() -> None:
+    found = batches(chunks(b'{"number": 1}\n' * 70 + b'{"number": "x"}\n' + b'{"number": 2}\n' * 70), Item, Refused, size=50)
+    assert len(await anext(found)) == 50
+    with pytest.raises(Refused, match="Line 71: number: "):
+        await anext(found)
+
+
+async def test_long_documents_make_short_batches() -> None:
+    line = b'{"number": 1' + b" " * 60_000 + b"}\n"
+    found = await numbers(*[line] * 20, line_limit=65_536)
+    assert [len(batch) for batch in found] == [9, 9, 2]
+
+
+async def test_long_line_is_refused_wherever_it_arrives() -> None:
+    with pytest.raises(Refused, match="longer than 100 bytes"):
+        await numbers(b'{"number": 1' + b" " * 100 + b'}\n{"number": 2}\n')
+
+
 async def test_endless_line_is_refused_before_it_ends() -> None:
     with pytest.raises(Refused, match="longer than 100 bytes"):
         await numbers(*[b"x" * 60] * 2)

@@ -1,12 +1,16 @@
 """Helpers for asyncio tasks: bounded concurrency, and cancellation that is waited for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sized
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence, Sized
+from contextlib import aclosing
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+
+_PAUSE = 32
+"""The items after which other tasks of the event loop run."""
 
 
 async def cancel_and_wait(task: asyncio.Future[Any]) -> None:
@@ -20,6 +24,41 @@ def is_cancelled() -> bool:
     """Return whether the current task was cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def ahead(
+    batches: AsyncIterable[Sequence[ItemT]], prepare: Callable[[ItemT], ResultT]
+) -> AsyncGenerator[list[ResultT], None]:
+    """Yield the batches with `prepare(item)` in place of each item, in the same sequence.
+
+    The next batch is read and prepared while the caller works on the last one, and waits until the caller asks for it.
+    Use it in `async with aclosing(ahead(...))`, so that nothing goes on when the caller fails.
+
+    Raises:
+        Exception: reading or preparing this batch raised it.
+    """
+    async with aclosing(_prepared(batches, prepare)) as prepared:
+        coming = asyncio.ensure_future(anext(prepared, None))
+        try:
+            while (batch := await coming) is not None:
+                coming = asyncio.ensure_future(anext(prepared, None))
+                yield batch
+        finally:
+            await cancel_and_wait(coming)
+            if not coming.cancelled():
+                # the caller has failed before; asyncio would log an error that nobody asks for
+                coming.exception()
+
+
+async def _prepared(
+    batches: AsyncIterable[Sequence[ItemT]], prepare: Callable[[ItemT], ResultT]
+) -> AsyncGenerator[list[ResultT], None]:
+    async for batch in batches:
+        done: list[ResultT] = []
+        for first in range(0, len(batch), _PAUSE):
+            done += [prepare(item) for item in batch[first : first + _PAUSE]]
+            await asyncio.sleep(0)
+        yield done
 
 
 async def fan_out(

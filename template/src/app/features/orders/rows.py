@@ -1,9 +1,15 @@
 """The table rows of an order."""
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from app.features.orders.schemas import OrderCreate
+
+
+def new_rows(owner: UUID, data: OrderCreate) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the rows of a new order: that of the table `orders`, and those of its lines."""
+    key = uuid4()
+    return order_row(key, owner, data), line_rows(key, data)
 
 
 def order_row(key: UUID, owner: UUID, data: OrderCreate) -> dict[str, Any]:

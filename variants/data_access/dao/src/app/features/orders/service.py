@@ -1,6 +1,7 @@
 """The operations on orders. Each method is one unit of work."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,10 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.features.orders.dao import OrderDAO, OrderLineDAO
 from app.features.orders.errors import OrderNotFound, OrderNotPayable
 from app.features.orders.models import Order, OrderStatus
-from app.features.orders.rows import line_rows, order_row
+from app.features.orders.rows import line_rows, new_rows, order_row
 from app.features.orders.schemas import ImportResult, OrderCreate, OrderRead, OrderSummary
 from app.features.orders.summaries import order_summaries
 from app.platform.cache.caches import Caches
+from app.platform.concurrency import ahead
 from app.platform.db.dao.transaction import execute_transaction
 from app.platform.db.pagination import Page, PageRequest
 from app.platform.db.retries import repeatable
@@ -103,7 +105,7 @@ class OrderService:
     async def import_all(
         self, owner: UUID, batches: AsyncIterator[Sequence[OrderCreate]], claim: Claim | None = None
     ) -> ImportResult:
-        """Store all orders or none, with one batch in memory at a time; with a claim, repeated calls store them once.
+        """Store all orders or none, with two batches in memory at a time; with a claim, repeated calls store them once.
 
         Raises:
             IdempotencyKeyReused: the claim's key was used for another import.
@@ -116,10 +118,11 @@ class OrderService:
                 if (answer := await claim_key(session, claim, ImportResult)) is not None:
                     return answer
                 self._summaries.invalidate_after(session, owner)
-                async for batch in batches:
-                    keyed = [(uuid4(), data) for data in batch]
-                    imported += await orders.copy_rows(order_row(key, owner, data) for key, data in keyed)
-                    await lines.copy_rows(row for key, data in keyed for row in line_rows(key, data))
+                # rows of the next batch are made while PostgreSQL stores the last one
+                async with aclosing(ahead(batches, lambda data: new_rows(owner, data))) as prepared:
+                    async for batch in prepared:
+                        imported += await orders.copy_rows(order for order, _ in batch)
+                        await lines.copy_rows(line for _, order_lines in batch for line in order_lines)
                 result = ImportResult(imported=imported)
                 await keep_answer(session, claim, result)
             return result

@@ -1,0 +1,125 @@
+"""`ahead`: the next batch is made while the caller works on the last one."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from app.platform.concurrency import ahead
+from tests.support.server import PATIENCE
+
+
+class Source:
+    """Yields batches of two numbers without end, and knows how many it was asked for; before `stuck_at`, it waits."""
+
+    def __init__(self, *, stuck_at: int = 0, broken_at: int = 0) -> None:
+        self.asked = 0
+        self.stuck = asyncio.Event()
+        self._stuck_at = stuck_at
+        self._broken_at = broken_at
+
+    async def batches(self) -> AsyncIterator[list[int]]:
+        while True:
+            self.asked += 1
+            if self.asked == self._stuck_at:
+                self.stuck.set()
+                await asyncio.Event().wait()
+            if self.asked == self._broken_at:
+                raise ZeroDivisionError
+            yield [self.asked, -self.asked]
+
+
+async def some_turns() -> None:
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_one_batch_is_made_while_the_caller_works_and_no_more() -> None:
+    source = Source()
+    async with aclosing(ahead(source.batches(), str)) as made:
+        assert await anext(made) == ["1", "-1"]
+        await some_turns()
+        assert source.asked == 2
+        assert await anext(made) == ["2", "-2"]
+        await some_turns()
+        assert source.asked == 3
+
+
+async def test_batches_keep_their_sequence_and_may_be_empty() -> None:
+    async def batches() -> AsyncIterator[range]:
+        for first, end in ((0, 100), (100, 100), (100, 101)):
+            yield range(first, end)
+
+    assert [batch async for batch in ahead(batches(), str)] == [[str(n) for n in range(100)], [], ["100"]]
+
+
+async def test_error_of_a_batch_comes_at_its_turn() -> None:
+    async with aclosing(ahead(Source(broken_at=2).batches(), str)) as made:
+        assert await anext(made) == ["1", "-1"]
+        await some_turns()
+        with pytest.raises(ZeroDivisionError):
+            await anext(made)
+
+
+async def test_nothing_goes_on_after_a_caller_that_fails() -> None:
+    source = Source(stuck_at=2)
+
+    async def fail() -> None:
+        async with aclosing(ahead(source.batches(), str)) as made:
+            async for _ in made:
+                await source.stuck.wait()
+                raise KeyError
+
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(KeyError):
+            await fail()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_cancelled_caller_leaves_nothing_behind() -> None:
+    source = Source(stuck_at=2)
+
+    async def read() -> None:
+        async with aclosing(ahead(source.batches(), str)) as made:
+            async for _ in made:
+                pass
+
+    reading = asyncio.create_task(read())
+    async with asyncio.timeout(PATIENCE):
+        await source.stuck.wait()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_error_that_nobody_asks_for_is_not_logged() -> None:
+    logged: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+    async with aclosing(ahead(Source(broken_at=2).batches(), str)) as made:
+        await anext(made)
+        await some_turns()
+    del made
+    gc.collect()
+    assert logged == []
+
+
+async def test_other_tasks_run_while_a_batch_is_made() -> None:
+    ticks = 0
+
+    async def batches() -> AsyncIterator[range]:
+        yield range(3200)
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    assert [len(batch) async for batch in ahead(batches(), str)] == [3200]
+    ticking.cancel()
+    assert ticks > 80
