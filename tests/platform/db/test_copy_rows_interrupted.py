@@ -58,9 +58,11 @@ async def test_statement_timeout_ends_a_copy(migrated_url: str) -> None:
     await create(database)
 
     async def slow() -> AsyncIterator[dict[str, Any]]:
-        for number in range(100):
+        for number in range(300):
             yield note(str(number))
-            await asyncio.sleep(0.02)
+            # the statement begins with the first 256 rows
+            if number >= 256:
+                await asyncio.sleep(0.02)
 
     with pytest.raises(DBAPIError) as ended:
         async with database.transaction() as session:
@@ -76,12 +78,13 @@ async def test_lost_connection_is_told_and_replaced(database: Database) -> None:
     await create(database)
 
     async def cut() -> AsyncIterator[dict[str, Any]]:
-        for number in range(50):
+        # the statement begins with the first 256 rows
+        for number in range(300):
             yield note(str(number))
         async with database.transaction() as other:
             assert (await other.execute(END_COPIES)).all()
         await asyncio.sleep(0.1)
-        for number in range(50, 100):
+        for number in range(300, 600):
             yield note(str(number))
 
     with pytest.raises(DBAPIError) as lost:

@@ -13,7 +13,7 @@ from app.platform.db.bulk import copy_rows
 from app.platform.db.errors import translate, violates
 from app.platform.db.session import Database
 from app.platform.errors import ValueRefused
-from tests.platform.support.notes import Note, Sub, count, create, note
+from tests.platform.support.notes import COLUMNS, Note, Sub, count, create, note
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,18 @@ async def test_rows_that_do_not_fit_are_named(database: Database, rows: list[dic
     with pytest.raises(ValueError, match=message):
         async with database.transaction() as session:
             await copy_rows(session, Note, rows)
+
+
+async def test_row_is_named_among_many(database: Database) -> None:
+    await create(database)
+    rows = [note(str(number), small=1) for number in range(1000)]
+    rows[700] = note("x", small=70_000)
+    with pytest.raises(ValueRefused, match="Row 701 of Note"):
+        async with database.transaction() as session:
+            await copy_rows(session, Note, rows)
+    with pytest.raises(ValueError, match="row 701 of Note: the value of 'rank' has the wrong type"):
+        async with database.transaction() as session:
+            await copy_rows(session, Note, [(str(n), "1" if n == 700 else n) for n in range(1000)], columns=COLUMNS)
 
 
 async def test_rows_without_names_and_models_of_several_tables_are_refused(database: Database) -> None:

@@ -24,8 +24,11 @@ Items = Iterable[ItemT] | AsyncIterable[ItemT]
 CHUNK = 1000
 """The rows of one statement."""
 
-_PAUSE = 32
-"""The rows after which other tasks of the event loop run: some tens of microseconds of work."""
+_PAUSE = 256
+"""The rows after which other tasks of the event loop run: about half a millisecond of work.
+
+With 32, `ahead` made its rows while this encoded others, not while PostgreSQL worked: an import took a fifth longer.
+"""
 
 _COPY = "app_copy"
 
@@ -188,8 +191,7 @@ class _Copy:
     async def _values(self) -> AsyncGenerator[list[Any], None]:
         part: list[Row] | None = self._first
         while part is not None:
-            for row in part:
-                values = self._rows.values(row, self._sent + 1)
+            for values in self._rows.values(part, self._sent + 1):
                 self._sent += 1
                 # an error before the driver asks for the next row is that of encoding this one
                 self._driver_works = True
