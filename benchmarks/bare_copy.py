@@ -12,7 +12,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 Rows = list[tuple[Any, ...]]
-ORDERS = ("orders", ("id", "user_id", "status", "total_cents"), ("uuid", "uuid", "varchar", "int8"))
+ORDERS = (
+    "orders",
+    ("id", "user_id", "status", "total_cents", "created_by", "updated_by"),
+    ("uuid", "uuid", "varchar", "int8", "uuid", "uuid"),
+)
 LINES = (
     "order_lines",
     ("order_id", "position", "sku", "quantity", "unit_price_cents"),
@@ -65,7 +69,7 @@ def main(driver: str, url: str, user: str, number: str) -> None:
     """Make the rows, copy them, and print the seconds."""
     keys = [uuid4() for _ in range(int(number))]
     owner, total = UUID(user), sum(quantity * price for _, quantity, price in LINE_VALUES)
-    orders: Rows = [(key, owner, "pending", total) for key in keys]
+    orders: Rows = [(key, owner, "pending", total, owner, owner) for key in keys]
     lines: Rows = [(key, at, *values) for key in keys for at, values in enumerate(LINE_VALUES, start=1)]
 
     async def copied() -> float:
