@@ -86,8 +86,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"src/app/services\.py|src/app/features/(orders|payments)/(dao|repository|service|summaries)\.py",
         r"tests/features/orders/(baskets|test_summary_cache)\.py|tests/features/payments/test_unpaid_summaries\.py",
         # the import of orders, which makes the next rows while PostgreSQL stores the last ones
-        r"src/app/platform/(concurrency|db/(bulk|copy_values)|http/(ndjson|uploads))\.py|docs/data-access\.md",
-        r"src/app/features/orders/(rows|service)\.py",
+        r"src/app/features/orders/rows\.py",
     ),
 }
 

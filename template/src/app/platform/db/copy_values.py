@@ -71,7 +71,7 @@ class CopyRows:
             ValueError: a row has other keys than the first one, or a value of another type than the column.
             ValueRefused: a number is too large for its column.
         """
-        with suppress(ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        with suppress(ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ValueRefused):
             if {len(self._keys)} == set(map(len, rows)):
                 return self._by_column(rows)
         # finds the row that is wrong
