@@ -90,7 +90,7 @@ def test_checkout_may_have_odd_characters_in_its_path(tmp_path: Path, monkeypatc
     assert heads() == expected
     # nothing to apply would look like a success
     shutil.rmtree(copy / "migrations/platform")
-    with pytest.raises(StartupError, match="My Größe 100%2Fx/migrations/platform, which `version_locations` names, is no dir"):
+    with pytest.raises(StartupError, match="100%2Fx/migrations/platform, which `version_locations` names, is no dir"):
         migrations.upgrade()
 
 

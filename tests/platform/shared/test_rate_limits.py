@@ -93,7 +93,7 @@ async def test_without_redis_each_process_counts_by_itself(unreachable_redis: st
     # once: the other requests do not wait for Redis again
     assert [log["event"] for log in logs] == ["rate_limit_fallback"]
     # `/readyz` logs the cause
-    with pytest.raises(ConnectionError, match="does not answer: ConnectionError: .*Connect"):
+    with pytest.raises(ConnectionError, match=r"does not answer: ConnectionError: .*Connect"):
         await limiter.ping()
     await limiter.close()
 

@@ -188,7 +188,7 @@ class _Copy:
                 raise self._rows.refused(self._sent) from error
             raise
 
-    async def _values(self) -> AsyncGenerator[list[Any], None]:
+    async def _values(self) -> AsyncGenerator[Sequence[Any], None]:
         part: list[Row] | None = self._first
         while part is not None:
             for values in self._rows.values(part, self._sent + 1):

@@ -78,7 +78,7 @@ class CopyRows:
         return [self._values_of(row, each) for each, row in enumerate(rows, start=number)]
 
     def _by_column(self, rows: Sequence[Row]) -> list[Sequence[Any]]:
-        # takes 1.4 microseconds less than row by row for an order with two lines: a quarter of a COPY
+        # takes half a microsecond less for a row than row by row does: a quarter of a COPY
         columns: list[Sequence[Any]] = list(zip(*(map(self._take, rows) if self._mapped else rows), strict=True))
         columns += [[make() for _ in rows] for make in self._defaults]
         for place, convert in self._conversions:
