@@ -80,7 +80,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
         r"deploy/kubernetes/base/(kustomization|prune)\.yaml",
     ),
     "v0.8.0": (
-        r"docs/[\w-]+\.md|Makefile|compose\.yaml",
+        r"docs/([\w-]+|adr/[\w-]+)\.md|Makefile|compose\.yaml",
         r"dev/(load/)?\w+\.py|src/app/platform/.*\.py",
         # the cached summary of the sample
         r"src/app/services\.py|src/app/features/(orders|payments)/(dao|repository|service|summaries)\.py",

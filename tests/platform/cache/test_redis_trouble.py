@@ -75,8 +75,8 @@ async def test_reader_alone_leaves_a_read_only_server(
 
 async def test_outage_ends_for_a_user_who_may_not_ping(start: Start, source: Source, own_redis: str) -> None:
     async with SilentProxy(own_redis).running() as proxy, Redis.from_url(own_redis) as redis:
-        allowed = ("~*", "+@read", "+@write", "+@scripting")
-        await redis.execute_command("ACL", "SETUSER", "app", "on", ">pw", *allowed)  # type: ignore[no-untyped-call]
+        may = ["+@read", "+@write", "+@scripting"]
+        await redis.acl_setuser("app", enabled=True, passwords="+pw", keys="*", categories=may)
         process = start(proxy.url.replace("//", "//app:pw@"), timeout=0.1)
         await process.read(source)
         proxy.silent = True

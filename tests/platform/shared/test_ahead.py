@@ -96,15 +96,13 @@ async def test_cancelled_caller_leaves_nothing_behind() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_error_that_nobody_asks_for_is_not_logged() -> None:
-    logged: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+async def test_error_that_nobody_asks_for_is_not_logged(complaints: list[dict[str, Any]]) -> None:
     async with aclosing(ahead(Source(broken_at=2).batches(), str)) as made:
         await anext(made)
         await some_turns()
     del made
     gc.collect()
-    assert logged == []
+    assert complaints == []
 
 
 async def test_other_tasks_run_while_a_batch_is_made() -> None:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[3]
 PLATFORM = ROOT / "src/app/platform"
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
 MAKERS = {"get_logger", "wrap_logger"}
+BINDER = "bind"
 ROW = re.compile(r"^\| `([a-z_]+)` \| ([a-z, ]+) \| ([^|]*?) ?\| ([^|]+) \| [^|]+ \|$", re.MULTILINE)
 # rows of a page say so if only one library of jobs has the event
 ONLY_ARQ = "ARQ only: "
@@ -39,7 +40,13 @@ class Event(NamedTuple):
 
 
 def name_of(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else ""
+    """Return the name of a variable or of an attribute."""
+    return ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
+
+
+def makes_logger(call: ast.Call, known: Collection[str]) -> bool:
+    method = getattr(call.func, "attr", "")
+    return method in MAKERS or (method == BINDER and name_of(getattr(call.func, "value", call)) in known)
 
 
 def loggers(tree: ast.AST) -> dict[str, frozenset[str]]:
@@ -48,7 +55,7 @@ def loggers(tree: ast.AST) -> dict[str, frozenset[str]]:
     found = [(name_of(node.targets[0]), node.value) for node in ast.walk(tree) if isinstance(node, ast.Assign)]
     assigned = [(name, value) for name, value in found if name]
     for name, value in assigned:
-        if isinstance(value, ast.Call) and getattr(value.func, "attr", "") in MAKERS:
+        if isinstance(value, ast.Call) and makes_logger(value, made):
             made[name] = frozenset()
     for name, value in assigned:
         methods = [each for each in ast.walk(value) if isinstance(each, ast.Attribute) and name_of(each.value) in made]
@@ -61,7 +68,7 @@ def calls(tree: ast.AST) -> Iterator[tuple[frozenset[str], ast.Call]]:
     """Yield each call of a logger, with its levels."""
     known = loggers(tree)
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
+        if not isinstance(node, ast.Call) or makes_logger(node, known):
             continue
         if isinstance(node.func, ast.Attribute) and name_of(node.func.value) in known:
             yield frozenset({LEVELS[node.func.attr]}), node
@@ -77,7 +84,7 @@ def of_the_source() -> dict[str, Event]:
         tree = ast.parse(text)
         # no logger escapes, such as one that is never given a name
         made = [levels for levels in loggers(tree).values() if not levels]
-        assert len(made) == len(re.findall(r"structlog\.(?:stdlib\.)?(?:get|wrap)_logger\(", text)), path
+        assert len(made) == len(re.findall(r"structlog\.(?:stdlib\.)?(?:get|wrap)_logger\(|= log\.bind\(", text)), path
         for levels, call in calls(tree):
             name = ast.literal_eval(call.args[0])
             fields = frozenset(each.arg for each in call.keywords if each.arg and each.arg != "exc_info")
