@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx2 as httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, Request
 from pydantic import SecretStr
 
 from app.platform.schemas import Base64, ResponseModel
@@ -199,6 +199,19 @@ async def test_choices_are_named_by_their_types(
 async def test_body_that_cannot_be_parsed_is_told_why(client: httpx.AsyncClient, body: bytes, detail: str) -> None:
     answer = await client.post("/received", content=body, headers={"Content-Type": "application/json"})
     assert problem(answer, 400, "bad_request")["detail"] == detail
+
+
+async def test_routes_say_themselves_what_is_wrong(app: FastAPI, client: httpx.AsyncClient) -> None:
+    @app.post("/bought")
+    async def buy(request: Request, coupon: str = "") -> None:
+        try:
+            bytes.fromhex(coupon + (await request.body()).decode())
+        except ValueError as error:
+            raise HTTPException(400, "This is no coupon.") from error
+
+    for sent in ({"params": {"coupon": "x"}}, {"content": b"\xff", "headers": {"Content-Encoding": "gzip"}}):
+        answer = await client.post("/bought", **sent)
+        assert problem(answer, 400, "bad_request")["detail"] == "This is no coupon."
 
 
 async def test_bytes_are_answered_as_base64(app: FastAPI, client: httpx.AsyncClient) -> None:

@@ -1,5 +1,6 @@
 """Functions that take only the request are called past FastAPI, and no others."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -104,3 +105,39 @@ async def test_dependencies_of_the_application_are_not_passed_by(settings: Setti
     set_up(app, (router,), settings)
     async with client_of(app, state) as client:
         assert (await client.get("/api/v1/ada")).status_code == 403
+
+
+async def count_bytes(request: Request) -> Response:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+async def refuse_body(request: Request) -> Response:
+    raise KeyError(await request.body())
+
+
+async def test_limits_of_bodies_are_not_passed_by(settings: Settings, state: State) -> None:
+    here, above, outer = APIRouter(), APIRouter(), APIRouter()
+    here.add_api_route("/here", count_bytes, methods=["POST"], max_body_size=5)
+    above.add_api_route("/above", count_bytes, methods=["POST"])
+    outer.include_router(above, max_body_size=5)
+    app = FastAPI(openapi_url=None)
+    set_up(app, (here, outer), settings)
+    async with client_of(app, state) as client:
+        for path in ("/api/v1/here", "/api/v1/above"):
+            assert (await client.post(path, content=b"12345")).text == "5"
+            assert (await client.post(path, content=b"123456")).status_code == 413
+
+
+async def test_handlers_of_errors_see_the_body_that_was_read(settings: Settings, state: State) -> None:
+    router = APIRouter()
+    router.add_api_route("/refused", refuse_body, methods=["POST"])
+    app = FastAPI(openapi_url=None)
+    set_up(app, (router,), settings)
+
+    @app.exception_handler(KeyError)
+    async def show(request: Request, _error: KeyError) -> Response:
+        async with asyncio.timeout(5):
+            return PlainTextResponse(await request.body(), 400)
+
+    async with client_of(app, state) as client:
+        assert (await client.post("/api/v1/refused", content=b"me")).text == "me"

@@ -25,7 +25,7 @@ from app.platform.http.errors import (
     ValidationFailed,
 )
 from app.platform.http.limits import path_of
-from app.platform.http.media_types import encoded, refusal
+from app.platform.http.media_types import encoded, is_parsed, refusal
 from app.platform.http.middleware.refused_websockets import WebSocketRefused
 from app.platform.http.problems import FieldProblem, document, problem
 from app.platform.http_calls import CallFailed
@@ -33,6 +33,9 @@ from app.platform.json_errors import MAX_ERRORS, not_shown, shorten
 from app.platform.tracebacks import names, summary
 
 log = structlog.get_logger(__name__)
+
+# what FastAPI says of every body that it cannot read, except JSON that is not valid
+_UNPARSED = "There was an error parsing the body"
 
 # Titles for the errors that Starlette and FastAPI raise; the standard library's phrases differ by Python version.
 _OF_THE_FRAMEWORK = {
@@ -94,7 +97,7 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     # FastAPI reports every failure to read a body as status 400
     if isinstance(error.__cause__, ClientDisconnect):
         return problem(ClientLeft())
-    if error.status_code == Malformed.status and (refused := encoded(request)):
+    if error.status_code == Malformed.status and is_parsed(request) and (refused := encoded(request)):
         return problem(refused)
     kind = _OF_THE_FRAMEWORK.get(error.status_code)
     code = kind.code if kind else f"http_{error.status_code}"
@@ -107,7 +110,8 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
 
 def _detail(error: HTTPException) -> str:
     """Return what is wrong, also where FastAPI only says that it could not parse the body."""
-    match error.__cause__:
+    # errors of a route's own may come from a ValueError as well
+    match error.__cause__ if error.detail == _UNPARSED else None:
         case UnicodeDecodeError():
             return "The body is not text in UTF-8."
         case RecursionError():

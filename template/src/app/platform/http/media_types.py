@@ -18,6 +18,11 @@ def refusal(request: Request) -> UnsupportedType | None:
     return UnsupportedType(accept=accept) if accept else None
 
 
+def is_parsed(request: Request) -> bool:
+    """Return whether FastAPI parses the body of the request's route, or else its function reads it, if there is one."""
+    return _accepted(request) is not None
+
+
 def encoded(request: Request) -> UnsupportedType | None:
     """Return the error for a compressed body, which no route unpacks: a small one could become a huge one."""
     if request.headers.get("content-encoding", "").strip().lower() in {"", "identity"}:

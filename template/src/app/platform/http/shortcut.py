@@ -12,8 +12,8 @@ from fastapi import Request, Response
 from fastapi.params import Form
 from fastapi.routing import APIRoute, APIWebSocketRoute, RouteContext, iter_route_contexts
 from starlette.datastructures import URLPath
-from starlette.routing import BaseRoute, Match, NoMatchFound
-from starlette.types import Receive, Scope, Send
+from starlette.routing import BaseRoute, Match, NoMatchFound, request_response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.platform.http.limits import path_of
 
@@ -67,17 +67,14 @@ class RouteShortcut(BaseRoute):
         """Call the route that matched."""
         selected = scope["fastapi"]["effective_route_context"]
         # FastAPI would find out each time that there is nothing to do for it: 8 % of such a read
-        if id(selected) in self._alone and not scope.get("fastapi.telemetry"):
-            response = await selected.endpoint(Request(scope, receive, send))
-            await response(scope, receive, send)
-        else:
-            await selected.app(scope, receive, send)
+        alone = None if scope.get("fastapi.telemetry") else self._alone.get(id(selected))
+        await (alone or selected.app)(scope, receive, send)
 
     @cached_property
-    def _alone(self) -> set[int]:
-        """The ids of the routes whose functions take only the request, and return the response."""
+    def _alone(self) -> dict[int, ASGIApp]:
+        """What calls functions that take only the request, and return the response, by the ids of their routes."""
         routes = [selected for paths in self._by_method.values() for _, selected in paths if selected]
-        return {id(selected) for selected in routes if _is_alone(selected)}
+        return {id(selected): request_response(selected.endpoint) for selected in routes if _is_alone(selected)}
 
     @cached_property
     def _by_name(self) -> dict[str, list[Any]]:
@@ -119,7 +116,8 @@ def _is_alone(selected: Any) -> bool:
     """Return whether FastAPI itself would do nothing for this route but call its function."""
     function, kind = selected.endpoint, type(selected.original_route)
     has_own_handler = kind.get_route_handler is not APIRoute.get_route_handler
-    if not iscoroutinefunction(function) or selected.dependant.dependencies or has_own_handler:
+    is_guarded = selected.dependant.dependencies or selected.max_body_size is not None
+    if not iscoroutinefunction(function) or is_guarded or has_own_handler:
         return False
     try:
         described = signature(function, eval_str=True)
