@@ -52,6 +52,16 @@ async def test_where_of_an_index_is_compared(project: Project) -> None:
     await project.run("check")
 
 
+async def test_where_of_an_index_may_have_any_character(project: Project) -> None:
+    word = r":admin \:[0-9] 50%"
+    for message, where in (("new", column("word") == word), ("other", column("word") != word), ("none", None)):
+        project.has(Column("word", String), Index("ix_word", "word", postgresql_where=where))
+        await project.migrate(message)
+    await project.run("downgrade", "service@-2")
+    await project.run("upgrade", "heads")
+    await project.run("check")
+
+
 async def test_what_others_made_stays(project: Project, migrated_url: str) -> None:
     await execute(
         migrated_url,

@@ -1,17 +1,30 @@
-"""Compares the WHERE of indexes, which Alembic does not, for `make migration` and `make drift`."""
+"""Compares the WHERE of indexes, which Alembic does not, for `make migration` and `make drift`; and writes it."""
+
+from copy import copy
 
 from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate.render import renderers
 from alembic.operations import ops
 from alembic.util import PriorityDispatchResult
 from sqlalchemy import ClauseElement, Connection, Index, Table, text
 
-from app.platform.db.expressions import plain, rewritten
+from app.platform.db.expressions import escaped, plain, rewritten
 
 _PREDICATES = """
     SELECT relname, pg_get_expr(indpred, indrelid) AS predicate
     FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
     WHERE indrelid = CAST(:table AS regclass)
 """
+_render = renderers.dispatch(ops.CreateIndexOp("", "", []))
+
+
+class _Code(str):
+    """Python code, which stands in a migration as it is."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def compare_predicates(
@@ -54,3 +67,15 @@ def _changed(connection: Connection, model: Table) -> dict[str, Index]:
 
 def _sql(where: ClauseElement | str) -> str:
     return where if isinstance(where, str) else plain(where)
+
+
+# for the same reasons as CHECKs (`autogenerate.py`)
+@renderers.dispatch_for(ops.CreateIndexOp, replace=True)
+def _render_new_index(context: AutogenContext, new: ops.CreateIndexOp) -> str | list[str]:
+    where = new.kw.get("postgresql_where")
+    safe = escaped(sql := "" if where is None else _sql(where))
+    if "%" in sql or safe != sql:
+        new = copy(new)
+        new.kw = {**new.kw, "postgresql_where": _Code(f"sa.text({safe!r})")}
+    written: str | list[str] = _render(context, new)
+    return written
