@@ -86,6 +86,7 @@ def test_every_missing_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch
         ("REDIS_URL", "redis://:hunter2@redis:6379/0?max_connections=-1", "positive integer"),
         ("REDIS_URL", "redis://:hunter2@redis:6379/0?max_conections=20", "'max_conections'"),
         ("REDIS_URL", "redis://:hunter2@redis:6379/0?ssl_cert_reqs=none", "'ssl_cert_reqs'"),
+        ("REDIS_URL", "redis://:hunter2@redis:6379/0?retry=3", "the options after"),
         ("LOG_LEVEL", "LOUD", "DEBUG|INFO"),
         ("LOG_JSON", "maybe", "valid boolean"),
         ("ENVIRONMENT", "staging", "'development' or 'production'"),

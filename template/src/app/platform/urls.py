@@ -119,3 +119,7 @@ def _check_options(url: str) -> None:
         except (TypeError, ValueError) as error:
             message = f"the options after `?`: {error}"
             raise ValueError(message) from None
+        except (AttributeError, NameError):
+            # redis-py's own mistakes in handling a value that it does not expect, such as `retry=3`
+            message = "the options after `?`: redis-py cannot use the value of one of them"
+            raise ValueError(message) from None
