@@ -4,14 +4,16 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import httpx2 as httpx
 import pytest
 from fastapi import FastAPI, HTTPException, Request
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
+from pydantic_core import CoreSchema, core_schema
 
-from app.platform.schemas import Base64, ResponseModel
+from app.platform.schemas import Base64, RequestModel, ResponseModel
 from tests.platform.support.everything import Box, Branch, Circle, Colour, Converted, Everything, Level, Tree, Validated
 from tests.support.client import problem
 
@@ -144,6 +146,7 @@ async def test_valid_values_are_accepted(
         ("packed", "!!!"),
         ("packed", "AAEC/w="),
         ("packed", "AAEC_w=="),
+        ("packed", "AAEC===="),
         ("packed", "\u00e9"),
         ("packed", 7),
         ("packed", "AAAAAAAAAA=="),
@@ -184,6 +187,20 @@ async def test_choices_are_named_by_their_types(
 ) -> None:
     document = problem(await client.post("/received", json={field: sent}), 422, "validation_error")
     assert [error["location"] for error in document["errors"]] == [["body", field, choice] for choice in choices]
+
+
+def test_choice_may_be_instances_of_several_classes() -> None:
+    class Several:
+        @classmethod
+        def __get_pydantic_core_schema__(cls, *_: Any) -> CoreSchema:
+            return core_schema.no_info_after_validator_function(str, core_schema.is_instance_schema((bytes, Colour)))
+
+    class Body(RequestModel):
+        value: Several | int
+
+    with pytest.raises(ValidationError) as found:
+        Body(value=[])  # type: ignore[arg-type]
+    assert [error["loc"] for error in found.value.errors()] == [("value", "is-instance"), ("value", "int")]
 
 
 @pytest.mark.parametrize(

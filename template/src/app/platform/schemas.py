@@ -1,6 +1,7 @@
 """Base classes of all request and response bodies."""
 
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from typing import Annotated, Any
 
 from pydantic import (
@@ -29,11 +30,13 @@ def _from_base64(value: Any) -> Any:
     # what is not text is left to pydantic, such as the bytes of a column
     if not isinstance(value, str):
         return value
-    try:
-        return b64decode(value, validate=True)
-    except ValueError:
-        message = "Input should be base64, such as AAEC/w=="
-        raise PydanticCustomError("base64", message) from None
+    # Python itself takes any number of padding characters
+    with suppress(ValueError):
+        decoded = b64decode(value, validate=True)
+        if len(value) == (len(decoded) + 2) // 3 * 4:
+            return decoded
+    message = "Input should be base64, such as AAEC/w=="
+    raise PydanticCustomError("base64", message)
 
 
 # bytes that JSON shows as base64; plain `bytes` are text in UTF-8, which most bytes are not

@@ -100,7 +100,8 @@ def _label(choice: Any) -> str:
     """Return the type that a choice is about, below its validators: pydantic would show their names."""
     while choice["type"] in _WRAPPERS:
         choice = choice.get("schema") or choice.get("strict_schema") or choice.get("python_schema")
-    return str(choice["cls"].__name__ if choice["type"] == "is-instance" else choice["type"])
+    # instances may be of several classes
+    return str(getattr(choice.get("cls"), "__name__", None) or choice["type"])
 
 
 def _with_check(node: Any, check: Callable[[Any], Any]) -> CoreSchema:
