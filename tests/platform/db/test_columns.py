@@ -3,6 +3,7 @@
 import enum
 import time as clock
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Literal
@@ -11,7 +12,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Boolean, CheckConstraint, Column, Integer, MetaData, Numeric, Table, make_url, select, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import IntegrityError, InvalidRequestError
+from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.exc import DataError, IntegrityError, InvalidRequestError, ProgrammingError
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
@@ -19,6 +21,7 @@ from app.platform.db.base import NAMING_CONVENTION, Base
 from app.platform.db.filters import condition
 from app.platform.db.mixins import UuidKey
 from app.platform.db.session import Database
+from app.platform.errors import ValueRefused
 from app.platform.settings import PoolProfile
 from tests.support.databases import execute, settings_for
 
@@ -51,6 +54,9 @@ class Thing(UuidKey, Own):
     span: Mapped[timedelta]
     price: Mapped[Decimal]
     cents: Mapped[Decimal] = mapped_column(Numeric(12, 2), default=Decimal(1))
+    prices: Mapped[Range[Decimal] | None] = mapped_column(postgresql.NUMRANGE)
+    open: Mapped[Range[datetime] | None] = mapped_column(postgresql.TSTZRANGE)
+    opens: Mapped[list[Range[datetime]] | None] = mapped_column(postgresql.TSTZMULTIRANGE)
     data: Mapped[dict[str, Any]]
     words: Mapped[list[str]]
     numbers: Mapped[list[int]]
@@ -156,6 +162,25 @@ async def test_moment_without_a_time_zone_is_in_utc(berlin: Database, monkeypatc
             assert await session.scalar(select(Thing.id).where(Thing.moment == noon)) == key
     clock.tzset()
     assert (await loaded(berlin, key)).moment == noon.replace(tzinfo=UTC)
+
+
+async def test_ends_of_ranges_are_stored_as_they_are(berlin: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a time zone they are in UTC, or refused, but never in the time zone of the process."""
+    noon = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    lunch = Range(noon, noon + timedelta(hours=1))
+    naive = Range(noon.replace(tzinfo=None), noon.replace(tzinfo=None) + timedelta(hours=1))
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "America/St_Johns")
+        clock.tzset()
+        keys = [await stored(berlin, open=lunch, opens=[lunch])]
+        with suppress(ProgrammingError):
+            keys.append(await stored(berlin, open=naive, opens=[naive]))
+    clock.tzset()
+    for key in keys:
+        thing = await loaded(berlin, key)
+        assert (thing.open, thing.opens) == (lunch, [lunch])
+    with pytest.raises((ValueRefused, DataError)):
+        await stored(berlin, prices=Range(Decimal(0), Decimal("1e140000")))
 
 
 async def test_times_are_in_utc(berlin: Database) -> None:

@@ -1,13 +1,22 @@
 """All code that depends on the driver asyncpg, except `connecting.py` and `listen.py`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import URL, DateTime, Dialect, Engine, ExceptionContext, Numeric, event
-from sqlalchemy.dialects.postgresql.asyncpg import AsyncpgDateTime, AsyncpgNumeric, PGCompiler_asyncpg
+from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, TSTZRANGE, Range
+from sqlalchemy.dialects.postgresql.asyncpg import (
+    AsyncpgDateTime,
+    AsyncpgNumeric,
+    PGCompiler_asyncpg,
+    _AsyncpgMultiRange,
+    _AsyncpgRange,
+)
+from sqlalchemy.dialects.postgresql.ranges import AbstractMultiRange, AbstractSingleRange
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DontWrapMixin, IntegrityError, OperationalError
 from sqlalchemy.types import TypeEngine
@@ -40,6 +49,24 @@ class _Moment(AsyncpgDateTime):
         return _in_utc if self.timezone else None
 
 
+class _Range(_AsyncpgRange):
+    """Does both for the ends of a range."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        bind = super().bind_processor(dialect)  # type: ignore[no-untyped-call]
+        convert = _in_utc if isinstance(self, TSTZRANGE) else _storable
+        return lambda value: bind(_with_ends(value, convert))
+
+
+class _Ranges(_AsyncpgMultiRange):
+    """Does both for the ends of several ranges."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        bind = super().bind_processor(dialect)  # type: ignore[no-untyped-call]
+        convert = _in_utc if isinstance(self, TSTZMULTIRANGE) else _storable
+        return lambda value: bind([_with_ends(each, convert) for each in value] if isinstance(value, list) else value)
+
+
 class _Compiler(PGCompiler_asyncpg):
     """Casts numbers to `numeric` alone: with the column's digits, the server would round what it compares."""
 
@@ -50,6 +77,13 @@ class _Compiler(PGCompiler_asyncpg):
 
 def _in_utc(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+def _with_ends(value: Any, convert: Callable[[Any], Any]) -> Any:
+    """Return a range with converted ends; anything else as it is, such as `None`."""
+    if not isinstance(value, Range):
+        return value
+    return replace(value, lower=convert(value.lower), upper=convert(value.upper))
 
 
 def _storable(value: Any) -> Any:
@@ -119,7 +153,8 @@ def attach(engine: Engine) -> None:
     """
     dialect: Any = engine.dialect
     dialect.statement_compiler = _Compiler
-    dialect.colspecs = {**dialect.colspecs, DateTime: _Moment, Numeric: _Number}
+    ours = {DateTime: _Moment, Numeric: _Number, AbstractSingleRange: _Range, AbstractMultiRange: _Ranges}
+    dialect.colspecs = {**dialect.colspecs, **ours}
 
     @event.listens_for(engine, "handle_error", retval=True)
     def translate(context: ExceptionContext) -> DBAPIError | None:
