@@ -1,6 +1,8 @@
 """Functions that take only the request are called past FastAPI, and no others."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -55,8 +57,23 @@ def greet_in_thread(request: Request) -> Response:
     return PlainTextResponse(f"Hello {request.path_params['name']}")
 
 
+def in_words(function: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Any]]:
+    """Decorate a function as FastAPI allows it: it is called by keyword, and may return anything."""
+
+    @wraps(function)
+    async def answer(*, request: Request) -> str:
+        return bytes((await function(request)).body).decode()
+
+    return answer
+
+
+@in_words
+async def greet_in_words(request: Request) -> Response:
+    return PlainTextResponse(f"Hello {request.path_params['name']}")
+
+
 GREETED: list[int] = []
-GREETERS = (greet, greet_by_keyword, greet_with_model, greet_with_more, greet_in_thread)
+GREETERS = (greet, greet_by_keyword, greet_with_model, greet_with_more, greet_in_thread, greet_in_words)
 
 
 @pytest.fixture

@@ -117,7 +117,9 @@ def _is_alone(selected: Any) -> bool:
     function, kind = selected.endpoint, type(selected.original_route)
     has_own_handler = kind.get_route_handler is not APIRoute.get_route_handler
     is_guarded = selected.dependant.dependencies or selected.max_body_size is not None
-    if not iscoroutinefunction(function) or is_guarded or has_own_handler:
+    # decorators may rely on how FastAPI calls functions, by keyword, or return something else than the function
+    is_decorated = hasattr(function, "__wrapped__")
+    if not iscoroutinefunction(function) or is_decorated or is_guarded or has_own_handler:
         return False
     try:
         described = signature(function, eval_str=True)
