@@ -32,7 +32,9 @@ BUDGETS = {
         ANSWERS,
         r"src/app/platform/settings\.py",
         r"docs/settings\.md",
+        # the connections that the database has
         r"deploy/kubernetes/overlays/\w+/kustomization\.yaml",
+        r"compose\.yaml",
     ),
     "task_queue": (
         ANSWERS,
