@@ -67,14 +67,14 @@ class RouteShortcut(BaseRoute):
         """Call the route that matched."""
         selected = scope["fastapi"]["effective_route_context"]
         # FastAPI would find out each time that there is nothing to do for it: 8 % of such a read
-        alone = None if scope.get("fastapi.telemetry") else self._alone.get(id(selected))
-        await (alone or selected.app)(scope, receive, send)
+        direct = None if scope.get("fastapi.telemetry") else self._direct.get(id(selected))
+        await (direct or selected.app)(scope, receive, send)
 
     @cached_property
-    def _alone(self) -> dict[int, ASGIApp]:
+    def _direct(self) -> dict[int, ASGIApp]:
         """What calls functions that take only the request, and return the response, by the ids of their routes."""
         routes = [selected for paths in self._by_method.values() for _, selected in paths if selected]
-        return {id(selected): request_response(selected.endpoint) for selected in routes if _is_alone(selected)}
+        return {id(selected): request_response(selected.endpoint) for selected in routes if _may_be_direct(selected)}
 
     @cached_property
     def _by_name(self) -> dict[str, list[Any]]:
@@ -112,7 +112,7 @@ def _is_plain(context: RouteContext) -> bool:
     return type(route).handle is APIRoute.handle and not is_form
 
 
-def _is_alone(selected: Any) -> bool:
+def _may_be_direct(selected: Any) -> bool:
     """Return whether FastAPI itself would do nothing for this route but call its function."""
     function, kind = selected.endpoint, type(selected.original_route)
     has_own_handler = kind.get_route_handler is not APIRoute.get_route_handler
@@ -123,8 +123,7 @@ def _is_alone(selected: Any) -> bool:
         return False
     try:
         described = signature(function, eval_str=True)
-    except NameError:
-        # a type that exists for type checkers only
+    except Exception:  # noqa: BLE001 (annotations are code, such as names that exist for type checkers only)
         return False
     [first, *more] = described.parameters.values() or [None]
     takes = first is not None and first.annotation is Request and first.kind is not Parameter.KEYWORD_ONLY
