@@ -22,9 +22,7 @@ class _Code(str):
     """Python code, which stands in a migration as it is."""
 
     __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
+    __repr__ = str.__str__
 
 
 def compare_predicates(
