@@ -173,7 +173,7 @@ def test_compose_holds_no_secret_and_publishes_no_server(variant: Variant, rende
 def test_all_connections_fit_into_the_database_of_compose(variant: Variant, rendered: Rendered) -> None:
     profile, queue = variant["pool_profile"], variant["task_queue"]
     total = of_a_process(profile) + (of_a_worker(profile, queue) if queue != "none" else 0)
-    # a migration or the daily command, and one that somebody runs by hand
+    # one connection each: a migration (or the daily command), and a command run by hand
     commands = 2
     (most,) = re.findall(r"^max_connections=(\d+)$", compose(rendered(variant))["services"]["postgres"]["command"][-1])
     assert total + commands <= int(most) - RESERVED

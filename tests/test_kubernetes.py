@@ -231,7 +231,7 @@ def test_all_connections_fit_into_the_database(built: dict[tuple[str, str], Docu
         worker = built["Deployment", "worker"]["spec"]
         assert worker["strategy"]["rollingUpdate"]["maxSurge"] == 0
         total += worker["replicas"] * of_a_worker(profile, queue)
-    # a command that somebody runs by hand, and the daily ones
+    # one connection each: a migration, a command run by hand, the daily commands
     migrations, commands = 1, 1 + sum(kind == "CronJob" for kind, _ in built)
     most = int(built["ConfigMap", "settings"]["metadata"]["annotations"]["service/max-connections"])
     assert total + migrations + commands <= most - RESERVED

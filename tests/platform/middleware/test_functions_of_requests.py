@@ -9,34 +9,17 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.datastructures import Default
 from fastapi.dependencies.utils import solve_dependencies
-from fastapi.routing import APIRoute
 from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse, Response
 
 from app.config import Settings
 from app.platform.http.application import set_up
 from app.platform.http.lifespan import State
+from tests.platform.support.routes import Shouting, no_entry
 from tests.support.client import client_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response as Answer
-
-
-async def no_entry() -> None:
-    raise HTTPException(403, "No entry.")
-
-
-class Shouting(APIRoute):
-    """A route whose handler is not FastAPI's own."""
-
-    def get_route_handler(self) -> Any:
-        handle = super().get_route_handler()
-
-        async def shout(request: Request) -> Response:
-            response = await handle(request)
-            return PlainTextResponse(bytes(response.body).decode().upper(), response.status_code)
-
-        return shout
 
 
 async def greet(request: Request) -> Response:

@@ -6,10 +6,9 @@ from uuid import UUID
 
 import httpx2 as httpx
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, Form, Request, WebSocket
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match, NoMatchFound
 from starlette.types import Scope
 
@@ -18,6 +17,7 @@ from app.main import create_app
 from app.platform.http.application import set_up
 from app.platform.http.lifespan import State
 from app.platform.http.shortcut import RouteShortcut
+from tests.platform.support.routes import Shouting, no_entry
 from tests.support.client import client_of
 
 
@@ -61,25 +61,8 @@ def test_every_name_leads_to_the_path_that_fastapi_would_find(app: FastAPI) -> N
             shortcut.url_path_for("get_user", **wrong)
 
 
-async def no_entry() -> None:
-    raise HTTPException(403, "No entry.")
-
-
 async def colour() -> str:
     return "green"
-
-
-class Shouting(APIRoute):
-    """A route whose handler is not FastAPI's own."""
-
-    def get_route_handler(self) -> Any:
-        handle = super().get_route_handler()
-
-        async def shout(request: Request) -> Response:
-            response = await handle(request)
-            return PlainTextResponse(bytes(response.body).decode().upper(), response.status_code)
-
-        return shout
 
 
 class ByVersion(APIRoute):

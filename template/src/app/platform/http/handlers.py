@@ -117,7 +117,7 @@ def _detail(error: HTTPException) -> str:
         case RecursionError():
             return "The body is nested too deep."
         case ValueError():
-            # JSON that is not valid is told by its own error, so what is left is Python's limit for integers
+            # Python limits the digits of integers; invalid JSON is handled in `_on_invalid_request`
             return "A number in the body has too many digits."
     return error.detail
 
