@@ -78,6 +78,19 @@ async def test_waiting_ends_after_the_timeout() -> None:
         pass
 
 
+async def test_each_waits_for_its_own_time() -> None:
+    gate = Gate(1, 4 * SOON, 100)
+    async with inside(gate):
+        first = start(gate.enter())
+        await asyncio.sleep(2 * SOON)
+        second = start(gate.enter())
+        with pytest.raises(PoolTimeoutError):
+            await first
+        assert (second.done(), gate.waiting) == (False, 1)
+        with pytest.raises(PoolTimeoutError):
+            await second
+
+
 async def test_too_many_are_refused_at_once() -> None:
     gate = Gate(1, 5, 2)
     async with inside(gate):

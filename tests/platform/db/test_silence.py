@@ -1,7 +1,9 @@
 """A network that falls silent: nothing waits for ever, and the connection is not used again."""
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -12,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.platform.db.errors import translate
 from app.platform.db.session import Database
 from app.platform.errors import AppError, DatabaseUnavailable
+from app.platform.settings import PoolProfile
 from app.platform.tracebacks import message
 from tests.platform.support.silent_proxy import SilentProxy
 from tests.support.databases import settings_for
@@ -61,6 +64,19 @@ async def test_statement_ends(proxy: SilentProxy, impatient: Database) -> None:
     before = proxy.accepted
     await impatient.ping()
     assert proxy.accepted == before + 1
+
+
+async def test_closed_connection_is_not_kept(migrated_url: str) -> None:
+    database = Database(settings_for(migrated_url, pool_profile=PoolProfile.EXTERNAL_POOLER))
+    await database.init()
+    async with database.read() as session:
+        connection = await session.connection()
+        kept = weakref.ref((await connection.get_raw_connection()).driver_connection)
+        assert kept()
+        del connection
+    gc.collect()
+    assert kept() is None
+    await database.close()
 
 
 async def test_commit_ends(proxy: SilentProxy, impatient: Database) -> None:

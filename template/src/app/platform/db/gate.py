@@ -7,7 +7,7 @@ outnumber connections, some of them would never be served.
 import asyncio
 import time
 from collections import deque
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -39,6 +39,9 @@ class Place:
 
 
 _current: ContextVar[Place | None] = ContextVar("place", default=None)
+
+_Entry = tuple[float, asyncio.Future[Place]]
+"""When the wait ends, by `time.monotonic`, and what gets the place."""
 
 
 def current_place() -> Place | None:
@@ -72,8 +75,9 @@ class Gate:
         self._spare = True
         # the places whose work waits for one more
         self._stuck = 0
-        self._first: deque[asyncio.Future[Place]] = deque()
-        self._inner: deque[asyncio.Future[Place]] = deque()
+        self._first: deque[_Entry] = deque()
+        self._inner: deque[_Entry] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
@@ -120,29 +124,41 @@ class Gate:
         # work that holds a connection of another pool keeps nobody here from getting one
         holders = [place for place in _with_outer(outer) if place.gate is self]
         queue = self._inner if holders else self._first
-        loop = asyncio.get_running_loop()
-        given: asyncio.Future[Place] = loop.create_future()
-        timer = loop.call_later(self._timeout, self._expire, given)
-        queue.append(given)
+        given: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+        entry = (time.monotonic() + self._timeout, given)
+        queue.append(entry)
+        if self._timer is None:
+            self._timer = self._later(self._timeout)
         self._mark(holders, 1)
         self._give_spare()
         try:
             return await given
         except BaseException:
-            if given in queue:
-                queue.remove(given)
+            if entry in queue:
+                queue.remove(entry)
             elif given.done() and not given.cancelled() and not given.exception():
                 # cancelled just when the place was given
                 self.leave(given.result())
             raise
         finally:
-            timer.cancel()
             self._mark(holders, -1)
 
-    def _expire(self, given: "asyncio.Future[Place]") -> None:
-        if not given.done():
-            metrics.DB_POOL_TIMEOUTS.inc()
-            given.set_exception(PoolTimeoutError(f"no connection became free within {self._timeout:g} s"))
+    def _expire(self) -> None:
+        """End the waits whose time is over. A timer for each would cost 2 % of a small read that waits."""
+        self._timer = None
+        now = time.monotonic()
+        for queue in (self._first, self._inner):
+            while queue and queue[0][0] <= now:
+                _, given = queue.popleft()
+                if not given.done():
+                    metrics.DB_POOL_TIMEOUTS.inc()
+                    given.set_exception(PoolTimeoutError(f"no connection became free within {self._timeout:g} s"))
+        if firsts := [queue[0][0] for queue in (self._first, self._inner) if queue]:
+            self._timer = self._later(min(firsts) - now)
+
+    def _later(self, seconds: float) -> asyncio.TimerHandle:
+        # with no context: it would be that of some request
+        return asyncio.get_running_loop().call_later(seconds, self._expire, context=Context())
 
     def _mark(self, holders: list[Place], change: int) -> None:
         """Count the places whose work waits for one more."""
@@ -157,10 +173,10 @@ class Gate:
             waiting.set_result(Place(gate=self, spare=True))
 
 
-def _next(queue: "deque[asyncio.Future[Place]]") -> "asyncio.Future[Place] | None":
+def _next(queue: deque[_Entry]) -> asyncio.Future[Place] | None:
     """Remove and return the first in the queue that still waits."""
     while queue:
-        if not (first := queue.popleft()).done():
+        if not (first := queue.popleft()[1]).done():
             return first
     return None
 
