@@ -1,8 +1,6 @@
 """Calls of other services: what is sent, what is returned, and what is repeated."""
 
 import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -226,9 +224,3 @@ async def test_calls_are_counted_by_their_outcome(client: HttpClient) -> None:
         with pytest.raises(UnexpectedStatus):
             await client.get(receiver.url)
     assert (count("ok"), count("unexpected_status")) == (before[0] + 1, before[1] + 1)
-
-
-def test_commands_do_not_import_what_only_calls_need() -> None:
-    script = "import sys, app.__main__; print({'aiohttp', 'stamina'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"

@@ -11,8 +11,9 @@ import pytest
 import structlog
 from limits import parse
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from app.platform.db.recent_writers import RecentWriters
+from app.platform.patience import RedisUnavailable
 from app.platform.rate_limits import RateLimiter
 from dev.services import redis as redis_server
 from tests.platform.support.busy import burn
@@ -101,7 +102,7 @@ async def test_without_redis_each_process_counts_by_itself(unreachable_redis: st
 async def test_requests_ask_redis_again_after_a_pause(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     limiter = RateLimiter(redis_url)
     key = uuid4().hex
-    limiter._pause(RedisError("away"))  # noqa: SLF001
+    limiter._pause(RedisUnavailable("away"))  # noqa: SLF001
     await limiter.hit(LIMIT, key)
     await limiter.renew(LIMIT, key)
     async with Redis.from_url(redis_url) as redis:
@@ -216,10 +217,27 @@ async def test_server_that_a_fail_over_has_made_read_only_is_left(redis_url: str
             await limiter.close()
 
 
+async def test_reads_leave_it_as_well(redis_url: str) -> None:
+    user = uuid4()
+    with redis_server() as own_redis:
+        async with SilentProxy(own_redis).running() as proxy, Redis.from_url(own_redis) as demoted:
+            limiter, writers = RateLimiter(proxy.url), RecentWriters(5, proxy.url, "service")
+            assert (await limiter.count(LIMIT, "x"), await writers.has(user)) == (0, False)
+            await demoted.replicaof("127.0.0.1", "1")
+            proxy.lead_to(redis_url)
+            async with Redis.from_url(redis_url) as redis:
+                key = uuid4().hex
+                await redis.set(LIMIT.key_for(key), 2, ex=5)
+                await redis.set(f"recent_writer/service/{user}", 1, ex=5)
+            assert (await limiter.count(LIMIT, key), await writers.has(user)) == (2, True)
+            await limiter.close()
+            await writers.close()
+
+
 async def test_silent_redis_with_tls_keeps_no_file_descriptors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a limit of ours, each connection that was given up would stay open for half a minute."""
     monkeypatch.setattr("app.platform.rate_limits._REDIS_TIMEOUT", 0.5)
-    monkeypatch.setattr("app.platform.patience.GOODBYE", 0.1)
+    monkeypatch.setattr("app.platform.redis_client.GOODBYE", 0.1)
     encrypted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     encrypted.load_cert_chain(*make_certificate(tmp_path, "localhost"))
     encrypting = asyncio.Event()

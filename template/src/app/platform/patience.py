@@ -1,27 +1,15 @@
 """Redis for short questions on the way of a request, and a time limit that does not mistake a busy loop for silence."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from redis.asyncio import ConnectionPool, Redis, SSLConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, RedisError
+if TYPE_CHECKING:
+    from app.platform.redis_client import PatientRedis
 
 STEPS = 20
 """The least passes of the event loop that an answer may take: several times what it needs."""
-
-CONNECTIONS = 50
-"""The most connections of a process to Redis for one purpose, if its URL has no `max_connections`."""
-
-GOODBYE = 1.0
-"""The most seconds that a closed connection with TLS waits for the server to close it as well."""
-
-FAILURES = (RedisError, OSError, TimeoutError)
-"""What says that Redis has not answered."""
 
 
 @asynccontextmanager
@@ -59,49 +47,17 @@ class _Steps:
             self._limit.reschedule(self._loop.time())
 
 
-class _Encrypted(SSLConnection):
-    """A connection with TLS that a silent server cannot keep from closing for half a minute."""
-
-    def _connection_arguments(self) -> Mapping[str, Any]:
-        return {**super()._connection_arguments(), "ssl_shutdown_timeout": GOODBYE}
+class RedisUnavailable(Exception):
+    """Redis has not answered in time, or with an error."""
 
 
-def open_pool(url: str, *renewing: type[RedisError]) -> ConnectionPool:
-    """Return a pool whose calls are repeated once, over a new connection, after these errors or a lost connection."""
-    pool = ConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        # at once, because what was lost is a connection that sat idle
-        retry=Retry(NoBackoff(), 1),
-        retry_on_error=[RedisConnectionError, *renewing],
-    )
-    if pool.connection_class is SSLConnection:
-        pool.connection_class = _Encrypted
-    return pool
+def redis_at(url: str | None) -> "PatientRedis | None":
+    """Return a client of Redis; `None` without a URL, and then redis-py is not even imported.
 
+    It would take 14 MiB of memory and a tenth of the start.
+    """
+    if not url:
+        return None
+    from app.platform.redis_client import PatientRedis  # noqa: PLC0415
 
-class PatientRedis:
-    """A client of Redis that answers within a time or fails; callers wait for one of its connections in that time."""
-
-    def __init__(self, url: str) -> None:
-        # after a fail-over, open connections may lead to a server that is read-only now
-        pool = open_pool(url, ReadOnlyError)
-        # a pool that is used up would refuse callers, as if Redis had
-        self._free = asyncio.Semaphore(pool.max_connections)
-        self._redis = Redis.from_pool(pool)
-
-    @asynccontextmanager
-    async def asked(self, seconds: float) -> AsyncIterator[Redis]:
-        """Yield the client for one question.
-
-        Raises:
-            TimeoutError: there was no connection, or no answer, in time.
-        """
-        async with answered_within(seconds), self._free:
-            yield self._redis
-
-    async def close(self, seconds: float) -> None:
-        """Close the connections; give up after some seconds, because encrypted ones wait for the server."""
-        with suppress(*FAILURES):
-            async with asyncio.timeout(seconds):
-                await self._redis.aclose()
+    return PatientRedis(url)

@@ -8,15 +8,18 @@ import hashlib
 import math
 import time
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 from limits import RateLimitItem
-from redis.asyncio import Redis
 
 from app.platform import metrics
-from app.platform.patience import FAILURES, PatientRedis
-from app.platform.tracebacks import summary
+from app.platform.patience import RedisUnavailable, redis_at
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from app.platform.redis_client import PatientRedis
 
 log = structlog.get_logger(__name__)
 
@@ -107,7 +110,7 @@ class RateLimiter:
 
     def __init__(self, redis_url: str | None = None) -> None:
         self._memory = MemoryCounters()
-        self._redis = PatientRedis(redis_url) if redis_url else None
+        self._redis = redis_at(redis_url)
         self._paused_until = 0.0
 
     async def hit(self, limit: RateLimitItem, key: str) -> RateLimitResult:
@@ -117,7 +120,7 @@ class RateLimiter:
             try:
                 async with redis.asked(_REDIS_TIMEOUT) as client:
                     return RateLimitResult.of(limit, *await self._count_in(client, counter, window))
-            except FAILURES as error:
+            except RedisUnavailable as error:
                 self._pause(error)
         count = self._memory.increment(counter, window)
         return RateLimitResult.of(limit, count, self._memory.seconds_left(counter))
@@ -128,8 +131,9 @@ class RateLimiter:
         if redis := self._answering():
             try:
                 async with redis.asked(_REDIS_TIMEOUT) as client:
-                    return int(await client.get(counter) or 0)
-            except FAILURES as error:
+                    # not GET, which a server answers that a fail-over has made read-only
+                    return int(await client.getex(counter) or 0)
+            except RedisUnavailable as error:
                 self._pause(error)
         return self._memory.count(counter)
 
@@ -140,7 +144,7 @@ class RateLimiter:
             try:
                 async with redis.asked(_REDIS_TIMEOUT) as client:
                     await client.set(counter, 1, ex=window)
-            except FAILURES as error:
+            except RedisUnavailable as error:
                 self._pause(error)
             else:
                 return
@@ -156,8 +160,8 @@ class RateLimiter:
             try:
                 async with self._redis.asked(_REDIS_TIMEOUT) as client:
                     await client.ping()
-            except FAILURES as error:
-                message = f"Redis does not answer: {summary(error)}"
+            except RedisUnavailable as error:
+                message = f"Redis does not answer: {error}"
                 raise ConnectionError(message) from error
 
     async def close(self) -> None:
@@ -165,19 +169,19 @@ class RateLimiter:
         if self._redis:
             await self._redis.close(_REDIS_TIMEOUT)
 
-    def _answering(self) -> PatientRedis | None:
+    def _answering(self) -> "PatientRedis | None":
         return self._redis if time.monotonic() >= self._paused_until else None
 
-    def _pause(self, error: Exception) -> None:
+    def _pause(self, error: RedisUnavailable) -> None:
         now = time.monotonic()
         metrics.RATE_LIMIT_FALLBACKS.inc()
         # once for all requests that have waited for the same answer
         if now >= self._paused_until:
-            log.warning("rate_limit_fallback", reason=summary(error), seconds=_REDIS_PAUSE)
+            log.warning("rate_limit_fallback", reason=str(error), seconds=_REDIS_PAUSE)
         self._paused_until = now + _REDIS_PAUSE
 
     @staticmethod
-    async def _count_in(redis: Redis, counter: str, window: int) -> tuple[int, float]:
+    async def _count_in(redis: "Redis", counter: str, window: int) -> tuple[int, float]:
         """Return the number of hits in the window, and the seconds until it ends."""
         async with redis.pipeline(transaction=True) as pipeline:
             pipeline.set(counter, 0, ex=window, nx=True)

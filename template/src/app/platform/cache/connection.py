@@ -16,8 +16,10 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError, ResponseError
 
+from app.platform.cache.store import StoreUnavailable
 from app.platform.concurrency import cancel_and_wait
-from app.platform.patience import FAILURES, answered_within, open_pool
+from app.platform.patience import answered_within
+from app.platform.redis_client import FAILURES, open_pool
 from app.platform.tracebacks import summary
 
 log = structlog.get_logger(__name__)
@@ -35,10 +37,6 @@ MAX_MISSED = 1000
 """The most invalidations that are remembered while Redis does not answer; further ones invalidate whole caches."""
 
 Work = Callable[[Any], Awaitable[Any]]
-
-
-class StoreUnavailable(Exception):
-    """Redis did not answer in time, has refused the command, or is not asked at the moment."""
 
 
 class Connection:

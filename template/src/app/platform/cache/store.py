@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from app.platform.cache.connection import Connection, StoreUnavailable
 from app.platform.cache.keys import Names
-
-__all__ = ["Lease", "Store", "StoreUnavailable"]
 
 # Versions that are missing are made. The result has the value, if another process has just stored it; else the right to
 # load, unless another process has it at these versions.
@@ -60,10 +57,17 @@ class Lease:
     granted: bool
 
 
+class StoreUnavailable(Exception):
+    """Redis did not answer in time, has refused the command, or is not asked at the moment."""
+
+
 class Store:
     """The values and versions in Redis. Each method but `forget` and `close` raises `StoreUnavailable`."""
 
     def __init__(self, redis_url: str, timeout: float, wait: float) -> None:
+        # imported late, because it imports redis-py
+        from app.platform.cache.connection import Connection  # noqa: PLC0415
+
         self._wait = max(1, round(wait * 1000))
         self._connection = Connection(redis_url, timeout)
 

@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform import metrics
 from app.platform.context import actor_id
-from app.platform.patience import FAILURES, PatientRedis
-from app.platform.tracebacks import summary
+from app.platform.patience import RedisUnavailable, redis_at
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +41,7 @@ class RecentWriters:
         self._until: dict[UUID, float] = {}
         self._unsure_until = 0.0
         self._paused_until = 0.0
-        self._redis = PatientRedis(redis_url) if redis_url else None
+        self._redis = redis_at(redis_url)
 
     async def note(self, session: AsyncSession) -> None:
         """Note the writer of a session; wait for Redis no longer than `_REDIS_TIMEOUT`."""
@@ -56,7 +55,7 @@ class RecentWriters:
         try:
             async with self._redis.asked(_REDIS_TIMEOUT) as redis:
                 await redis.set(f"{self._prefix}{user}", 1, px=round(self._seconds * 1000))
-        except FAILURES as error:
+        except RedisUnavailable as error:
             self._fall_back(error)
 
     async def has(self, user: UUID) -> bool:
@@ -68,8 +67,9 @@ class RecentWriters:
             return False
         try:
             async with self._redis.asked(_REDIS_TIMEOUT) as redis:
-                return bool(await redis.exists(f"{self._prefix}{user}"))
-        except FAILURES as error:
+                # not EXISTS, which a server answers that a fail-over has made read-only
+                return await redis.getex(f"{self._prefix}{user}") is not None
+        except RedisUnavailable as error:
             self._fall_back(error)
             return True
 
@@ -91,10 +91,10 @@ class RecentWriters:
                 self._unsure_until = now + self._seconds
             del self._until[oldest]
 
-    def _fall_back(self, error: Exception) -> None:
+    def _fall_back(self, error: RedisUnavailable) -> None:
         now = time.monotonic()
         metrics.DB_RECENT_WRITER_FALLBACKS.inc()
         # once for all requests that have waited for the same answer
         if now >= self._paused_until:
-            log.warning("recent_writers_fallback", reason=summary(error), seconds=self._seconds)
+            log.warning("recent_writers_fallback", reason=str(error), seconds=self._seconds)
         self._paused_until, self._unsure_until = now + _REDIS_PAUSE, now + self._seconds
