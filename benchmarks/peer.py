@@ -1,7 +1,8 @@
 """A peer to compare with: a project of s3rius' FastAPI template, from its package on PyPI, in environments of its own.
 
 It runs as it is rendered, with PostgreSQL and SQLAlchemy. Its only model is a dummy of two columns, without lines and
-without a route for one row, so its answers are less work than those that stand beside them in a table.
+without a route for one row, so its answers are less work than those that stand beside them in a table. FastAPI's own
+full-stack template is no package, so it is not measured.
 """
 
 import shutil
