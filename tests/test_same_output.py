@@ -88,6 +88,11 @@ CHANGES: dict[str, tuple[str, ...]] = {
         # the import of orders, which makes the next rows while PostgreSQL stores the last ones
         r"src/app/features/orders/rows\.py",
     ),
+    "v0.8.1": (
+        r"docs/([\w-]+|adr/[\w-]+)\.md|src/app/platform/.*\.py",
+        # `prune` deletes keys hour by hour
+        r"src/app/__main__\.py",
+    ),
 }
 
 ANSWERS = ".copier-answers.yml"

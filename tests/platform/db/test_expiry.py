@@ -11,10 +11,12 @@ from sqlalchemy import Engine, func, select, text
 from app.platform.auth.models import RefreshToken
 from app.platform.db.expiry import delete_before
 from app.platform.db.session import Database
+from app.platform.idempotency import IdempotencyKey, forget
 from app.services import Services
 from tests.platform.support.trouble import rival
 from tests.support.sql import recorded_statements
 
+WAITING = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
@@ -84,15 +86,43 @@ async def test_users_sign_out_while_years_of_tokens_are_deleted(
         for name, days in (("old", 700), ("new", 1)):
             values = {"user_id": user if name == "old" else uuid4(), "family_id": uuid4(), "token_digest": name}
             session.add(RefreshToken(expires_at=now - timedelta(days=days), **values))
-    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     async with asyncio.timeout(20):
         async with rival(migrated_url) as other:
             await other.execute(text("UPDATE refresh_tokens SET revoked_at = now() WHERE token_digest = 'new'"))
             deleting = asyncio.ensure_future(services.auth.forget_expired())
-            while not await other.scalar(waiting):  # noqa: ASYNC110 (PostgreSQL sends no event)
+            while not await other.scalar(WAITING):  # noqa: ASYNC110 (PostgreSQL sends no event)
                 await asyncio.sleep(0.01)
             left = await other.scalars(text("SELECT token_digest FROM refresh_tokens"))
             assert left.all() == ["new"]
             # this would wait for the row that was deleted first
             await asyncio.create_task(services.auth.sign_out_everywhere(user))
         assert await deleting == 2
+
+
+@pytest.mark.commits
+async def test_keys_of_an_hour_are_deleted_for_good_before_those_of_the_next(
+    database: Database, migrated_url: str
+) -> None:
+    now = datetime.now(UTC)
+    async with database.transaction() as session:
+        for key, hours in (("old", 50), ("new", 30)):
+            created = now - timedelta(hours=hours)
+            session.add(IdempotencyKey(user_id=uuid4(), key=key, request_digest="x", created_at=created))
+    async with asyncio.timeout(20):
+        async with rival(migrated_url) as other:
+            await other.execute(text("UPDATE idempotency_keys SET request_digest = 'y' WHERE key = 'new'"))
+            deleting = asyncio.ensure_future(forget(database.transaction, now - timedelta(days=1)))
+            while not await other.scalar(WAITING):  # noqa: ASYNC110 (PostgreSQL sends no event)
+                await asyncio.sleep(0.01)
+            assert (await other.scalars(text("SELECT key FROM idempotency_keys"))).all() == ["new"]
+        assert await deleting == 2
+
+
+async def test_keys_are_deleted_in_the_transaction_of_a_session(database: Database) -> None:
+    """As commands of services have it that were made before 0.8.1."""
+    async with database.transaction() as session:
+        for hours in (50, 30, 1):
+            created = NOW - timedelta(hours=hours)
+            session.add(IdempotencyKey(user_id=uuid4(), key="x", request_digest="x", created_at=created))
+        await session.flush()
+        assert await forget(session, NOW - timedelta(days=1)) == 2

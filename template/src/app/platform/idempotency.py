@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.platform.db.base import Base
-from app.platform.db.expiry import delete_before
+from app.platform.db.expiry import Transaction, delete_before
 from app.platform.errors import AppError
 
 ResponseT = TypeVar("ResponseT", bound=BaseModel)
@@ -125,6 +125,11 @@ async def keep_answer(session: AsyncSession, claim: Claim | None, answer: BaseMo
         await session.execute(query.values(response=answer.model_dump(mode="json")))
 
 
-async def forget(session: AsyncSession, before: datetime) -> int:
-    """Delete the keys that were claimed before this time, and return their number."""
-    return await delete_before(lambda: nullcontext(session), IdempotencyKey.created_at, before)
+async def forget(transaction: Transaction | AsyncSession, before: datetime) -> int:
+    """Delete the keys that were claimed before this time, and return their number.
+
+    Each hour of them is deleted in a block of `transaction`, as `delete_before` says; with a session, all in its
+    transaction.
+    """
+    begin = (lambda: nullcontext(transaction)) if isinstance(transaction, AsyncSession) else transaction
+    return await delete_before(begin, IdempotencyKey.created_at, before)
