@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 Work = Callable[[], Awaitable[None]]
 
@@ -15,8 +16,11 @@ _running: set[asyncio.Future[None]] = set()
 def after_transaction(session: AsyncSession, work: Work) -> None:
     """Call `work` when the transaction of this session has committed, and also when nobody knows whether it has.
 
-    It is not called when the block has raised. Its errors reach the caller, who may take them for errors of the
-    transaction: so it should raise none, and end soon. What else waits for this transaction is called all the same.
+    It is not called when the transaction was rolled back: its block raised, or PostgreSQL refused to commit. The block
+    of a session outside of `transaction()` may have committed before it raised, so there `work` is called in any case.
+
+    Its errors reach the caller, who may take them for errors of the transaction: so it should raise none, and end soon.
+    What else waits for this transaction is called all the same.
     """
     session.info.setdefault(_WORK, []).append(work)
 
@@ -26,6 +30,11 @@ def is_awaited(session: AsyncSession) -> bool:
     # the session and its `info` are made at their first use, which costs more than this
     made = vars(session).get("sync_session")
     return made is not None and _WORK in vars(made).get("info", ())
+
+
+def forget(session: Session) -> None:
+    """Call nothing of what waits for this session: its transaction was rolled back."""
+    session.info.pop(_WORK, None)
 
 
 async def run(session: AsyncSession) -> None:

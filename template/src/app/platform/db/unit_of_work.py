@@ -96,10 +96,11 @@ class UnitOfWork(AbstractAsyncContextManager[AsyncSession]):
                     session.rollback()
                     raise RuntimeError(safety.NOTHING_COMMITTED)
                 self._transaction.__exit__(*error)
-        except DBAPIError as failure:
+        except (DBAPIError, RuntimeError) as failure:
             if error[0] is None and errors.outcome_is_unknown(failure):
                 log.warning("outcome_unknown", reason=summary(failure))
                 raise OutcomeUnknown from failure
+            afterwards.forget(session)
             raise
         finally:
             session.close()
