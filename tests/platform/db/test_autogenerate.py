@@ -4,9 +4,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import CheckConstraint, Column, Index, Integer, String, Uuid, column, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Computed,
+    Double,
+    Index,
+    Integer,
+    String,
+    Uuid,
+    column,
+    func,
+    literal,
+    text,
+)
 from sqlalchemy.schema import SchemaItem
 
+from app.platform.db.expressions import escaped
+from app.platform.db.session import Database
 from tests.platform.support.project import Project
 from tests.support.databases import execute
 
@@ -58,6 +73,75 @@ async def test_where_of_an_index_may_have_any_character(project: Project) -> Non
         project.has(Column("word", String), Index("ix_word", "word", postgresql_where=where))
         await project.migrate(message)
     await project.run("downgrade", "service@-2")
+    await project.run("upgrade", "heads")
+    await project.run("check")
+
+
+@pytest.mark.commits
+async def test_expressions_of_an_index_are_compared(project: Project, database: Database) -> None:
+    """With what a driver or SQLAlchemy would take for something else, in upper case, and with an operator class."""
+
+    async def definition() -> object:
+        async with database.read() as session:
+            return await session.scalar(text("SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_word'"))
+
+    word = column("word", String)
+    pattern = text(r"(word ~ '(?\:a|b\:)50%') DESC")
+    definitions = []
+    for message, expressions in (
+        ("new", (text("lower(word) text_pattern_ops"), pattern)),
+        ("signs", (func.replace(word, r"a:b \:c 50%", "A"), column("id", Integer))),
+        ("capital", (func.replace(word, r"a:b \:c 50%", "a"), column("id", Integer))),
+    ):
+        project.has(Column("word", String), Index("ix_word", *expressions))
+        await project.migrate(message)
+        definitions.append(await definition())
+    project.has(Column("word", String), Index("ix_word", text("LOWER( word ) text_pattern_ops"), pattern))
+    assert "ix_word" in await project.differs()
+    project.has()
+    await project.migrate("none")
+    for before in reversed(definitions):
+        await project.run("downgrade", "service@-1")
+        assert await definition() == before
+    await project.run("upgrade", "heads")
+
+
+async def test_defaults_and_computed_columns_may_have_any_character(project: Project) -> None:
+    signs = r":x \:[0-9] (?:y) 50% it's"
+    sql = text(escaped("'" + signs.replace("'", "''") + "'"))
+    for message, default, coded in (("new", signs, sql), ("swapped", sql, f"{signs}!"), ("none", None, None)):
+        project.has(
+            Column("word", String, server_default=default),
+            Column("code", String, server_default=coded),
+            Column("drawn", Double, server_default=text("RANDOM()*10")),
+            Column("made", String, Computed(column("word", String) + literal(signs), persisted=True)),
+            *[Column("also", String, Computed(sql, persisted=True))] * (message == "swapped"),
+        )
+        await project.migrate(message)
+    await project.run("downgrade", "service@-2")
+    await project.run("upgrade", "heads")
+    await project.run("check")
+
+
+async def test_names_that_need_quotes_are_compared(project: Project) -> None:
+    name = 'a "Quoted" Straße :b 50%'
+
+    def things(size: int) -> tuple[SchemaItem, ...]:
+        where = text(f"size > {size}")
+        index = Index(f"ix {name}", text(f"(size + {size})"), postgresql_where=where)
+        return (Column("size", Integer), CheckConstraint(where, name=f"ck {name}"), index)
+
+    project.has(*things(1), table=name)
+    await project.migrate("table")
+    project.has(*things(2), table=name)
+    found = await project.differs()
+    assert f"ix {name}" in found
+    assert f"ck {name}" in found
+    project.has(Column("size", Integer), table=name)
+    await project.migrate("plain")
+    project.has()
+    assert "drop_table" in await project.migrate("none")
+    await project.run("downgrade", "service@-3")
     await project.run("upgrade", "heads")
     await project.run("check")
 
@@ -121,6 +205,7 @@ async def test_what_revisions_make(project: Project) -> None:
     op.execute("CREATE TABLE IF NOT EXISTS public.third (id integer, size numeric(12, 2) CHECK (size > 0))")
     op.execute("ALTER TABLE third ADD COLUMN note text, ADD CONSTRAINT third_note CHECK (note <> '')")
     op.execute("CREATE TABLE elsewhere.fourth (id integer)")
+    op.execute('CREATE TABLE "The ""8th"" one" ("a b" integer, CONSTRAINT "its check" CHECK (true))')
     op.create_table("fifth", sa.Column("id", sa.Integer), schema="elsewhere")
     op.create_table("sixth", sa.Column("id", sa.Integer))
     op.drop_table("sixth")
@@ -135,7 +220,9 @@ def downgrade() -> None:
     op.create_table("seventh", sa.Column("id", sa.Integer))"""
     )
     after = project.made()
-    assert after.tables - before.tables == {"second", "third"}
+    assert after.tables - before.tables == {"second", "third", 'The "8th" one'}
+    assert ('The "8th" one', "a b") in after.columns
+    assert "its check" in after.names
     assert {column for table, column in after.columns if table == "second"} == {"shared", "renamed"}
     assert {column for table, column in after.columns if table == "third"} >= {"id", "size", "note"}
     assert "third_note" in after.names

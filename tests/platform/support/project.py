@@ -36,13 +36,13 @@ class Project:
         self._folder = folder
         self._config = with_versions_in(folder)
 
-    def has(self, *columns: SchemaItem) -> None:
+    def has(self, *columns: SchemaItem, table: str = "things") -> None:
         """Give the service a table with these columns; without columns, no table."""
         metadata = MetaData(naming_convention=NAMING_CONVENTION)
-        for table in Base.metadata.tables.values():
-            table.to_metadata(metadata)
+        for each in Base.metadata.tables.values():
+            each.to_metadata(metadata)
         if columns:
-            Table("things", metadata, Column("id", Integer, primary_key=True), *columns)
+            Table(table, metadata, Column("id", Integer, primary_key=True), *columns)
         self._monkeypatch.setattr(models, "Base", type("Base", (), {"metadata": metadata}))
 
     async def run(self, name: str, *arguments: str) -> None:

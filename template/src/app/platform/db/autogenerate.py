@@ -1,25 +1,23 @@
-"""What `make migration` and `make drift` compare beyond what Alembic compares: CHECKs, and the WHERE of indexes.
+"""What `make migration` and `make drift` compare beyond what Alembic compares: CHECKs (and `alembic_dialect.py`).
 
 They leave alone what no revision of this service has made, such as the tables of another service in the same database.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.render import renderers
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.script import ScriptDirectory
 from alembic.util import PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Connection, Row, Table
+from sqlalchemy import CheckConstraint, Row, Table
 from sqlalchemy.sql.elements import conv
 
 from app.platform.db import revisions
 from app.platform.db.base import of_type
-from app.platform.db.expressions import escaped, plain, rewritten
-from app.platform.db.expressions import stored as of_table
-from app.platform.db.partial_indexes import compare_predicates
+from app.platform.db.expressions import escaped, name_of, plain
+from app.platform.db.rewriting import rewritten_checks, stored_checks
 
 _PLUGIN = Plugin("app.platform.checks")
 PLUGINS = ("alembic.autogenerate.*", _PLUGIN.name)
@@ -51,11 +49,10 @@ def compare_checks(
     if stored is None or model is None or context.connection is None:
         return PriorityDispatchResult.CONTINUE
     connection = context.connection
-    quote = connection.dialect.identifier_preparer
-    before = of_table(connection, quote.format_table(model))
-    checks = _checks(connection, model, stored)
-    expressions = {each: _expression(check) for each, check in checks.items()}
-    after = rewritten(connection, model, expressions)
+    before = stored_checks(connection, model)
+    checks = _checks(model, stored)
+    expressions = {each: plain(check.sqltext) for each, check in checks.items()}
+    after = rewritten_checks(connection, model, expressions)
     names = before.keys() | checks.keys()
     changed = {each for each in names if not _same(before.get(each), after.get(each))}
     for each in sorted(changed & before.keys()):
@@ -71,43 +68,18 @@ def _same(before: Row[Any] | None, after: Row[Any] | None) -> bool:
     return before is not None and after is not None and bool(before.definition == after.definition)
 
 
-def _checks(connection: Connection, model: Table, stored: Table) -> dict[str, CheckConstraint]:
+def _checks(model: Table, stored: Table) -> dict[str, CheckConstraint]:
     """Return the CHECKs of a model by the names that they have in the database.
 
     The CHECK of an enum whose column is new is left out, because it comes with the column.
     """
-    quote = connection.dialect.identifier_preparer
     all_of_them = [*model.constraints, *(each for column in model.columns for each in column.constraints)]
     checks = [each for each in all_of_them if isinstance(each, CheckConstraint)]
     return {
-        str(quote.format_constraint(check)).strip('"'): check
+        name_of(check): check
         for check in checks
         if not (of_type(check) and any(each.name not in stored.columns for each in check.columns))
     }
 
 
-def _expression(check: CheckConstraint) -> str:
-    return plain(check.sqltext)
-
-
-# Alembic's own functions double percent signs with psycopg, which needs that when a statement is run, not in a file;
-# and they write a colon without its escape, so that SQLAlchemy would take what follows for a parameter.
-def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
-    """Write a CHECK of a new table that has such signs; leave everything else to Alembic."""
-    if kind != "check" or of_type(item):
-        return False
-    safe = escaped(expression := _expression(item))
-    if "%" not in expression and safe == expression:
-        return False
-    return f"sa.CheckConstraint({safe!r}, name=op.f({str(item.name)!r}))"
-
-
-@renderers.dispatch_for(ops.CreateCheckConstraintOp, replace=True)
-def _render_new_check(_context: AutogenContext, new: ops.CreateCheckConstraintOp) -> str:
-    schema = f", schema={new.schema!r}" if new.schema else ""
-    expression = escaped(_expression(new.to_constraint()))
-    return f"op.create_check_constraint(op.f({str(new.constraint_name)!r}), {new.table_name!r}, {expression!r}{schema})"
-
-
 _PLUGIN.add_autogenerate_comparator(compare_checks, "table", "checks")
-_PLUGIN.add_autogenerate_comparator(compare_predicates, "table", "predicates")

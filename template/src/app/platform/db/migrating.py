@@ -9,7 +9,14 @@ from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.platform.db import autogenerate, driver, monitoring, poolers, safety
+from app.platform.db import (
+    alembic_dialect,  # noqa: F401 (takes the place of Alembic's own)
+    autogenerate,
+    driver,
+    monitoring,
+    poolers,
+    safety,
+)
 from app.platform.errors import StartupError
 from app.platform.settings import DatabaseSettings, load
 
@@ -79,7 +86,6 @@ def _migrate(connection: Connection, settings: DatabaseSettings, models: MetaDat
         compare_server_default=True,
         autogenerate_plugins=autogenerate.PLUGINS,
         include_object=autogenerate.leaving_alone(context.script),
-        render_item=autogenerate.render_item,
     )
     with context.begin_transaction():
         context.run_migrations()

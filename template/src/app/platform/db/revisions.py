@@ -30,17 +30,18 @@ _OF_UNNAMED = {
 }
 _NAMES = ("name", "constraint_name", "index_name")
 _ABOUT_THE_FILE = {"revision", "down_revision", "branch_labels", "depends_on"}
+_IDENTIFIER = r'("(?:[^"]|"")+"|\w+\b)'
 _TABLE_IN_SQL = re.compile(
-    r"""(?:^|;)\s*(CREATE|ALTER|DROP)(?:\s+UNLOGGED)?\s+TABLE(?:\s+IF(?:\s+NOT)?\s+EXISTS)?(?:\s+ONLY)?
-    \s+(?:"?public"?\.)?"?(\w+)\b(?!"?\.)"?([^;]*)""",
+    rf"""(?:^|;)\s*(CREATE|ALTER|DROP)(?:\s+UNLOGGED)?\s+TABLE(?:\s+IF(?:\s+NOT)?\s+EXISTS)?(?:\s+ONLY)?
+    \s+(?:"?public"?\.)?{_IDENTIFIER}(?!\.)([^;]*)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _COLUMN_IN_SQL = {
-    "CREATE": re.compile(r'[(,]\s*"?(\w+)"?\s+["\w]'),
-    "ALTER": re.compile(r'\bADD\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?"?(\w+)', re.IGNORECASE),
+    "CREATE": re.compile(rf'[(,]\s*{_IDENTIFIER}\s+["\w]'),
+    "ALTER": re.compile(rf"\bADD\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?{_IDENTIFIER}", re.IGNORECASE),
 }
 _NAME_IN_SQL = re.compile(
-    r'\b(?:CONSTRAINT|INDEX)\s+(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?"?(\w+)', re.IGNORECASE
+    rf"\b(?:CONSTRAINT|INDEX)\s+(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?{_IDENTIFIER}", re.IGNORECASE
 )
 _QUOTE = postgresql.dialect().identifier_preparer  # type: ignore[no-untyped-call]
 
@@ -72,9 +73,10 @@ def made_by(scripts: ScriptDirectory) -> Made:
     for script in reversed(list(scripts.walk_revisions())):
         _read(Path(script.path), made)
     others = made.tables | {column for _, column in made.columns}
-    names = {name for name in made.names - others if re.fullmatch(r"\w+", name)}
     # PostgreSQL has a long name as SQLAlchemy shortens it
-    shortened = {_QUOTE.truncate_and_render_constraint_name(conv(name)).strip('"') for name in names}
+    shortened = {
+        _QUOTE.truncate_and_render_constraint_name(conv(name), _alembic_quote=False) for name in made.names - others
+    }
     return Made(made.tables, made.columns, shortened)
 
 
@@ -189,11 +191,17 @@ def _columns(part: ast.Call) -> list[str]:
 
 
 def _apply_sql(sql: str, made: Made) -> None:
-    made.names.update(_NAME_IN_SQL.findall(sql))
-    for verb, table, rest in _TABLE_IN_SQL.findall(sql):
+    made.names.update(map(_named, _NAME_IN_SQL.findall(sql)))
+    for verb, identifier, rest in _TABLE_IN_SQL.findall(sql):
+        table = _named(identifier)
         if verb.upper() == "DROP":
             made.drop_table(table)
             continue
         if verb.upper() == "CREATE":
             made.tables.add(table)
-        made.columns.update((table, column) for column in _COLUMN_IN_SQL[verb.upper()].findall(rest))
+        made.columns.update((table, _named(column)) for column in _COLUMN_IN_SQL[verb.upper()].findall(rest))
+
+
+def _named(identifier: str) -> str:
+    """Return the name that PostgreSQL gives to something that is called so in SQL."""
+    return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier.lower()
