@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, MetaData, Numeric, String, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -28,6 +29,7 @@ class Price(UuidKey, Timestamps, SoftDelete, Audit, Base):
     level: Mapped[Level] = mapped_column(default=Level.LOW)
     data: Mapped[dict[str, Any] | None]
     words: Mapped[list[str] | None]
+    steps: Mapped[list[Any] | None] = mapped_column(JSONB)
 
 
 @pytest.fixture
@@ -89,6 +91,15 @@ async def test_rows_are_found_by_other_columns(session: AsyncSession) -> None:
     assert await bulk_update(session, Price, []) == 0
 
 
+async def test_json_that_is_a_list_stays_one(session: AsyncSession) -> None:
+    keys = await stored(session, 3)
+    lists: list[list[Any]] = [[1, 2], [], [["a"], ["b"]]]
+    rows = [{"id": key, "steps": steps} for key, steps in zip(keys, lists, strict=True)]
+    assert await bulk_update(session, Price, rows) == 3
+    found = await prices(session)
+    assert [found[key].steps for key in keys] == lists
+
+
 async def test_deleted_rows_are_left_alone(session: AsyncSession) -> None:
     keys = await stored(session, 2)
     await session.execute(update(Price).where(Price.id == keys[0]).values(deleted_at=func.now()))
@@ -101,7 +112,7 @@ async def test_deleted_rows_are_left_alone(session: AsyncSession) -> None:
         ([{"id": uuid4(), "colour": 1}], "Price has no column 'colour'"),
         ([{"id": uuid4()}], "each row needs id, and a column to set"),
         ([{"amount": 1}], "each row needs id, and a column to set"),
-        ([{"id": uuid4(), "words": ["a"]}], "cannot unnest the arrays of words"),
+        ([{"id": uuid4(), "words": ["a"]}], "cannot be sent: words"),
         ([{"id": uuid4(), "amount": 1}, {"id": uuid4()}], "all rows need exactly the keys of the first one"),
     ],
 )

@@ -73,6 +73,7 @@ ROWS = {
     "22003 of the driver": Row(runs("INSERT INTO things VALUES (:v, 'a', 0)", v=2**70), *VALUE),
     "22008": Row(runs("SELECT CAST(CAST(:v AS text) AS timestamptz)", v="2030-02-31"), *VALUE),
     "22021": Row(runs("INSERT INTO things VALUES (20, :v, 0)", v="\0"), *VALUE),
+    "22026": Row(runs("UPDATE things SET bits = CAST(CAST(:v AS text) AS varbit)", v="1"), *VALUE),
     "22P05": Row(runs("UPDATE things SET facts = CAST(:v AS jsonb)", v='"\\u0000"'), *VALUE),
     "54000": Row(runs("UPDATE things SET words = :v", v=secrets.token_hex(9999)), *VALUE),
     "23502": Row(runs("INSERT INTO things VALUES (20, 'a', NULL)"), *CONFLICT),

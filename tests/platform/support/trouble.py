@@ -21,7 +21,8 @@ TABLES = (
         size smallint NOT NULL,
         facts jsonb,
         parent integer REFERENCES things,
-        words text
+        words text,
+        bits bit(2)
     )
     """,
     "CREATE INDEX ON things (words)",

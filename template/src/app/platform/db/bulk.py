@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import ARRAY, CursorResult, Engine, Update, bindparam, column, event, func, insert, select, update
+from sqlalchemy.dialects.postgresql.ranges import AbstractMultiRange
 from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -107,7 +108,8 @@ async def bulk_update(
     several mappings for one row the last one counts. Instances that the session has loaded keep their old values.
 
     Raises:
-        ValueError: a mapping has an unknown key, other keys than the first one, nothing to set, or an ARRAY.
+        ValueError: a mapping has an unknown key, other keys than the first one, nothing to set, or an ARRAY or a
+            multirange.
     """
     mapper = model.__mapper__
     find = tuple(key) or tuple(mapper.get_property_by_column(each).key for each in mapper.primary_key)
@@ -138,11 +140,12 @@ def _update(model: type[Base], find: Sequence[str], names: Sequence[str]) -> Upd
     if set(find).difference(names) or not to_set:
         message = f"update of {model.__name__}: each row needs {', '.join(find)}, and a column to set"
         raise ValueError(message)
-    if arrays := [name for name, kind in types.items() if isinstance(kind, ARRAY)]:
-        message = f"update of {model.__name__}: PostgreSQL cannot unnest the arrays of {', '.join(arrays)}"
+    if several := [name for name, kind in types.items() if isinstance(kind, ARRAY | AbstractMultiRange)]:
+        message = f"update of {model.__name__}: arrays of arrays or multiranges cannot be sent: {', '.join(several)}"
         raise ValueError(message)
     new = (
-        func.unnest(*[bindparam(f"new_{name}", type_=ARRAY(kind)) for name, kind in types.items()])
+        # with one dimension, or SQLAlchemy would take JSON that is a list for a further one
+        func.unnest(*[bindparam(f"new_{name}", type_=ARRAY(kind, dimensions=1)) for name, kind in types.items()])
         .table_valued(*[column(name, kind) for name, kind in types.items()], name="new")
         .render_derived()
     )

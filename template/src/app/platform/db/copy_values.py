@@ -1,19 +1,22 @@
 """The rows of a COPY: which columns they have, and the Python values that the driver encodes.
 
 A binary COPY is encoded by the driver, and PostgreSQL does not convert it. psycopg cuts off the upper bits of an
-integer that is too large, and asyncpg the fraction of a float in an integer column, both without an error; a decimal
-beyond the range of `numeric` fails in both in ways of their own. So the values of these columns are checked here.
+integer that is too large, also at the end of a range, and asyncpg the fraction of a float in an integer column, both
+without an error; a decimal beyond the range of `numeric` fails in both in ways of their own. So the values of these
+columns are checked here.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import (
     ARRAY,
+    REAL,
     BigInteger,
     Column,
     DateTime,
@@ -23,16 +26,21 @@ from sqlalchemy import (
     Numeric,
     SmallInteger,
     Table,
+    Time,
     TypeDecorator,
 )
 from sqlalchemy.types import TypeEngine
 
 from app.platform.db.base import Base
 from app.platform.db.numbers import storable
+from app.platform.db.ranges import type_of_ends, with_ends
 from app.platform.errors import ValueRefused
 
 Convert = Callable[[Any], Any]
 Row = Mapping[str, Any] | Sequence[Any]
+
+_LARGEST_SINGLE = (2 - 2**-23) * 2.0**127
+"""The largest number of the type `real`."""
 
 
 class CopyRows:
@@ -147,7 +155,7 @@ def _conversion(column: Column[Any], dialect: Dialect) -> Convert | None:
     kind = column.type.dialect_impl(dialect)
     bind = kind.bind_processor(dialect)
     own = kind.impl_instance if isinstance(kind, TypeDecorator) else None
-    check = _check(own or kind)
+    check = _single if isinstance(column.type, REAL) else _check(own or kind)
     if bind is None or check is None:
         return bind or check
     # what a type of the owner's makes of a value is checked; else what was given, which the driver's type may change
@@ -162,7 +170,10 @@ def _check(kind: TypeEngine[Any]) -> Convert | None:
         return _integer(2**bits)
     if isinstance(kind, Numeric) and not isinstance(kind, Float):
         return _decimal
-    return _aware if isinstance(kind, DateTime) and kind.timezone else None
+    if ends := type_of_ends(kind):
+        check = None if isinstance(ends, DateTime) else _check(ends)
+        return check and (lambda value: with_ends(value, check))
+    return _aware if isinstance(kind, DateTime | Time) and kind.timezone else None
 
 
 def _integer(limit: int) -> Convert:
@@ -188,8 +199,15 @@ def _decimal(value: Any) -> Any:
     return Decimal(str(value)) if isinstance(value, float) else storable(value)
 
 
+def _single(value: Any) -> Any:
+    # psycopg would store infinity
+    if value is not None and _LARGEST_SINGLE < abs(value) < math.inf:
+        raise OverflowError
+    return value
+
+
 def _aware(value: Any) -> Any:
-    # asyncpg would take the time zone of the process
-    if isinstance(value, datetime) and value.tzinfo is None:
+    # asyncpg would take the time zone of the process, and has none for a time
+    if isinstance(value, datetime | time) and value.tzinfo is None:
         raise TypeError
     return value

@@ -71,6 +71,7 @@ BY_SQLSTATE: dict[str, Meaning] = {
     "22003": _VALUE,  # numeric_value_out_of_range
     "22008": _VALUE,  # datetime_field_overflow
     "22021": _VALUE,  # character_not_in_repertoire: NUL in text
+    "22026": _VALUE,  # string_data_length_mismatch: more or fewer bits than the column
     "22P05": _VALUE,  # untranslatable_character: NUL in jsonb
     # read_only_sql_transaction: after a fail-over the server of this connection is a standby
     "25006": Meaning("read_only", DatabaseUnavailable, Goes.ALL, repeatable=True),

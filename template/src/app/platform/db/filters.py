@@ -1,11 +1,14 @@
 """Filters by name: `total_cents__ge=1000`."""
 
 from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, ColumnExpressionArgument
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, cast
 
 from app.platform.db.base import Base
+from app.platform.db.ranges import type_of_ends
 
 Condition = ColumnExpressionArgument[bool]
 
@@ -20,10 +23,25 @@ _OPERATORS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "not_in": lambda column, values: column.not_in(values),
     "like": lambda column, pattern: column.like(pattern),
     "ilike": lambda column, pattern: column.ilike(pattern),
-    "contains": lambda column, part: column.contains(part, **_plain(part)),
+    "contains": lambda column, part: column.contains(_inside(column, part), **_plain(part)),
     "starts_with": lambda column, text: column.startswith(text, autoescape=True),
     "is_null": lambda column, yes: column.is_(None) if yes else column.is_not(None),
 }
+
+
+# what may be inside of a range whose ends are of the first type
+_PARTS: dict[type, tuple[type, ...]] = {
+    int: (int,),
+    Decimal: (int, float, Decimal),
+    date: (date,),
+    datetime: (datetime,),
+}
+
+
+def _inside(column: Any, part: object) -> Any:
+    # the driver's type of a number or a moment may be another one than that of the range's ends
+    ends = type_of_ends(column.type)
+    return part if ends is None or type(part) not in _PARTS[ends.python_type] else cast(part, ends)
 
 
 def _plain(part: object) -> dict[str, bool]:

@@ -1,18 +1,16 @@
 """All code that depends on the driver asyncpg, except `connecting.py` and `listen.py`."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import asyncpg  # type: ignore[import-untyped]
-from sqlalchemy import URL, DateTime, Dialect, Engine, ExceptionContext, Numeric, event
-from sqlalchemy.dialects.postgresql import TSTZMULTIRANGE, TSTZRANGE, Range
+from sqlalchemy import URL, DateTime, Dialect, Engine, ExceptionContext, Numeric, Time, event
 from sqlalchemy.dialects.postgresql.asyncpg import (
     AsyncpgDateTime,
     AsyncpgNumeric,
-    PGCompiler_asyncpg,
+    AsyncpgTime,
     _AsyncpgMultiRange,
     _AsyncpgRange,
 )
@@ -22,9 +20,10 @@ from sqlalchemy.exc import DBAPIError, DontWrapMixin, IntegrityError, Operationa
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import await_only
 
-from app.platform.db import address, connecting, pool, words
+from app.platform.db import address, casts, connecting, pool, words
 from app.platform.db.connecting import NoAnswer
 from app.platform.db.numbers import storable
+from app.platform.db.ranges import in_utc, to_column, type_of_ends, with_ends
 from app.platform.errors import ValueRefused
 from app.platform.settings import DatabaseSettings, PoolProfile
 
@@ -36,57 +35,56 @@ class NumberRefused(DontWrapMixin, ValueRefused):
 
 
 class _Number(AsyncpgNumeric):
-    """Refuses numbers beyond the range of `numeric`: in asyncpg's binary form the largest would become 0."""
+    """Refuses numbers beyond the range of `numeric`, and takes a float as the number that Python shows.
+
+    In asyncpg's binary form the largest numbers would become 0.
+    """
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:  # noqa: ARG002
         return _storable
 
 
 class _Moment(AsyncpgDateTime):
-    """Takes moments without a time zone in UTC, as the server does: asyncpg takes them in that of the process."""
+    """Takes moments without a time zone in UTC, as the server does: asyncpg takes them in that of the process.
+
+    In a column without a time zone, it stores those with one as UTC has them: asyncpg would refuse them.
+    """
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:  # noqa: ARG002
-        return _in_utc if self.timezone else None
+        return to_column(self)
+
+
+class _Time(AsyncpgTime):
+    """Takes times without a time zone in UTC, where the column has one: asyncpg would refuse them."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:  # noqa: ARG002
+        return in_utc if self.timezone else None
 
 
 class _Range(_AsyncpgRange):
-    """Does both for the ends of a range."""
+    """Does the same for the ends of a range."""
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
-        bind = super().bind_processor(dialect)  # type: ignore[no-untyped-call]
-        convert = _in_utc if isinstance(self, TSTZRANGE) else _storable
-        return lambda value: bind(_with_ends(value, convert))
+        return _to_ends(self, super().bind_processor(dialect))  # type: ignore[no-untyped-call]
 
 
 class _Ranges(_AsyncpgMultiRange):
-    """Does both for the ends of several ranges."""
+    """Does the same for the ends of several ranges."""
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
-        bind = super().bind_processor(dialect)  # type: ignore[no-untyped-call]
-        convert = _in_utc if isinstance(self, TSTZMULTIRANGE) else _storable
-        return lambda value: bind([_with_ends(each, convert) for each in value] if isinstance(value, list) else value)
+        return _to_ends(self, super().bind_processor(dialect))  # type: ignore[no-untyped-call]
 
 
-class _Compiler(PGCompiler_asyncpg):
-    """Casts numbers to `numeric` alone: with the column's digits, the server would round what it compares."""
-
-    def render_bind_cast(self, type_: TypeEngine[Any], dbapi_type: TypeEngine[Any], sqltext: str) -> str:
-        kind = Numeric() if isinstance(dbapi_type, Numeric) else dbapi_type
-        return str(super().render_bind_cast(type_, kind, sqltext))  # type: ignore[no-untyped-call]
-
-
-def _in_utc(value: Any) -> Any:
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
-
-
-def _with_ends(value: Any, convert: Callable[[Any], Any]) -> Any:
-    """Return a range with converted ends; anything else as it is, such as `None`."""
-    if not isinstance(value, Range):
-        return value
-    return replace(value, lower=convert(value.lower), upper=convert(value.upper))
+def _to_ends(kind: TypeEngine[Any], bind: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    ends = type_of_ends(kind)
+    convert = (ends and to_column(ends)) or _storable
+    return lambda value: bind(with_ends(value, convert))
 
 
 def _storable(value: Any) -> Any:
+    if isinstance(value, float):
+        # asyncpg would send all digits of the binary number: 10.1199999999999992… for 10.12
+        return Decimal(str(value))
     try:
         return storable(value)
     except OverflowError as error:
@@ -151,10 +149,10 @@ def attach(engine: Engine) -> None:
 
     These are a `TimeoutError`, and errors in the middle of a stream.
     """
+    casts.attach(engine)
     dialect: Any = engine.dialect
-    dialect.statement_compiler = _Compiler
-    ours = {DateTime: _Moment, Numeric: _Number, AbstractSingleRange: _Range, AbstractMultiRange: _Ranges}
-    dialect.colspecs = {**dialect.colspecs, **ours}
+    ours = {AbstractSingleRange: _Range, AbstractMultiRange: _Ranges}
+    dialect.colspecs = {**dialect.colspecs, DateTime: _Moment, Numeric: _Number, Time: _Time, **ours}
 
     @event.listens_for(engine, "handle_error", retval=True)
     def translate(context: ExceptionContext) -> DBAPIError | None:

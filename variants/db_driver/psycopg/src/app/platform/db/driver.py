@@ -1,21 +1,68 @@
 """All code that depends on the driver psycopg, except `connecting.py` and `listen.py`."""
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, DateTime, Dialect, Engine, event
 from sqlalchemy import Connection as SqlConnection
+from sqlalchemy.dialects.postgresql.psycopg import _PGTimeStamp, _PsycopgMultiRange, _PsycopgRange
+from sqlalchemy.dialects.postgresql.ranges import AbstractMultiRange, AbstractSingleRange
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, DontWrapMixin, IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
+from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import await_only
 
-from app.platform.db import address, connecting, pool, words
+from app.platform.db import address, casts, connecting, pool, words
 from app.platform.db.connecting import BoundedConnection
+from app.platform.db.ranges import to_column, type_of_ends, with_ends
+from app.platform.errors import ValueRefused
 from app.platform.settings import DatabaseSettings, PoolProfile
 
 DRIVERNAME = connecting.VOCABULARY.drivername
+
+
+class MomentRefused(DontWrapMixin, ValueRefused):
+    """A moment is before the year 1 or after the year 9999 in UTC."""
+
+
+class _Moment(_PGTimeStamp):
+    """Refuses moments that PostgreSQL would store and psycopg could not read."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:  # noqa: ARG002
+        return _readable if self.timezone else None
+
+
+class _Range(_PsycopgRange):
+    """Gives the ends a time zone if the column has one: psycopg would send a range of another type."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        return _to_ends(self, super().bind_processor(dialect))  # type: ignore[no-untyped-call]
+
+
+class _Ranges(_PsycopgMultiRange):
+    """Does the same for the ends of several ranges."""
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        return _to_ends(self, super().bind_processor(dialect))  # type: ignore[no-untyped-call]
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, datetime) and value.tzinfo not in {None, UTC}:
+        try:
+            value.astimezone(UTC)
+        except OverflowError as error:
+            raise MomentRefused from error
+    return value
+
+
+def _to_ends(kind: TypeEngine[Any], bind: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    ends = type_of_ends(kind)
+    convert = ends and to_column(ends)
+    return (lambda value: bind(with_ends(value, lambda end: _readable(convert(end))))) if convert else bind
 
 
 def url(settings: DatabaseSettings) -> URL:
@@ -60,7 +107,14 @@ def engine_arguments() -> dict[str, Any]:
 
 
 def attach(engine: Engine) -> None:
-    """Switch each connection to transactions when one begins, and back to autocommit when it returns to the pool."""
+    """Send values as they are, and switch each connection between autocommit and transactions.
+
+    It is in a transaction from where one begins until it returns to the pool.
+    """
+    casts.attach(engine)
+    dialect: Any = engine.dialect
+    ours = {DateTime: _Moment, AbstractSingleRange: _Range, AbstractMultiRange: _Ranges}
+    dialect.colspecs = {**dialect.colspecs, **ours}
 
     @event.listens_for(engine, "begin")
     def begin(connection: SqlConnection) -> None:
