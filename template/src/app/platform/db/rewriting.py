@@ -1,6 +1,7 @@
 """SQL of models as PostgreSQL writes it, so that spaces, capitals and casts make no difference.
 
-PostgreSQL writes it for an empty copy of the table, which is rolled back.
+PostgreSQL writes it for an empty copy of the table, which is rolled back. The copy has the table's own name, because
+SQL may name its table.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,6 @@ from app.platform.db.expressions import (
     table_of,
 )
 
-_COPY = "copy_for_autogenerate"
 _CHECKS = """
     SELECT conname, pg_get_constraintdef(oid) AS definition, pg_get_expr(conbin, conrelid) AS expression
     FROM pg_constraint
@@ -52,10 +52,10 @@ def rewritten_checks(connection: Connection, table: Table, expressions: Mapping[
     """
     if not expressions:
         return {}
-    with _copy(connection, table):
+    with _copy(connection, table) as copy:
         for name, expression in expressions.items():
-            _try(connection, f"ALTER TABLE {_COPY} ADD CONSTRAINT {quoted(name)} CHECK ({expression})")
-        return _checks(connection, _COPY)
+            _try(connection, f"ALTER TABLE {copy} ADD CONSTRAINT {quoted(name)} CHECK ({expression})")
+        return _checks(connection, copy)
 
 
 def stored_index(connection: Connection, index: Index) -> str | None:
@@ -66,20 +66,18 @@ def stored_index(connection: Connection, index: Index) -> str | None:
 def rewritten_index(connection: Connection, index: Index) -> str | None:
     """Return an index as `stored_index` does; `None` if it has a column that the database lacks."""
     name = name_of(index)
-    begin = f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quoted(name)} ON {_COPY}"
-    with _copy(connection, table_of(index)):
-        _try(connection, f"{begin} {plain_index(index)}")
-        return _definition(connection, _COPY, name)
+    begin = f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quoted(name)}"
+    with _copy(connection, table_of(index)) as copy:
+        _try(connection, f"{begin} ON {copy} {plain_index(index)}")
+        return _definition(connection, copy, name)
 
 
 def has_this_default(connection: Connection, column: Column[Any]) -> bool:
     """Return whether the database has the default of this column, or another one that makes the same value."""
-    with _copy(connection, column.table):
-        _try(connection, f"ALTER TABLE {_COPY} ALTER {quoted(column.name)} SET DEFAULT {plain_default(column)}")
-        before, after = (
-            connection.scalar(text(_DEFAULT), {"table": table, "name": column.name})
-            for table in (quoted_table(column.table), _COPY)
-        )
+    before = _default(connection, quoted_table(column.table), column.name)
+    with _copy(connection, column.table) as copy:
+        _try(connection, f"ALTER TABLE {copy} ALTER {quoted(column.name)} SET DEFAULT {plain_default(column)}")
+        after = _default(connection, copy, column.name)
         if before == after or after is None:
             return bool(before == after)
         # such as now() and CURRENT_TIMESTAMP, or 0 and '0'::numeric
@@ -91,11 +89,13 @@ def has_this_default(connection: Connection, column: Column[Any]) -> bool:
 
 
 @contextmanager
-def _copy(connection: Connection, table: Table) -> Iterator[None]:
+def _copy(connection: Connection, table: Table) -> Iterator[str]:
+    """Yield the name of the copy."""
+    copy = f"pg_temp.{quoted(table.name)}"
     savepoint = connection.begin_nested()
     try:
-        connection.execute(text(escaped(f"CREATE TEMPORARY TABLE {_COPY} (LIKE {quoted_table(table)})")))
-        yield
+        connection.execute(text(escaped(f"CREATE TABLE {copy} (LIKE {quoted_table(table)})")))
+        yield copy
     finally:
         savepoint.rollback()
 
@@ -107,6 +107,11 @@ def _try(connection: Connection, sql: str) -> None:
 
 def _checks(connection: Connection, table: str) -> dict[str, Row[Any]]:
     return {row.conname: row for row in connection.execute(text(_CHECKS), {"table": table})}
+
+
+def _default(connection: Connection, table: str, name: str) -> str | None:
+    expression: str | None = connection.scalar(text(_DEFAULT), {"table": table, "name": name})
+    return expression
 
 
 def _definition(connection: Connection, table: str, name: str) -> str | None:
