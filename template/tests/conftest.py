@@ -86,6 +86,13 @@ def _production_logs() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _logs_of_all_levels() -> Iterator[None]:
+    yield
+    # a test of a command, say, has configured fewer, and the next test may look for the others
+    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
+
+
 @pytest.fixture(scope="session")
 def server_url() -> str:
     """Return the URL of a database on the PostgreSQL server, for connections that create other databases."""

@@ -9,18 +9,11 @@ from sqlalchemy import make_url
 from structlog.testing import capture_logs
 
 from app.config import Settings
-from app.platform import logging
 from app.platform.db import limits
 from app.platform.db.session import Database
-from app.platform.settings import Environment, LogSettings, PoolProfile
+from app.platform.settings import PoolProfile
 from app.resources import Resources
 from tests.support.databases import execute, settings_for
-
-
-@pytest.fixture(autouse=True)
-def _all_levels() -> None:
-    # tests of commands configure less
-    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
 
 
 @pytest.fixture

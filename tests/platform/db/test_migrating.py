@@ -3,16 +3,15 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url, text
 
 from app import __main__ as cli
-from app.platform import logging
 from app.platform.db.session import Database
-from app.platform.settings import Environment, LogSettings, PoolProfile
+from app.platform.settings import PoolProfile
 from tests.platform.support.refusing import refusing
 from tests.support.databases import execute, heads, settings_for
 from tests.support.server import PATIENCE, SECRET, run_command
@@ -23,15 +22,13 @@ TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, migrated_url: str) -> Iterator[None]:
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, migrated_url: str) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", migrated_url)
     monkeypatch.setenv("DB_CONNECT_TIMEOUT", "1")
     monkeypatch.setenv("AUTH_SECRET_KEY", SECRET)
     monkeypatch.setenv("LOG_LEVEL", "WARNING")
     monkeypatch.setenv("LOG_JSON", "true")
-    yield
-    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
 
 
 @pytest.fixture

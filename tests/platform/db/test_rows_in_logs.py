@@ -1,7 +1,7 @@
 """Errors of PostgreSQL are logged with names, never with rows or parameters: at every level, in both formats."""
 
 import logging as stdlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -38,12 +38,6 @@ KINDS = {
     "a context": (f"SELECT pg_temp.refuse('{ROW}')", "22012"),
     "an unknown column": ("SELECT missing_column", 'column "missing_column" does not exist'),
 }
-
-
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    yield
-    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
 
 
 @pytest.fixture(params=[True, False], ids=["json", "text"])

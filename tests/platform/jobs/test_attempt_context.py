@@ -2,7 +2,6 @@
 
 import json
 import logging as stdlib
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -17,12 +16,6 @@ from tests.platform.jobs.harness import JobHarness
 from tests.platform.jobs.rows import insert_job
 
 pytestmark = pytest.mark.commits
-
-
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    yield
-    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
 
 
 def configure_logs_of_a_worker() -> None:

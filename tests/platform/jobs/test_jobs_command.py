@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -12,9 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app import __main__ as cli
-from app.platform import logging
 from app.platform.db.session import Database
-from app.platform.settings import Environment, LogSettings
 from tests.platform.jobs.rows import dead_letters, insert_dead_letter
 from tests.support.databases import settings_for
 from tests.support.outbox import outbox
@@ -25,15 +23,13 @@ ResultT = TypeVar("ResultT")
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, migrated_url: str) -> Iterator[None]:
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, migrated_url: str) -> None:
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(("TASKS_", "REDIS_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DATABASE_URL", migrated_url)
     monkeypatch.setenv("AUTH_SECRET_KEY", SECRET)
     monkeypatch.setenv("LOG_LEVEL", "WARNING")
-    yield
-    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
 
 
 @pytest.fixture

@@ -17,17 +17,19 @@ from app.platform.settings import Environment, LogSettings
 from tests.support.receivers import receiving
 
 
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    yield
-    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
-
-
 @pytest.fixture
 def request_id() -> Iterator[str]:
     token = context.request_id.set("request-1")
     yield "request-1"
     context.request_id.reset(token)
+
+
+@pytest.mark.parametrize("level", ["CRITICAL", "ERROR"])
+def test_configuration_of_a_test_is_none_of_the_next(level: str) -> None:
+    with structlog.testing.capture_logs() as logs:
+        structlog.get_logger().debug("heard")
+    assert logs == [{"event": "heard", "log_level": "debug"}]
+    logging.configure(LogSettings.model_construct(level=level), Environment.PRODUCTION)
 
 
 def fail() -> None:

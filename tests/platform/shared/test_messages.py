@@ -4,7 +4,7 @@ import asyncio
 import logging as stdlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import structlog
@@ -24,10 +24,8 @@ class Row(BaseModel):
 
 
 @pytest.fixture(autouse=True)
-def _restore(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _restore(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-    yield
-    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
 
 
 @pytest.fixture(params=[True, False], ids=["json", "text"])
