@@ -64,11 +64,19 @@ async def test_long_documents_make_short_batches() -> None:
     assert [len(batch) for batch in found] == [9, 9, 2]
 
 
-async def test_long_line_is_refused_wherever_it_arrives() -> None:
-    with pytest.raises(Refused, match="longer than 100 bytes"):
-        await numbers(b'{"number": 1' + b" " * 100 + b'}\n{"number": 2}\n')
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b'{"number": 1}\n\n{"number": 1' + b" " * 100 + b'}\n{"number": 2}\nnot json'],
+        # whose end never comes
+        [b'{"number": 1}\n\n', b"x" * 60, b"x" * 60, b"x"],
+    ],
+)
+async def test_line_that_is_too_long_is_named_like_others(parts: list[bytes]) -> None:
+    with pytest.raises(Refused, match=r"^Line 3: document: The line should have at most 100 bytes\.$"):
+        await numbers(*parts)
 
 
-async def test_endless_line_is_refused_before_it_ends() -> None:
-    with pytest.raises(Refused, match="longer than 100 bytes"):
-        await numbers(*[b"x" * 60] * 2)
+async def test_first_line_that_is_wrong_is_named_before_a_long_one() -> None:
+    with pytest.raises(Refused, match="Line 1: document: "):
+        await numbers(b"not json\n" + b"x" * 101)

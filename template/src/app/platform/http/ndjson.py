@@ -53,11 +53,14 @@ async def batches(
     """
     batch: list[ModelT] = []
     number = length = 0
-    async for lines in _lines(chunks, refusal, line_limit):
+    async for lines in _lines(chunks, line_limit):
         for line in lines:
             number += 1
             if number % _PAUSE == 0:
                 await asyncio.sleep(0)
+            if len(line) > line_limit:
+                message = f"Line {number}: document: The line should have at most {line_limit} bytes."
+                raise refusal(message)
             if not line or line.isspace():
                 continue
             batch.append(_parse(line, number, model, refusal))
@@ -69,13 +72,13 @@ async def batches(
         yield batch
 
 
-async def _lines(chunks: AsyncIterator[bytes], refusal: type[AppError], limit: int) -> AsyncIterator[list[bytes]]:
+async def _lines(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[list[bytes]]:
+    """Yield the lines that are complete; and the last one of those before its end, once it is longer than `limit`."""
     rest = b""
     async for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
-        if max(map(len, (*lines, rest))) > limit:
-            message = f"A line is longer than {limit} bytes."
-            raise refusal(message)
+        if len(rest) > limit:
+            lines, rest = [*lines, rest], b""
         yield lines
     yield [rest]
 
