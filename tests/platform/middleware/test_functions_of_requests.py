@@ -3,18 +3,23 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from inspect import signature
+from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import Mock
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.datastructures import Default
 from fastapi.dependencies.utils import solve_dependencies
+from pydantic import BaseModel
 from starlette.background import BackgroundTask
 from starlette.responses import PlainTextResponse, Response
 
 from app.config import Settings
+from app.platform.http import shortcut
 from app.platform.http.application import set_up
 from app.platform.http.lifespan import State
+from app.platform.http.limits import PREFIX
 from tests.platform.support.routes import Shouting, no_entry
 from tests.support.client import client_of
 
@@ -113,6 +118,62 @@ async def test_function_of_the_request_is_called_past_fastapi_and_no_other(
     assert len(through_fastapi) == len(GREETERS) - 1 + 2
     # by itself, and by the two functions that return its response
     assert len(GREETED) == 3
+
+
+class Word(BaseModel):
+    word: str = "hello"
+    later: str | None = None
+
+
+# what a function returns although it is annotated with `Response`, and what its route says
+OTHERS: tuple[tuple[Any, dict[str, Any]], ...] = (
+    (None, {}),
+    (None, {"status_code": 204}),
+    ({"word": "hello"}, {}),
+    ({"word": "hello"}, {"status_code": 201, "response_model": Word, "response_model_exclude_none": True}),
+    ([Word()], {}),
+    (Word(), {"response_model": Word, "response_model_exclude": {"word"}}),
+    ("hello", {}),
+    ("hello", {"response_class": PlainTextResponse}),
+    (7, {"status_code": 202}),
+)
+
+
+@pytest.fixture
+def others() -> APIRouter:
+    """Return a router with a route for each of them; its path is the number of the case."""
+    router = APIRouter(prefix="/others")
+    for number, (returned, said) in enumerate(OTHERS):
+
+        async def answer(request: Request, returned: Any = returned) -> Response:
+            GREETED.append(1)
+            await request.body()
+            return cast("Response", returned)
+
+        signed = signature(answer)
+        answer.__signature__ = signed.replace(parameters=[signed.parameters["request"]])  # type: ignore[attr-defined]
+        router.add_api_route(f"/{number}", answer, methods=["POST"], **said)
+    return router
+
+
+async def test_function_that_returns_something_else_is_answered_as_by_fastapi(
+    others: APIRouter, settings: Settings, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = FastAPI(openapi_url=None), FastAPI(openapi_url=None)
+    set_up(ours, (others,), settings)
+    theirs.include_router(others, prefix=PREFIX)
+    made = Mock(wraps=shortcut._past_fastapi)  # noqa: SLF001
+    monkeypatch.setattr(shortcut, "_past_fastapi", made)
+    GREETED.clear()
+    async with client_of(ours, state) as client, client_of(theirs, state) as direct:
+        for number, _ in enumerate(OTHERS):
+            for _ in range(2):
+                answers = [await each.post(f"{PREFIX}/others/{number}", content=b"x") for each in (client, direct)]
+                first, second = [(each.status_code, each.content, dict(each.headers)) for each in answers]
+                assert first == second
+                assert first[0] < 300
+    assert made.call_count == len(OTHERS)
+    assert len(GREETED) == 4 * len(OTHERS)
 
 
 async def test_dependencies_of_the_application_are_not_passed_by(settings: Settings, state: State) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from functools import cached_property
+from functools import cache, cached_property, partial
 from inspect import Parameter, iscoroutinefunction, signature
 from re import Pattern
 from typing import Any
@@ -18,6 +18,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.platform.http.limits import path_of
 
 _NONE: tuple[Match, Scope] = (Match.NONE, {})
+_RETURNED = "app.returned"
+# what a route says of its answer
+_DESCRIPTION = (
+    "response_class",
+    "response_model",
+    "response_model_by_alias",
+    "response_model_exclude",
+    "response_model_exclude_defaults",
+    "response_model_exclude_none",
+    "response_model_exclude_unset",
+    "response_model_include",
+    "status_code",
+)
 _path_format: ContextVar[str | None] = ContextVar("path_format", default=None)
 
 
@@ -74,7 +87,7 @@ class RouteShortcut(BaseRoute):
     def _direct(self) -> dict[int, ASGIApp]:
         """What calls functions that take only the request, and return the response, by the ids of their routes."""
         routes = [selected for paths in self._by_method.values() for _, selected in paths if selected]
-        return {id(selected): request_response(selected.endpoint) for selected in routes if _may_be_direct(selected)}
+        return {id(selected): _past_fastapi(selected) for selected in routes if _may_be_direct(selected)}
 
     @cached_property
     def _by_name(self) -> dict[str, list[Any]]:
@@ -129,6 +142,31 @@ def _may_be_direct(selected: Any) -> bool:
     takes = first is not None and first.annotation is Request and first.kind is not Parameter.KEYWORD_ONLY
     returned = described.return_annotation
     return takes and not more and isinstance(returned, type) and issubclass(returned, Response)
+
+
+def _past_fastapi(selected: Any) -> ASGIApp:
+    """Return what calls the function of a route. If that returns no `Response`, FastAPI makes one."""
+    function = selected.endpoint
+    rest = cache(partial(_answer_of_fastapi, selected))
+
+    async def call(request: Request) -> Any:
+        returned = await function(request)
+        if isinstance(returned, Response):
+            return returned
+        request.scope[_RETURNED] = returned
+        return rest()
+
+    return request_response(call)
+
+
+def _answer_of_fastapi(selected: Any) -> ASGIApp:
+    """Return the application that FastAPI makes of the route, for a function that has returned already."""
+
+    async def returned(request: Request) -> Any:
+        return request.scope[_RETURNED]
+
+    described = {name: getattr(selected, name) for name in _DESCRIPTION}
+    return APIRoute(selected.path, returned, **described).app
 
 
 def _match(selected: Any, scope: Scope) -> tuple[Match, Scope]:
