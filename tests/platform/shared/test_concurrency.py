@@ -7,7 +7,9 @@ from itertools import count
 from unittest.mock import ANY
 
 import pytest
+from structlog.testing import capture_logs
 
+from app.platform import concurrency
 from app.platform.concurrency import cancel_and_wait, fan_out
 from tests.support.server import PATIENCE
 
@@ -233,3 +235,28 @@ async def test_task_that_swallows_its_cancellation_is_cancelled_again() -> None:
     await cancel_and_wait(task)
     assert task.done()
     assert swallowed == 2
+
+
+async def test_task_that_swallows_every_cancellation_is_named_and_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "CANCEL_SECONDS", 0.05)
+    may_end = asyncio.Event()
+
+    async def deaf() -> None:
+        while not may_end.is_set():
+            with suppress(asyncio.CancelledError):
+                await may_end.wait()
+
+    async def polite() -> None:
+        await may_end.wait()
+
+    tasks = [asyncio.ensure_future(each()) for each in (deaf, polite)]
+    await asyncio.sleep(0)
+    with capture_logs() as logs:
+        await cancel_and_wait(*tasks)
+    assert [task.done() for task in tasks] == [False, True]
+    (said,) = logs
+    assert (said["event"], said["seconds"]) == ("tasks_not_ended", 0.05)
+    (name,) = said["tasks"]
+    assert name.endswith("deaf")
+    may_end.set()
+    await tasks[0]

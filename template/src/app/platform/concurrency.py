@@ -1,10 +1,15 @@
 """Helpers for asyncio tasks: bounded concurrency, and cancellation that is waited for."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence, Sized
 from contextlib import aclosing
 from itertools import chain
 from typing import Any, Generic, TypeVar
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -13,11 +18,30 @@ _PAUSE = 32
 """The items after which other tasks of the event loop run."""
 
 
-async def cancel_and_wait(task: asyncio.Future[Any]) -> None:
-    """Cancel a task and wait until it has ended; repeat the cancellation, because a library may swallow it."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=1.0)
+CANCEL_SECONDS = 5.0
+"""The longest wait for tasks that were cancelled."""
+
+
+async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks, and wait until they have ended; repeat the cancellation, because a library may swallow it.
+
+    After `CANCEL_SECONDS` nobody waits any longer, and the log names the tasks that still run.
+    """
+    deadline = time.monotonic() + CANCEL_SECONDS
+    while running := [task for task in tasks if not task.done()]:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            log.error("tasks_not_ended", tasks=[function_of(task) for task in running], seconds=CANCEL_SECONDS)
+            return
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=min(1.0, left))
+
+
+def function_of(task: asyncio.Future[Any]) -> str:
+    """Return the name of the function that a task runs."""
+    coroutine = task.get_coro() if isinstance(task, asyncio.Task) else task
+    return getattr(coroutine, "__qualname__", type(coroutine).__name__)
 
 
 def is_cancelled() -> bool:
@@ -45,7 +69,7 @@ async def ahead(
                 yield batch
         finally:
             await cancel_and_wait(coming)
-            if not coming.cancelled():
+            if coming.done() and not coming.cancelled():
                 # the caller has failed before; asyncio would log an error that nobody asks for
                 coming.exception()
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from contextlib import suppress
 
 import structlog
 from sqlalchemy import text
@@ -35,6 +36,7 @@ FAILING = Job("failing", time_limit=30.0, attempts=2, first_delay=0.1)
 TICK = Job("tick", time_limit=30.0, first_delay=0.1)
 CALLING = Job("calling", time_limit=30.0, attempts=2, first_delay=0.1)
 WARM = Job("warm", time_limit=30.0, attempts=1)
+DEAF = Job("deaf", time_limit=300.0)
 
 
 class JobResources(Resources):
@@ -74,6 +76,15 @@ async def held(services: JobServices) -> None:
     while not await _is_open(services.database):  # noqa: ASYNC110 (another process opens it)
         await asyncio.sleep(0.05)
     await effect(services)
+
+
+async def deaf(services: JobServices) -> None:
+    """Swallow each cancellation."""
+    async with services.database.transaction() as session:
+        await _write(session, "started")
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
 
 
 async def flaky(services: JobServices, failures: int) -> None:
@@ -135,4 +146,5 @@ HANDLERS: tuple[Handler[Services], ...] = (
     Handler(TICK, effect),
     Handler(CALLING, calling),
     Handler(WARM, warm),
+    Handler(DEAF, deaf),
 )

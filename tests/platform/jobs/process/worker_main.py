@@ -14,6 +14,7 @@ import structlog
 
 from app import __main__ as program
 from app.jobs import JOBS
+from app.platform import concurrency, ending
 from app.platform.jobs.broker import Delivery
 from app.platform.jobs.registry import Registry, Schedule
 from tests.platform.jobs.process.jobs import HANDLERS, TICK, JobResources, JobServices
@@ -40,6 +41,8 @@ def hang_in_publish(moment: str) -> None:
 ticks = (Schedule(TICK, every=TICKING),) if "WORKER_TICKS" in os.environ else ()
 vars(program).update(JOBS=Registry(*JOBS, *HANDLERS), SCHEDULES=ticks)
 vars(program).update(Resources=JobResources, Services=JobServices)
+if "WORKER_HURRIES" in os.environ:
+    concurrency.CANCEL_SECONDS = ending.LAST_SECONDS = 0.5
 if "WORKER_HANGS" in os.environ:
     hang_in_publish(os.environ["WORKER_HANGS"])
 

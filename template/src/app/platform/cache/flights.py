@@ -97,5 +97,4 @@ class Flights(Generic[ValueT]):
 
     async def close(self) -> None:
         """Cancel all loads."""
-        for flight in list(self._running):
-            await cancel_and_wait(flight.task)
+        await cancel_and_wait(*(flight.task for flight in self._running))

@@ -14,13 +14,14 @@ from typing import Any
 import structlog
 import uvicorn
 
+from app.platform import ending
 from app.platform.context import stopping
 from app.platform.http.connection import Connection
 
 log = structlog.get_logger(__name__)
 
 _CLOSE = (b"connection", b"close")
-_LAST_SECONDS = 0.1
+_ACCEPTED_SECONDS = 0.1
 """For requests on the connections that were accepted last; a proxy sends them at once."""
 
 
@@ -48,6 +49,8 @@ class Server(uvicorn.Server):
         self, config: Config, *, supervised: bool = False, when_started: Callable[[], object] | None = None
     ) -> None:
         super().__init__(config)
+        # the process is there for this server, and ends with it
+        self._is_process = False
         self._supervised = supervised
         self._when_started = when_started
         self._asked = False
@@ -55,6 +58,22 @@ class Server(uvicorn.Server):
         self._end: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve; from the signal to stop, the process has a bound, whatever keeps it from ending."""
+        self._is_process = True
+        super().run(sockets)
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal."""
+        try:
+            await super().serve(sockets)
+        finally:
+            self._end_within(ending.LAST_SECONDS)
+
+    def _end_within(self, seconds: float) -> None:
+        if self._is_process:
+            ending.end_within(seconds)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and call `when_started`."""
@@ -83,7 +102,13 @@ class Server(uvicorn.Server):
             super().handle_exit(sig, frame)
             if self._loop and self._stopping:
                 # a signal handler may run anywhere
-                self._loop.call_soon_threadsafe(self._stopping.set)
+                self._loop.call_soon_threadsafe(self._stop_starting)
+
+    def _stop_starting(self) -> None:
+        if self._stopping:
+            self._stopping.set()
+        if not self.started:
+            self._end_within(ending.CLOSING_SECONDS)
 
     def retire(self) -> None:
         """Note that other processes take the place of this one; the next tick does it. Any thread may call it."""
@@ -132,7 +157,8 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for connection in [each for server in self.servers for each in _close(server, self.config.backlog)]:
             await loop.connect_accepted_socket(self._protocol, connection)
-        await asyncio.sleep(_LAST_SECONDS)
+        await asyncio.sleep(_ACCEPTED_SECONDS)
+        self._end_within((self.config.timeout_graceful_shutdown or 0) + ending.CLOSING_SECONDS)
         await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:

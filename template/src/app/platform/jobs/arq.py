@@ -160,12 +160,15 @@ async def _run(worker: Worker, stop: asyncio.Event, shutdown_timeout: float) -> 
         if not stop.is_set():
             raise
     finally:
-        for running in list(worker.tasks.values()):
-            # if Redis is lost, each task raises the same error again
-            with suppress(asyncio.CancelledError, RedisError, OSError):
-                await running
-        # not before: _stop ends the running jobs if `stop` is set meanwhile
+        # _stop ends the running jobs if `stop` is set meanwhile, and does not wait for ever
+        ended: asyncio.Future[Any] = asyncio.gather(*worker.tasks.values(), return_exceptions=True)
+        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+    for task in worker.tasks.values():
+        # if Redis is lost, each task raises the same error again
+        with suppress(asyncio.CancelledError, RedisError, OSError):
+            if task.done():
+                task.result()
 
 
 async def _stop(worker: Worker, stop: asyncio.Event, shutdown_timeout: float) -> None:
@@ -177,7 +180,6 @@ async def _stop(worker: Worker, stop: asyncio.Event, shutdown_timeout: float) ->
         async with asyncio.timeout(shutdown_timeout):
             while running := [task for task in worker.tasks.values() if not task.done()]:
                 await asyncio.wait(running)
-    for task in worker.tasks.values():
-        task.cancel()
+    await cancel_and_wait(*worker.tasks.values())
     if worker.main_task:
         await cancel_and_wait(worker.main_task)

@@ -15,6 +15,7 @@ from uuid import uuid4
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.platform import ending
 from app.platform.concurrency import cancel_and_wait
 from app.platform.errors import DatabaseUnavailable, StartupError
 from app.platform.jobs import outbox
@@ -58,7 +59,7 @@ async def work(settings: PlatformSettings, application: Application) -> None:
     worker = uuid4().hex
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, _begin_to_end, stop, settings.jobs.shutdown_timeout)
     async with application.open_resources(settings) as resources:
         await resources.warn()
         if resources.broker and resources.broker.runs_jobs_here:
@@ -67,6 +68,13 @@ async def work(settings: PlatformSettings, application: Application) -> None:
             await _run(application, resources, worker, stop)
         finally:
             await _give_back(resources, worker)
+    if stop.is_set():
+        ending.end_within(ending.LAST_SECONDS)
+
+
+def _begin_to_end(stop: asyncio.Event, shutdown_timeout: float) -> None:
+    stop.set()
+    ending.end_within(shutdown_timeout + ending.CLOSING_SECONDS)
 
 
 async def _run(application: Application, resources: PlatformResources[Any], worker: str, stop: asyncio.Event) -> None:
@@ -85,8 +93,8 @@ async def _run(application: Application, resources: PlatformResources[Any], work
 
     monitoring = Monitoring(database, broker, checks, stop, application.schedules)
     async with monitoring.serving(settings.jobs), AsyncExitStack() as stack:
-        for part in (Relay(database, broker, settings.jobs).run(), Scheduler(database, application.schedules).run()):
-            stack.push_async_callback(cancel_and_wait, asyncio.ensure_future(part))
+        parts = (Relay(database, broker, settings.jobs).run(), Scheduler(database, application.schedules).run())
+        stack.push_async_callback(cancel_and_wait, *map(asyncio.ensure_future, parts))
         log.info("worker_started", worker=worker)
         await broker.consume(context)
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.platform.jobs.process.deployment import Deployment
-from tests.platform.jobs.process.jobs import LONG
+from tests.platform.jobs.process.jobs import DEAF, LONG
 from tests.platform.jobs.process.workers import wait_until
 
 
@@ -39,3 +39,15 @@ async def test_job_that_does_not_end_in_time_is_given_back_and_done_by_another_w
         await deployment.wait_until_done([long])
         assert await worker.stop() == 0
     assert await deployment.rows("SELECT worker, attempt FROM effects") == [("next", 1)]
+
+
+async def test_job_that_swallows_its_cancellation_is_given_back(deployment: Deployment) -> None:
+    (deaf,) = await deployment.enqueue(DEAF)
+    with deployment.worker(TASKS_SHUTDOWN_TIMEOUT="0.5", WORKER_HURRIES="yes") as worker:
+        await deployment.wait_until_started(deaf)
+        status = await worker.stop()
+        assert worker.logged("worker_stopped")[0]["given_back"] == 1
+        late = worker.logged("process_ended_late")
+    # Celery's process is killed at once
+    assert (status, len(late)) in {(0, 0), (1, 1)}
+    assert await deployment.rows("SELECT state, attempts, worker FROM outbox_messages") == [("waiting", 0, None)]
