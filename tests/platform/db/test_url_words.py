@@ -225,6 +225,9 @@ def test_parts_of_the_address_say_nothing_about_other_urls() -> None:
         ("one:6432/shop?sslmode=require", ["one:6432/shop"]),
         ("one,two:6432/shop?target_session_attrs=standby", ["one:5432/shop", "two:6432/shop"]),
         ("one,[::1]:7000/shop", ["one:5432/shop", "[::1]:7000/shop"]),
+        # as a zone may be called, which is no percent-encoded character then
+        ("[fe80::1%25ed0]:7000/shop", ["[fe80::1%ed0]:7000/shop"]),
+        ("one,[fe80::1%25ed0]/shop", ["one:5432/shop", "[fe80::1%ed0]:5432/shop"]),
         ("/shop?host=/run/a,/run/b", ["/shop?host=/run/a&port=5432", "/shop?host=/run/b&port=5432"]),
         ("/shop?host=/run/a", ["/shop?host=/run/a&port=5432"]),
     ],

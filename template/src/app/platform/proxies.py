@@ -3,6 +3,7 @@
 uvicorn takes an entry that it cannot parse for a host name, which silently matches no proxy.
 """
 
+import re
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_interface, ip_network
 
 ANYONE = "*"
@@ -11,6 +12,7 @@ ANYONE_REFUSED = (
     "or networks of your proxies, such as 10.0.0.0/8 (everyone is allowed with ENVIRONMENT=development only)"
 )
 _IPV4_IN_IPV6 = IPv6Network("::ffff:0:0/96")
+_ZONE = re.compile(r"%[^/]*")
 # fc00::/7 is the widest private network; a wider network is a large part of the internet
 _WIDEST_PREFIX = 7
 
@@ -55,6 +57,10 @@ def _check_entry(number: int, entry: str) -> None:
     except ValueError:
         message = f"entry {number} is neither an IP address nor a network: write such as 10.0.0.0/8,192.0.2.7"
         raise ValueError(message) from None
+    if "%" in entry:
+        # sockets tell the address of a client without it
+        message = f"entry {number} has a zone, which would match no proxy: write {_ZONE.sub('', entry)}"
+        raise ValueError(message)
     if int(ip_interface(entry)) != int(network.network_address):
         message = f"entry {number} is an address inside a network: write {network}, or the address without prefix"
         raise ValueError(message)

@@ -3,6 +3,7 @@
 Libraries show host and port in their errors. A special character in a password makes a part of it the host or the port.
 """
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Self
@@ -10,6 +11,8 @@ from urllib.parse import urlencode, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
+
+_DATABASE = re.compile(r"/*[0-9]*/?\s*")
 
 PERCENT_ENCODE = "percent-encode special characters of user and password, such as / as %2F"
 
@@ -102,6 +105,13 @@ def _check_parts(url: str) -> None:
         raise ValueError(PERCENT_ENCODE) from None
     if misplaced or parts.fragment or "@" in parts.path + parts.query:
         raise ValueError(PERCENT_ENCODE)
+    if parts.port == 0:
+        message = "the port is 0"
+        raise ValueError(message)
+    if parts.scheme in {"redis", "rediss"} and not _DATABASE.fullmatch(parts.path):
+        # redis-py would use the database 0
+        message = "after the host, only the number of a database may follow, such as /0"
+        raise ValueError(message)
 
 
 def _check_options(url: str) -> None:

@@ -163,6 +163,13 @@ def test_port_in_use_is_one_clear_line(tmp_path: Path, migrated_url: str, worker
     assert output == f"python -m app: cannot listen on {host}:{port}: Address already in use (HTTP_HOST, HTTP_PORT)\n"
 
 
+def test_address_with_a_zone_is_for_one_worker(tmp_path: Path, migrated_url: str) -> None:
+    with serving(tmp_path, migrated_url, HTTP_HOST="fe80::1%lo", HTTP_WORKERS="2") as server:
+        status, output = server.ended()
+    assert status == 1
+    assert output.startswith("python -m app: cannot listen on fe80::1%lo: several workers, ")
+
+
 def test_address_to_listen_on_is_one_of_this_machine() -> None:
     for free in ("127.0.0.1", "localhost", "0.0.0.0"):  # noqa: S104
         ports.require_free(free, 0, "X_HOST")

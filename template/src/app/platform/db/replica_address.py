@@ -39,4 +39,6 @@ def each_host(settings: DatabaseSettings, replica_url: SecretStr) -> Iterator[Da
     url, words = address.read(of_all, connecting.VOCABULARY)
     hosts, ports = (address.texts(url.query.get(word, ())) for word in ("host", "port"))
     for one in [address.at(url, [each]) for each in zip(hosts, ports, strict=True)] or [url]:
-        yield of_all.elsewhere(SecretStr(one.update_query_dict(words).render_as_string(hide_password=False)))
+        # the zone of an address begins with a percent sign
+        encoded = one.set(host=one.host and one.host.replace("%", "%25"))
+        yield of_all.elsewhere(SecretStr(encoded.update_query_dict(words).render_as_string(hide_password=False)))

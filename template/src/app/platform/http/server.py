@@ -11,6 +11,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import ChangeReload
 
 from app.platform import multiprocess, ports, proxies
+from app.platform.errors import StartupError
 from app.platform.http.draining import Config, Server
 from app.platform.http.protocol import ProblemHttpProtocol, ProblemWebSocketProtocol
 from app.platform.http.workers import Workers
@@ -35,6 +36,10 @@ def serve(factory: str, http: HttpSettings, metrics_directory: str | None) -> No
     config = _config(factory, http)
     # a socket of uvicorn's that processes share takes `::` for IPv4 as well, which asyncio's does not
     shared = config.should_reload or http.workers > 1
+    if shared and "%" in http.host:
+        # uvicorn's socket would lose it
+        message = f"cannot listen on {http.host}: several workers, or a reload, need one without a zone (HTTP_HOST)"
+        raise StartupError(message)
     ports.require_free(http.host, http.port, "HTTP_HOST, HTTP_PORT", ipv4_as_well=shared)
     directory = metrics_directory or os.environ.get(multiprocess.VARIABLE)
     with multiprocess.shared_directory(directory) if http.workers > 1 else nullcontext():
