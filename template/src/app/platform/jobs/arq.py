@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 from uuid import UUID
@@ -71,19 +71,24 @@ class Broker:
         await self._redis.ping()
 
     async def consume(self, context: WorkerContext) -> None:
-        """Run jobs in this process until `stop` is set; restart ARQ's worker when it ends because Redis is lost."""
+        """Run jobs in this process until `stop` is set; start ARQ's worker again when it ends because Redis is lost.
+
+        Jobs that run meanwhile go on, and others start beside them when Redis is back.
+        """
         logging.getLogger("arq").setLevel(logging.WARNING)
-        jobs, stop = context.settings.jobs, context.stop
+        jobs, stop, worker = context.settings.jobs, context.stop, _worker(context, self._redis)
         while not stop.is_set():
             try:
                 context.consuming.set()
-                await _run(_worker(context, self._redis), stop, jobs.shutdown_timeout)
+                await _run(worker, stop, jobs.shutdown_timeout)
             except (RedisError, OSError) as error:
                 context.consuming.clear()
                 log.warning("broker_lost", reason=summary(error))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(jobs.poll_interval):
                         await stop.wait()
+                worker.forget_ended()
+        await _end(worker, jobs.shutdown_timeout)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -96,6 +101,14 @@ def _queue(settings: PlatformSettings) -> str:
 
 
 class _Worker(Worker):
+    _released = 0
+    """The number of jobs that have ended."""
+
+    def forget_ended(self) -> None:
+        """Forget the jobs that have ended without Redis; ARQ would raise the error of each one when Redis is back."""
+        _raise_unexpected(self.tasks.values())
+        self.tasks = {name: task for name, task in self.tasks.items() if not task.done()}
+
     async def start_jobs(self, job_ids: list[bytes]) -> None:
         """Discard what the queue has and no release of this service wrote; skip jobs that are still running here.
 
@@ -107,7 +120,23 @@ class _Worker(Worker):
             log.warning("delivery_unreadable", reason=f"{len(foreign)} names in the queue are not those of jobs")
             metrics.UNREADABLE_DELIVERIES.inc(len(foreign))
             await self.pool.zrem(self.queue_name, *foreign)
-        await super().start_jobs([each for each in ours if each not in running])
+        for each in ours:
+            if each not in running:
+                await self._start_job(each)
+
+    async def _start_job(self, job_id: bytes) -> None:
+        counted, released = self.job_counter, self._released
+        try:
+            await super().start_jobs([job_id])
+        except (RedisError, OSError):
+            if self.job_counter + self._released - released > counted:
+                # ARQ has counted the job whose start has failed, and would start one less from now on
+                super()._release_sem_dec_counter_on_complete()
+            raise
+
+    def _release_sem_dec_counter_on_complete(self) -> None:
+        self._released += 1
+        super()._release_sem_dec_counter_on_complete()
 
 
 def _read(message: bytes) -> dict[str, Any]:
@@ -126,7 +155,7 @@ def _read(message: bytes) -> dict[str, Any]:
         raise
 
 
-def _worker(context: WorkerContext, redis: ArqRedis) -> Worker:
+def _worker(context: WorkerContext, redis: ArqRedis) -> _Worker:
     async def run(_context: dict[Any, Any], key: str, name: str) -> None:
         await context.run_job(UUID(key), name)
 
@@ -151,7 +180,7 @@ def _worker(context: WorkerContext, redis: ArqRedis) -> Worker:
 
 
 async def _run(worker: Worker, stop: asyncio.Event, shutdown_timeout: float) -> None:
-    """Run ARQ's worker until `stop` is set or Redis is lost, and wait for its running jobs."""
+    """Start jobs until Redis is lost, or until `stop` is set and the running jobs have ended."""
     stopping = asyncio.ensure_future(_stop(worker, stop, shutdown_timeout))
     try:
         await worker.async_run()
@@ -160,20 +189,18 @@ async def _run(worker: Worker, stop: asyncio.Event, shutdown_timeout: float) -> 
         if not stop.is_set():
             raise
     finally:
-        # _stop ends the running jobs if `stop` is set meanwhile, and does not wait for ever
-        ended: asyncio.Future[Any] = asyncio.gather(*worker.tasks.values(), return_exceptions=True)
-        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-    for task in worker.tasks.values():
-        # if Redis is lost, each task raises the same error again
-        with suppress(asyncio.CancelledError, RedisError, OSError):
-            if task.done():
-                task.result()
+        if not stop.is_set():
+            stopping.cancel()
+        await asyncio.wait({stopping})
 
 
 async def _stop(worker: Worker, stop: asyncio.Event, shutdown_timeout: float) -> None:
-    """Do what ARQ does at a signal, but leave the jobs that this worker has read and not started to other workers."""
     await stop.wait()
+    await _end(worker, shutdown_timeout)
+
+
+async def _end(worker: Worker, shutdown_timeout: float) -> None:
+    """Do what ARQ does at a signal, but leave the jobs that this worker has read and not started to other workers."""
     worker.allow_pick_jobs = False
     worker.max_jobs = 0
     with suppress(TimeoutError):
@@ -183,3 +210,12 @@ async def _stop(worker: Worker, stop: asyncio.Event, shutdown_timeout: float) ->
     await cancel_and_wait(*worker.tasks.values())
     if worker.main_task:
         await cancel_and_wait(worker.main_task)
+    _raise_unexpected(worker.tasks.values())
+
+
+def _raise_unexpected(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Raise the error of a task that has ended, unless it was cancelled or has lost Redis."""
+    for task in tasks:
+        if task.done():
+            with suppress(asyncio.CancelledError, RedisError, OSError):
+                task.result()
