@@ -44,34 +44,25 @@ async def test_broker_without_persistence_loses_and_repeats_nothing(
     assert tally == Tally(102, 102, 0, 0)
 
 
-async def test_jobs_wait_while_there_is_no_broker(deployment: Deployment) -> None:
-    port = free_port()
-    with ExitStack() as stack:
-        worker = stack.enter_context(deployment.worker(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
-        await wait_until(lambda: is_ready(worker, "failed"), "the worker reports that the broker is away")
-        keys = await deployment.enqueue(EFFECT, 20)
-        stack.enter_context(broker(port))
-        await deployment.wait_until_done(keys)
-        await wait_until(lambda: is_ready(worker, "ok"), "the worker reports that the broker is back")
-        assert await worker.stop() == 0
-    assert await deployment.tally(keys) == Tally(20, 20, 0, 0)
-
-
-async def test_worker_starts_jobs_beside_a_long_one_when_the_broker_is_back(deployment: Deployment) -> None:
+async def test_jobs_wait_while_there_is_no_broker_and_start_beside_a_long_one_then(deployment: Deployment) -> None:
     port = free_port()
     with ExitStack() as stack:
         first = stack.enter_context(ExitStack())
-        url = first.enter_context(broker(port))
-        worker = stack.enter_context(deployment.worker(REDIS_URL=url, TASKS_REDELIVER_AFTER="5"))
+        worker = stack.enter_context(deployment.worker(REDIS_URL=f"redis://127.0.0.1:{port}/0"))
+        await wait_until(lambda: is_ready(worker, "failed"), "the worker reports that the broker is away")
+        keys = await deployment.enqueue(EFFECT, 20)
+        first.enter_context(broker(port))
+        await deployment.wait_until_done(keys)
+        await wait_until(lambda: is_ready(worker, "ok"), "the worker reports that the broker is back")
         (long,) = await deployment.enqueue(LONG)
         await deployment.wait_until_started(long)
         first.close()
-        await wait_until(lambda: is_ready(worker, "failed"), "the worker reports that the broker is away")
+        await wait_until(lambda: is_ready(worker, "failed"), "the worker reports that the broker is away again")
         stack.enter_context(broker(port))
-        keys = await deployment.enqueue(EFFECT, 20)
-        await deployment.wait_until_done(keys)
+        others = await deployment.enqueue(EFFECT, 20)
+        await deployment.wait_until_done(others)
         assert await deployment.count("outbox_messages") == 1
-        # the worker that is stopped still knows the long job
+        # the worker still knows the long job
         await deployment.open_gate()
         assert await worker.stop() == 0
-    assert await deployment.tally([long, *keys]) == Tally(21, 21, 0, 0)
+    assert await deployment.tally([long, *keys, *others]) == Tally(41, 41, 0, 0)
