@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Engine, func, insert, select
+from structlog.testing import capture_logs
 
 from app.config import Settings
 from app.platform.db.listen import listening
@@ -181,3 +182,19 @@ async def test_times_are_those_of_the_database(
 async def test_slot_of_a_wrong_clock_does_not_silence_a_schedule(database: Database, schedule: Schedule) -> None:
     await insert_slots(database, [schedule], NOON + 30 * 24 * 60 * MINUTE)
     assert await fire_at(database, schedule, NOON, NOON + MINUTE, NOON + 5 * MINUTE) == [True, False, True]
+
+
+@pytest.mark.commits
+async def test_schedule_that_always_fails_silences_no_other(
+    database: Database, schedule: Schedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # longer than the column of names
+    broken = [Schedule(Job(f"{each:101}"), every=MINUTE) for each in range(2)]
+    await insert_slots(database, [schedule], NOON - timedelta(days=9_000))
+    monkeypatch.setattr(scheduler, "PRECISION", 0.01)
+    with capture_logs() as logs:
+        async with running(Scheduler(database, [*broken, schedule]).run()), asyncio.timeout(PATIENCE):
+            while not await enqueued(database):  # noqa: ASYNC110 (the server sends no event)
+                await asyncio.sleep(0.01)
+    assert await enqueued(database) == [schedule.job.name]
+    assert "scheduler_interrupted" in {each["event"] for each in logs}

@@ -5,6 +5,7 @@ If a slot passes while no worker runs, it is fired once when a worker starts. A 
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NoReturn
@@ -33,7 +34,7 @@ class Scheduler:
 
     def __init__(self, database: Database, schedules: Sequence[Schedule]) -> None:
         self._database = database
-        self._schedules = schedules
+        self._schedules = deque(schedules)
         # the slot of each schedule that needs no further query
         self._settled: dict[str, datetime] = {}
         # the database's clock, and when it was read by this process's monotonic one
@@ -47,6 +48,8 @@ class Scheduler:
                     await self.fire_if_due(schedule, await self.now())
             except Exception as error:  # noqa: BLE001 (missed slots are fired when PostgreSQL is back)
                 log.warning("scheduler_interrupted", reason=summary(error))
+            # another one comes first each time, so that one that always fails silences no other
+            self._schedules.rotate(1)
             await asyncio.sleep(PRECISION)
 
     async def now(self) -> datetime:
