@@ -75,10 +75,10 @@ async def test_items_are_taken_when_their_call_begins() -> None:
 
     work = CountingWork(5)
     async with asyncio.timeout(PATIENCE):
-        before = len(asyncio.all_tasks())
+        before = asyncio.all_tasks()
         calls = asyncio.create_task(fan_out(work, items(), concurrency=5))
         await work.full.wait()
-        assert (len(taken), len(asyncio.all_tasks()) - before) == (5, 6)
+        assert (len(taken), len(asyncio.all_tasks() - before)) == (5, 6)
         await cancel_and_wait(calls)
     assert len(taken) == 5
 
