@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from dev.template.errors import TemplateError
-from dev.template.merge import Merge, merge_into
+from dev.template.import_lines import merge_again
+from dev.template.merge import Merge, merge_into, written_like
 from dev.template.project import Project
 from dev.template.renames import History
 
@@ -68,15 +69,14 @@ class Follow:
         now = place.relative_to(self._root).as_posix()
         is_mergeable = place.is_file() and not place.is_symlink() and now not in self._merge.project.conflicts()
         mine = place.read_bytes() if is_mergeable else b""
-        if b"\r\n" in mine:
-            # git checked the file out with Windows line ends; Copier renders without them
-            base, new = (content.replace(b"\n", b"\r\n") for content in (base, new))
+        base, new = written_like(mine, base, new)
         if mine == base:
             place.write_bytes(new)
         elif not mine or any(b"\0" in content for content in (mine, base, new)):
             self.left_out.append(path)
             return False
-        elif not merge_into(place, base, new):
+        elif not merge_into(place, base, new) and not merge_again(place, base, mine, new):
+            self._merge.project.stage_conflict(now, base, mine, new)
             self.conflicts.append(now)
             return False
         return True

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev.template.merge import Merge, lines_of, merge_into
-from dev.template.project import git
 
 # stands for the imports while everything else is merged by lines
 PLACEHOLDER = "# imports\n"
@@ -35,12 +34,18 @@ def resolve(merge: Merge) -> None:
     """
     for path in sorted({*merge.project.conflicts()} - merge.project.noted("merged")):
         versions = [files.get(path) for files in (merge.base, merge.before, merge.new)]
-        if path.endswith(".py") and None not in versions:
-            merged = _merged_bytes(*(each for each in versions if each is not None))
-            if merged is not None:
-                (merge.project.root / path).write_bytes(merged)
-                # the path is no longer in conflict, and nothing is staged
-                git("reset", "--quiet", "--", path, cwd=merge.project.root)
+        if None not in versions and merge_again(
+            merge.project.root / path, *(each or b"" for each in versions)
+        ):
+            merge.project.clear_conflict(path)
+
+
+def merge_again(place: Path, *versions: bytes) -> bool:
+    """Merge a file that conflicts (base, mine, new) once more, with its imports as a set; return False in vain."""
+    merged = _merged_bytes(*versions) if place.suffix == ".py" and all(versions) else None
+    if merged is not None:
+        place.write_bytes(merged)
+    return merged is not None
 
 
 def _merged_bytes(base: bytes, mine: bytes, new: bytes) -> bytes | None:

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from dev.template.project import Project, git
+from dev.template.project import Project
 
 
 def module(path: str) -> str:
@@ -14,9 +14,10 @@ def module(path: str) -> str:
 
 def dangling(project: Project, gone: Iterable[str]) -> list[str]:
     """Return a line for each import of a file that is gone."""
-    modules = {module(path) for path in gone if path.endswith(".py")}
-    names = git("ls-files", "-z", "--", "*.py", cwd=project.root).decode().split("\0")
-    files = {name: project.root / name for name in names if name and (project.root / name).is_file()}
+    # new files as well, which may import what the owner renamed
+    files = {name: project.root / name for name in project.files() if name.endswith(".py")}
+    # a module that became a package, or the other way round, is still there
+    modules = {module(path) for path in gone if path.endswith(".py")} - {module(name) for name in files}
     return [
         f"{name} imports {wanted}"
         for name, file in sorted(files.items())

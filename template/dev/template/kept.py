@@ -4,6 +4,7 @@ import difflib
 import re
 from pathlib import Path
 
+from dev.template.import_lines import merge_again
 from dev.template.merge import Merge, lines_of, merge_into
 from dev.template.project import Project
 
@@ -51,15 +52,20 @@ def put_back(project: Project) -> tuple[list[str], list[str]]:
         name = mine.relative_to(folder).as_posix().removesuffix(".mine")
         path = re.sub(r"~\d+$", "", name)
         if (project.root / path).is_file() and path not in tracked:
-            (merged if _merge_back(project.root / path, folder, name) else conflicting).append(path)
+            (merged if _merge_back(project, path, name) else conflicting).append(path)
     _tidy(folder)
     return merged, conflicting
 
 
-def _merge_back(fresh: Path, folder: Path, name: str) -> bool:
+def _merge_back(project: Project, path: str, name: str) -> bool:
     """Merge the edits into the file that returned; delete the copies if there was no conflict."""
+    place, folder = project.root / path, project.root / FOLDER
     mine, template = folder / f"{name}.mine", folder / f"{name}.template"
-    if not template.is_file() or not merge_into(fresh, template.read_bytes(), mine.read_bytes(), LABELS):
+    if not template.is_file():
+        return False
+    base, edited, new = template.read_bytes(), mine.read_bytes(), place.read_bytes()
+    if not merge_into(place, base, edited, LABELS) and not merge_again(place, base, edited, new):
+        project.stage_conflict(path, base, edited, new)
         return False
     for part in (mine, template, folder / f"{name}.diff"):
         part.unlink(missing_ok=True)

@@ -39,12 +39,13 @@ class Merge:
         Raises:
             TemplateError: git ignores some of these files.
         """
-        ignored = sorted(self.before.keys() - self.project.tracked())
-        if ignored:
+        came = self.new.keys() - self.base.keys()
+        if ignored := self.project.ignored(self.before.keys() | came):
             listed = "".join(f"\n  {path}" for path in ignored)
             raise TemplateError(
-                "Nothing was done: git ignores these files. The template has files of the same name, and git could not "
-                f"restore yours. `git add --force` and commit them, or move them away:{listed}"
+                "Nothing was done: git ignores these paths, at which the template has files. It could neither restore "
+                "yours nor commit new ones. Correct .gitignore (`git check-ignore -v FILE` names the line); `git add "
+                f"--force` and commit files of yours, or move them away:{listed}"
             )
 
     def found(self) -> set[str]:
@@ -59,8 +60,9 @@ class Merge:
         """Correct what Copier's merge loses; return the paths that conflict.
 
         A file that the template did not change gets exactly the owner's bytes; a file that the owner deleted stays
-        deleted. Copier drops bytes that are not UTF-8, so such files are merged here. What a migration has merged is
-        left alone: it may have rewritten the owner's imports where the template's text is the same.
+        deleted. Copier drops bytes that are not UTF-8, and takes each line with a Windows line end for a changed one,
+        so such files are merged here. What a migration has merged is left alone: it may have rewritten the owner's
+        imports where the template's text is the same.
         """
         conflicts = []
         for path in sorted((self.base.keys() & self.new.keys()) - self._special - self.project.noted("merged")):
@@ -70,7 +72,7 @@ class Merge:
             elif self.base[path] == self.new[path]:
                 if self._now(path) != mine:
                     place.write_bytes(mine)
-            elif mine != self.base[path] and not _is_text(mine) and not self._merge_bytes(path, mine):
+            elif mine != self.base[path] and not _is_plain(mine) and not self._merge_bytes(path, mine):
                 conflicts.append(path)
         return conflicts
 
@@ -98,7 +100,12 @@ class Merge:
     def _merge_bytes(self, path: str, mine: bytes) -> bool:
         place = self.project.root / path
         place.write_bytes(mine)
-        return merge_into(place, self.base[path], self.new[path])
+        base, new = written_like(mine, self.base[path], self.new[path])
+        if not merge_into(place, base, new):
+            self.project.stage_conflict(path, base, mine, new)
+            return False
+        self.project.clear_conflict(path)
+        return True
 
 
 def lines_of(content: bytes) -> bytes:
@@ -106,12 +113,21 @@ def lines_of(content: bytes) -> bytes:
     return content.replace(b"\r\n", b"\n")
 
 
-def _is_text(content: bytes) -> bool:
+def written_like(mine: bytes, *others: bytes) -> list[bytes]:
+    """Return the others with Windows line ends if all of mine are such: Copier renders without them."""
+    ends = mine.count(b"\n")
+    if not ends or mine.count(b"\r\n") < ends:
+        return list(others)
+    return [lines_of(each).replace(b"\n", b"\r\n") for each in others]
+
+
+def _is_plain(content: bytes) -> bool:
+    """Return whether a text is UTF-8 without Windows line ends."""
     try:
         content.decode()
     except UnicodeDecodeError:
         return False
-    return True
+    return b"\r\n" not in content
 
 
 def merge_into(place: Path, base: bytes, other: bytes, labels: tuple[str, ...] = LABELS) -> bool:

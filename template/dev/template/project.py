@@ -1,7 +1,8 @@
 """Reads the state of this project from git and from Copier's answers file."""
 
+import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ UNDO_COMMAND = "git reset --hard && git clean -df"
 UNDO = f"To undo it: {UNDO_COMMAND}"
 
 
-def git(*arguments: str | Path, cwd: Path, environment: Mapping[str, str] | None = None) -> bytes:
-    """Run git and return what it printed.
+def git(*arguments: str | Path, cwd: Path, given: bytes = b"") -> bytes:
+    """Run git with some input, and return what it printed.
 
     Raises:
         TemplateError: git is missing, or failed.
     """
     try:
-        done = subprocess.run(["git", *arguments], cwd=cwd, env=environment, capture_output=True, check=False)
+        done = subprocess.run(["git", *arguments], cwd=cwd, input=given or None, capture_output=True, check=False)
     except FileNotFoundError as error:
         raise TemplateError("git is not installed: updates of the template are merged with git.") from error
     if done.returncode != 0:
@@ -139,3 +140,25 @@ class Project:
         names = {name.decode(errors="surrogateescape") for name in unmerged.split(b"\0") if name}
         rejected = {f"{path}.rej" for path in self.tracked() if (self.root / f"{path}.rej").is_file()}
         return sorted(names | (rejected - self.tracked()))
+
+    def ignored(self, paths: Iterable[str]) -> list[str]:
+        """Return those of the paths that git ignores, whether they exist or not."""
+        command = ["git", "check-ignore", "-z", "--stdin"]
+        given = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        # its status is 1 if there are none
+        done = subprocess.run(command, cwd=self.root, input=given, capture_output=True, check=False)
+        return sorted(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
+
+    def stage_conflict(self, path: str, base: bytes, mine: bytes, new: bytes) -> None:
+        """Record a conflict in git's index as a merge does, so that `git status` lists it and no commit skips it."""
+        place = git("rev-parse", "--show-prefix", cwd=self.root).strip(b"\n") + os.fsencode(path)
+        mode = b"100755" if os.access(self.root / path, os.X_OK) else b"100644"
+        store = ("hash-object", "-w", "--stdin", f"--path={path}")
+        blobs = [git(*store, cwd=self.root, given=each).strip() for each in (base, mine, new)]
+        entries = [b"0 " + b"0" * len(blobs[0]), *(b"%b %b %d" % (mode, blob, n) for n, blob in enumerate(blobs, 1))]
+        lines = b"".join(entry + b"\t" + place + b"\0" for entry in entries)
+        git("update-index", "-z", "--index-info", cwd=self.root, given=lines)
+
+    def clear_conflict(self, path: str) -> None:
+        """Make a path that was merged after all as any other changed one: not in conflict, not staged."""
+        git("reset", "--quiet", "--", path, cwd=self.root)
