@@ -52,7 +52,8 @@ class Follow:
 
     def _deleted_folders(self, history: History) -> set[str]:
         """Return the deleted files whose folders have no template file left, as when a feature is removed."""
-        return {path for path in history.deleted if folder_of(path) not in self._kept_folders}
+        gone = {folder_of(path) for path in history.deleted} - self._kept_folders
+        return {path for path in history.deleted | history.unknown if folder_of(path) in gone}
 
     def into_renamed_files(self) -> list[str]:
         """Merge the template's changes into renamed files; return a line for each."""

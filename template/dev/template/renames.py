@@ -17,10 +17,13 @@ MOST_RENAMES = 20
 
 @dataclass
 class History:
-    """The new path of each renamed file, and the deleted files; all other missing files were split or rewritten."""
+    """What became of missing files: those in none of the sets were split or rewritten."""
 
+    # the new path of each renamed file
     renamed: dict[str, str] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
+    # never in a commit, as files of an update that were deleted before it was committed
+    unknown: set[str] = field(default_factory=set)
 
 
 def trace(project: Project, missing: Iterable[str]) -> History:
@@ -32,6 +35,7 @@ def trace(project: Project, missing: Iterable[str]) -> History:
         following, waiting = waiting, {}
         for origin, path in following.items():
             if path not in removals:
+                history.unknown |= {origin} & {path}
                 continue
             similarity, new = renames[removals[path]].get(path, (0, ""))
             if not new:
