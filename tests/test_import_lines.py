@@ -77,3 +77,22 @@ def test_an_import_that_one_side_removed_is_gone() -> None:
     gone = ("from app.platform.resources import Resources\n", "")
     assert merged(edited(OWN), edited(gone)) == edited(OWN, gone)
     assert merged(edited(gone), edited(FEATURE)) == edited(gone, FEATURE)
+
+
+def test_what_the_owner_still_uses_stays_imported() -> None:
+    """Removing the sample removes imports of its lines, which lines of the owner's may need as well."""
+    from dev.template.needed import completed  # noqa: PLC0415 - importable only in a test run
+
+    gone = "from datetime import timedelta\nfrom typing import Any, cast\nimport json as j\n\n"
+    unused = "from app.unused import UNUSED\n"
+    own = "\n\ndef f(x: Any, Resources: int) -> None:\n    try:\n        cast(x, timedelta, j)\n    except E as e:\n        e\n"
+    theirs = BASE.replace("from dataclasses import dataclass", "from typing import Protocol")
+    imports, rest = BASE.split("\n\n", 1)
+    before = f"{gone}{imports}\n\n{unused}{rest}{own}"
+    assert completed(f"{theirs}{own}", before) == (
+        "import json as j\nfrom datetime import timedelta\n"
+        + theirs.replace("import Protocol", "import Any, Protocol, cast")
+        + own
+    )
+    assert completed(theirs, before) == theirs
+    assert completed("not Python", before) == "not Python"

@@ -92,12 +92,17 @@ def test_update_puts_edits_aside_when_a_release_removes_their_file(
     file = project / "src/app/platform/http/ndjson.py"
     file.write_text(file.read_text() + "\nOURS = 1\n")
     mine = file.read_bytes()
-    future.move_to(
-        project,
-        future.release(template, tmp_path / "future", lambda root: (root / "template" / NDJSON).unlink()),
-    )
+
+    def change(root: Path) -> None:
+        (root / "template" / NDJSON).unlink()
+        module = (root / "template" / NDJSON).with_name("etags.py")
+        module.with_suffix("").mkdir()
+        module.rename(module.with_suffix("") / "__init__.py")
+
+    future.move_to(project, future.release(template, tmp_path / "future", change))
     status, printed = tool(project, "update")
     assert status == 0, printed
+    assert "imports app.platform.http.etags" not in printed, "a package now"
     assert not file.exists()
     assert "  src/app/platform/http/ndjson.py\n" in printed
     assert "src/app/features/orders/routes.py imports app.platform.http.ndjson" in printed

@@ -42,14 +42,15 @@ def test_changes_that_are_not_committed(project: Path, command: tuple[str, ...])
 
 
 def test_files_that_git_ignores(project: Path) -> None:
-    """Ignored files would be removed or overwritten, and no commit could restore them."""
+    """Files of the owner's could not be restored by a commit, and new ones of the template would be in none."""
     run("git", "rm", "--quiet", "--cached", ".env.example", cwd=project)
     with (project / ".gitignore").open("a") as file:
-        file.write(".env.*\n/src/app/features/orders/dao.py\n")
+        file.write(".env.*\n/src/app/features/orders/dao.py\ntest_dao.py\nupdates.py\n")
     rendering.commit(project)
     (project / "src/app/features/orders/dao.py").write_text("precious\n")
     said = refused(project, "switch", "data_access=dao")
-    assert said.endswith(":\n  .env.example\n  src/app/features/orders/dao.py\n")
+    new = ["src/app/platform/db/dao/updates.py", "tests/features/orders/test_dao.py", "tests/features/users/test_dao.py"]
+    assert said.endswith("\n  ".join([":", ".env.example", "src/app/features/orders/dao.py", *new]) + "\n")
 
 
 @pytest.mark.parametrize(

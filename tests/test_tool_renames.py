@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import future, rendering
+from tests import future, owner, rendering
 from tests.edits import replace
 from tests.life import tool
 from tests.shell import run
@@ -14,14 +14,17 @@ from tests.shell import run
 # a file that is the same in all variants, in a folder with other files
 FILE = "src/app/platform/auth/models.py"
 FOLDER = "src/app/platform/auth"
+DEVICES = "from app.platform.auth.devices import DEVICES\n"
 
 
 def with_news(root: Path) -> None:
-    """Change two files of a folder and add a third."""
+    """Change two files of a folder, and add one there and a test."""
     future.platform_revision(root)
     service = root / "template/src/app/platform/auth/service.py"
     service.write_text(f"{service.read_text()}\n\nOF_THE_FUTURE = 1\n")
+    replace(service, "from app.platform.auth.errors", f"{DEVICES}from app.platform.auth.errors")
     (root / "template/src/app/platform/auth/devices.py").write_text('"""Devices."""\n')
+    (root / "template/tests/api/test_devices.py").write_text("from app.platform.auth import service\n")
 
 
 @dataclass
@@ -68,13 +71,17 @@ def test_a_renamed_file_gets_the_change(update: Update) -> None:
 
 
 def test_a_renamed_package_gets_the_changes_and_what_is_new_in_it(update: Update) -> None:
+    """The release adds an import beside those that the owner rewrote; what is wrong with the new lines is said."""
     run("git", "mv", FOLDER, "src/app/platform/identity", cwd=update.root)
     for file in update.root.rglob("src/**/*.py"):
-        file.write_text(file.read_text().replace("app.auth", "app.identity"))
+        file.write_text(file.read_text().replace("app.platform.auth", "app.platform.identity"))
     status, printed = update.run()
     assert status == 0, printed
     assert future.ADDED in update.text("src/app/platform/identity/models.py")
     assert "OF_THE_FUTURE" in update.text("src/app/platform/identity/service.py")
+    assert DEVICES in update.text("src/app/platform/identity/service.py")
+    assert "  src/app/platform/identity/service.py imports app.platform.auth.devices\n" in printed
+    assert "  tests/api/test_devices.py imports app.platform.auth.service\n" in printed
     assert "src/app/platform/auth/devices.py → src/app/platform/identity/devices.py" in printed
     assert update.text("src/app/platform/identity/devices.py") == '"""Devices."""\n'
     assert not (update.root / FOLDER).exists()
@@ -89,6 +96,9 @@ def test_a_change_beside_the_owners_own_is_a_conflict(update: Update) -> None:
     assert "CONFLICTS" in printed
     assert "  src/app/platform/auth/tables.py\n" in printed
     assert "<<<<<<< before updating" in update.text("src/app/platform/auth/tables.py")
+    assert owner.unmerged(update.root) == ["src/app/platform/auth/tables.py"], "no commit may pass over it"
+    run("git", "checkout", "--quiet", "--ours", "--", "src/app/platform/auth/tables.py", cwd=update.root)
+    assert not run("git", "diff", "--name-only", "HEAD", "--", "src/app/platform/auth", cwd=update.root).count("tables")
 
 
 def test_the_change_of_a_deleted_file_is_left_out_and_kept(update: Update) -> None:
@@ -150,7 +160,9 @@ def test_a_link_to_the_new_place_is_no_place(update: Update) -> None:
 
 def test_windows_line_ends_are_no_conflict(update: Update) -> None:
     """A project from before `.gitattributes`, which keeps such line ends out, may have them."""
-    (update.root / ".gitattributes").unlink()
+    both = update.root / "src/app/platform/auth/service.py"
+    (update.root / ".gitattributes").write_text("service.py -text\n")
+    both.write_bytes(both.read_bytes().replace(b"\n", b"\r\n").replace(b"Signing in,", b"Ours: signing in,"))
     run("git", "config", "core.autocrlf", "true", cwd=update.root)
     run("git", "mv", FILE, "src/app/platform/auth/tables.py", cwd=update.root)
     update.commit()
@@ -160,6 +172,8 @@ def test_windows_line_ends_are_no_conflict(update: Update) -> None:
     status, printed = update.run()
     assert status == 0, printed
     assert future.ADDED.replace("\n", "\r\n").encode() in place.read_bytes()
+    assert b"Ours: signing in," in both.read_bytes(), "committed with such line ends"
+    assert both.read_bytes().endswith(b"\r\n\r\nOF_THE_FUTURE = 1\r\n")
 
 
 def test_a_renamed_file_that_the_release_moves_is_pointed_out(update: Update, template: Path, tmp_path: Path) -> None:
@@ -205,7 +219,9 @@ def test_nothing_is_begun_when_what_is_left_out_has_no_place(update: Update) -> 
 
 
 def test_a_folder_that_is_gone_as_a_whole_is_no_news(update: Update) -> None:
-    """An owner who removed a feature need not be asked about it at each update."""
+    """An owner who removed a feature need not be asked about it at each update; one file never was in a commit."""
+    run("git", "rm", "--quiet", FILE, cwd=update.root)
+    run("git", "commit", "--quiet", "--amend", "--no-edit", cwd=update.root)
     shutil.rmtree(update.root / FOLDER)
     status, printed = update.run()
     assert status == 0, printed

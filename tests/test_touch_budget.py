@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.rendering import rendered_files
-from tests.variants import Variant, choices, rendered_variants
+from tests.variants import ROOT, Variant, choices, rendered_variants
 
 ANSWERS = r"\.copier-answers\.yml"
 
@@ -122,6 +122,19 @@ def test_a_switch_stays_within_its_budget(question: str, rendered: Rendered) -> 
         paths = changed(rendered_files(rendered(one)), rendered_files(rendered(other)))
         excess = sorted(path for path in paths if not allowed.fullmatch(path))
         assert not excess, f"{one.id} and {other.id} differ in {excess}"
+
+
+@pytest.mark.parametrize("document", ["README.md", "template/docs/template.md"])
+@pytest.mark.parametrize("question", ["db_driver", "pool_profile"])
+def test_the_documents_name_what_a_switch_of_a_value_changes(document: str, question: str, rendered: Rendered) -> None:
+    """The last row of a table, or the item of a list, about the question."""
+    row = rf"^\| `{question}` \|.*$|^- `{question}`:.*\n(?:  .*\n)*"
+    said = re.findall(row, (ROOT / document).read_text(), re.MULTILINE)[-1]
+    trees = [[rendered_files(rendered(each)) for each in pair] for pair in neighbours(question)]
+    paths = {path for one, other in trees for path in changed(one, other)} - {".copier-answers.yml", "pyproject.toml"}
+    names = {"deploy/kubernetes/" if path.startswith("deploy/kubernetes/") else Path(path).name for path in paths}
+    assert names
+    assert not [name for name in names if name not in said]
 
 
 @pytest.mark.parametrize("question", BUDGETS)

@@ -9,7 +9,7 @@ from typing import Any
 import copier
 from copier.errors import UnsafeTemplateError
 
-from dev.template import import_lines, imports, kept
+from dev.template import import_lines, imports, kept, needed
 from dev.template.errors import TemplateError
 from dev.template.follow import LEFT_OUT, Follow, require_place
 from dev.template.hidden import hidden
@@ -135,6 +135,7 @@ def _settle(merge: Merge, follow: Follow, after: Project) -> dict[str, list[str]
     import_lines.resolve(merge)
     history = merge.keep_history()
     followed, placed = follow.into_renamed_files(), follow.into_renamed_folders()
+    needed.restore(merge)
     aside = kept.keep(merge)
     merged, conflicting = kept.put_back(merge.project)
     return {

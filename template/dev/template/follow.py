@@ -49,6 +49,7 @@ class Follow:
         self.left_out = sorted((self._changed & missing) - history.renamed.keys() - given_up)
         self.given_up = sorted(self._changed & given_up)
         self.conflicts: list[str] = []
+        self._placed: set[str] = set()
 
     def _deleted_folders(self, history: History) -> set[str]:
         """Return the deleted files whose folders have no template file left, as when a feature is removed."""
@@ -94,6 +95,7 @@ class Follow:
                 continue
             (self._root / now).parent.mkdir(parents=True, exist_ok=True)
             place.rename(self._root / now)
+            self._placed.add(path)
             with suppress(OSError):
                 # rmdir refuses folders that are not empty
                 for folder in list(place.parents)[: len(Path(path).parents) - 1]:
@@ -120,8 +122,8 @@ class Follow:
         return ""
 
     def old_names(self) -> list[str]:
-        """Return the old paths of renamed files, because new files of the template may still import them."""
-        return sorted(self._renamed)
+        """Return the old paths of renamed and moved files, because the template's text may still import them."""
+        return sorted(self._renamed.keys() | self._placed)
 
     def gone(self) -> list[str]:
         """Return the files that the owner renamed and the template removed or moved."""

@@ -24,7 +24,11 @@ class Module:
     @property
     def rest(self) -> str:
         """The module without its imports."""
-        return f"{self.above}{PLACEHOLDER}{self.below}"
+        return self.rest_with(PLACEHOLDER)
+
+    def rest_with(self, imports: str) -> str:
+        """Return the module with other imports."""
+        return f"{self.above}{imports}{self.below}"
 
 
 def resolve(merge: Merge) -> None:
@@ -34,9 +38,7 @@ def resolve(merge: Merge) -> None:
     """
     for path in sorted({*merge.project.conflicts()} - merge.project.noted("merged")):
         versions = [files.get(path) for files in (merge.base, merge.before, merge.new)]
-        if None not in versions and merge_again(
-            merge.project.root / path, *(each or b"" for each in versions)
-        ):
+        if None not in versions and merge_again(merge.project.root / path, *(each or b"" for each in versions)):
             merge.project.clear_conflict(path)
 
 
@@ -97,47 +99,52 @@ def split(text: str) -> Module | None:
 
 def _merged_imports(base: Module, mine: Module, new: Module) -> str | None:
     """Merge three blocks of imports as sets; `None` if both sides changed an import that has no merge by names."""
-    own, sections = _sections(mine), _sections(new)
+    own, sections = sections_of(mine), sections_of(new)
     for line in set(base.imports) - set(mine.imports) - set(new.imports):
-        if not any(_same_module(line, each) for each in mine.imports + new.imports):
+        if not any(same_module(line, each) for each in mine.imports + new.imports):
             continue
         merged = _merged_names(line, mine, new)
         if merged is None:
             return None
         for version in (own, sections):
             for section in version:
-                section[:] = [merged if _same_module(line, each) else each for each in section]
+                section[:] = [merged if same_module(line, each) else each for each in section]
     here, there = ({line for section in version for line in section} for version in (own, sections))
     removed = set(base.imports) - here
     for number, section in enumerate(own):
         for line in section:
             if line not in base.imports and line not in there:
-                _insert(sections, line, section, own[number + 1 :])
+                insert(sections, line, section, own[number + 1 :])
     kept = [[line for line in section if line not in removed] for section in sections]
     return "\n".join("".join(section) for section in kept if section)
 
 
 def _merged_names(line: str, mine: Module, new: Module) -> str | None:
     """Merge the changes of one `from … import …`; `None` if a side has it no longer, twice, or with comments."""
-    versions = [[each for each in side.imports if _same_module(line, each)] for side in (mine, new)]
+    versions = [[each for each in side.imports if same_module(line, each)] for side in (mine, new)]
     if any(len(each) != 1 for each in versions) or "#" in line + versions[0][0] + versions[1][0]:
         return None
-    was, here, there = (_names(each) for each in (line, versions[0][0], versions[1][0]))
+    was, here, there = (names_of(each) for each in (line, versions[0][0], versions[1][0]))
     if was - here - there:
         return None
-    names = sorted(here & there | here - was | there - was, key=_name_order)
+    return join(line, here & there | here - was | there - was)
+
+
+def join(line: str, given: set[str]) -> str:
+    """Return a `from … import …` of the same module with these names, as Ruff writes it."""
+    names = sorted(given, key=_name_order)
     joined = f"from {line.split()[1]} import {', '.join(names)}\n"
     if len(joined) <= LINE:
         return joined
     return "\n".join([f"from {line.split()[1]} import (", *(f"    {name}," for name in names), ")\n"])
 
 
-def _same_module(one: str, other: str) -> bool:
+def same_module(one: str, other: str) -> bool:
     """Return whether both are `from … import …` of one module."""
     return one.startswith("from ") and one.split()[:2] == other.split()[:2]
 
 
-def _names(line: str) -> set[str]:
+def names_of(line: str) -> set[str]:
     """Return the names of a `from … import …`, with their aliases."""
     node = ast.parse(line).body[0]
     return {ast.unparse(name) for name in getattr(node, "names", ())}
@@ -148,7 +155,7 @@ def _name_order(name: str) -> tuple[bool, bool, str]:
     return not (name.isupper() and len(name) > 1), not name[:1].isupper(), name.casefold()
 
 
-def _sections(module: Module) -> list[list[str]]:
+def sections_of(module: Module) -> list[list[str]]:
     """Return the imports in groups, as empty lines part them."""
     sections: list[list[str]] = [[]]
     for line in module.imports:
@@ -159,7 +166,7 @@ def _sections(module: Module) -> list[list[str]]:
     return sections
 
 
-def _insert(sections: list[list[str]], line: str, section: list[str], following: list[list[str]]) -> None:
+def insert(sections: list[list[str]], line: str, section: list[str], following: list[list[str]]) -> None:
     """Insert an import into the section that its neighbours are in, or into a new one before those that follow it."""
     home = next((each for each in sections if _modules(each) & _modules(section)), None)
     if home is None:
