@@ -25,7 +25,12 @@ def git(*arguments: str, cwd: Path, given: bytes = b"") -> bytes:
 
 
 def merge_file(base: bytes, mine: bytes, new: bytes) -> tuple[bytes, bool] | None:
-    """Merge by lines; return the result and whether it has conflict markers, or None if git cannot merge by lines."""
+    """Merge by lines; return the result and whether it has conflict markers, or None if git cannot merge by lines.
+
+    The result has Windows line ends if all of mine are such; the template has none.
+    """
+    if b"\n" in mine and mine.count(b"\n") == mine.count(b"\r\n"):
+        base, new = (each.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") for each in (base, new))
     with tempfile.TemporaryDirectory(prefix="migration-merge-") as directory:
         names = []
         for label, content in zip(LABELS, (mine, base, new), strict=True):

@@ -43,7 +43,7 @@ def test_without_a_migration_the_edit_is_lost(template: Template, tmp_path: Path
 
 # one update of a project with all kinds of edits
 
-NAMES = ("edited", "untouched", "conflict", "deleted", "occupied", "mode", "link", "bytes", "image", "logo", "icon")
+NAMES = ("edited", "untouched", "conflict", "deleted", "occupied", "mode", "link", "bytes", "image", "logo", "icon", "crlf")
 LATIN = LINES.encode().replace(b"line 10", b"line \xe9")
 SPECIAL: dict[str, tuple[bytes, bytes]] = {
     "bytes": (LATIN, LATIN + b"newer\n"),
@@ -112,6 +112,7 @@ def _edit(project: Project, outside: Path) -> None:
         "old/occupied": edited(LINES, 2),
         "new/occupied": "something else\n",
         "old/bytes": b"mine\n" + LATIN,
+        "old/crlf": edited(LINES, 2).replace("\n", "\r\n"),
         **dict.fromkeys(["old/image", "old/logo"], b"\0\xff mine\n"),
         **dict.fromkeys(["db/deep/own", "riches/own"], "own\n"),
         ".gitignore": "*.cache\n",
@@ -167,6 +168,10 @@ def test_the_mode_is_merged_as_well(updated: Updated) -> None:
 
 def test_bytes_that_are_no_utf8_are_merged(updated: Updated) -> None:
     assert (updated.project.root / "new/bytes").read_bytes() == b"mine\n" + LATIN + b"newer\n"
+
+
+def test_windows_line_ends_are_no_conflict(updated: Updated) -> None:
+    assert (updated.project.root / "new/crlf").read_bytes() == edited(NEWER, 2).replace("\n", "\r\n").encode()
 
 
 @pytest.mark.parametrize(("name", "who"), [("image", b"mine"), ("logo", b"mine"), ("icon", b"newer")])
