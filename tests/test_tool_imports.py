@@ -74,8 +74,17 @@ def test_another_conflict_in_the_file_stays_one(project: Path) -> None:
 
 
 def test_service_migrations_outlive_the_sample(project: Path) -> None:
+    """And imports that lines of the owner's need; where their module is gone, it is said."""
+    replace(
+        project / SERVICES,
+        "        # add your own below\n",
+        "        # add your own below\n        self.more = OrderService\n",
+    )
+    commit(project)
     status, printed = tool(project, "switch", "sample=none")
     assert status == 0, printed
+    assert "correct them:\n  src/app/services.py imports app.features.orders.service\n" in printed
+    assert "from app.features.orders.service import OrderService\n" in (project / SERVICES).read_text()
     assert "Kept, because databases may have these migrations:\n  migrations/service/0002_orders.py\n" in printed
     assert (project / "migrations/service/0002_orders.py").is_file()
     assert not (project / "src/app/features/orders").exists()
@@ -83,6 +92,7 @@ def test_service_migrations_outlive_the_sample(project: Path) -> None:
     status, printed = tool(project, "switch", "sample=orders")
     assert status == 0, printed
     assert (project / "src/app/features/orders").is_dir()
+    assert (project / SERVICES).read_text().count("import OrderService\n") == 1
 
 
 HTTP = "src/app/platform/http"
