@@ -65,8 +65,8 @@ def test_routes_that_need_a_token_say_so(document: dict[str, Any]) -> None:
 
 def test_created_resources_have_a_location(document: dict[str, Any]) -> None:
     for operation in operations(document):
-        created = operation["responses"].get("201")
-        assert created is None or "Location" in created["headers"], operation["operationId"]
+        created, name = operation["responses"].get("201"), operation["operationId"]
+        assert created is None or "Location" in created.get("headers", {}), f"{name} needs Created (docs/features.md)"
 
 
 def test_schemas_have_titles_of_their_own(document: dict[str, Any]) -> None:
