@@ -85,7 +85,7 @@ def test_what_the_owner_still_uses_stays_imported() -> None:
 
     gone = "from datetime import timedelta\nfrom typing import Any, cast\nimport json as j\n\n"
     unused = "from app.unused import UNUSED\n"
-    own = "\n\ndef f(x: Any, Resources: int) -> None:\n    try:\n        cast(x, timedelta, j)\n    except E as e:\n        e\n"
+    own = "\n\ndef f(x: Any, Resources: int) -> None:\n    cast(x, timedelta, j)\n"
     theirs = BASE.replace("from dataclasses import dataclass", "from typing import Protocol")
     imports, rest = BASE.split("\n\n", 1)
     before = f"{gone}{imports}\n\n{unused}{rest}{own}"

@@ -43,7 +43,20 @@ def test_without_a_migration_the_edit_is_lost(template: Template, tmp_path: Path
 
 # one update of a project with all kinds of edits
 
-NAMES = ("edited", "untouched", "conflict", "deleted", "occupied", "mode", "link", "bytes", "image", "logo", "icon", "crlf")
+NAMES = (
+    "edited",
+    "untouched",
+    "conflict",
+    "deleted",
+    "occupied",
+    "mode",
+    "link",
+    "bytes",
+    "image",
+    "logo",
+    "icon",
+    "crlf",
+)
 LATIN = LINES.encode().replace(b"line 10", b"line \xe9")
 SPECIAL: dict[str, tuple[bytes, bytes]] = {
     "bytes": (LATIN, LATIN + b"newer\n"),

@@ -49,7 +49,10 @@ def test_files_that_git_ignores(project: Path) -> None:
     rendering.commit(project)
     (project / "src/app/features/orders/dao.py").write_text("precious\n")
     said = refused(project, "switch", "data_access=dao")
-    new = ["src/app/platform/db/dao/updates.py", "tests/features/orders/test_dao.py", "tests/features/users/test_dao.py"]
+    new = (
+        "src/app/platform/db/dao/updates.py",
+        *(f"tests/features/{name}/test_dao.py" for name in ("orders", "users")),
+    )
     assert said.endswith("\n  ".join([":", ".env.example", "src/app/features/orders/dao.py", *new]) + "\n")
 
 
