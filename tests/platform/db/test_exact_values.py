@@ -202,7 +202,7 @@ async def test_copy_refuses_numbers_that_are_too_large(session: AsyncSession, va
 
 async def test_copy_of_a_type_that_the_driver_does_not_know(session: AsyncSession) -> None:
     if "asyncpg" in DRIVERNAME:
-        with pytest.raises(ValueError, match="asyncpg cannot COPY into exact, .* type tsvector .* use insert_rows"):
+        with pytest.raises(ValueError, match=r"asyncpg cannot COPY into exact, .* type tsvector .* use insert_rows"):
             async with session.begin_nested():
                 await copy_rows(session, Exact, [{"found": "'a'"}])
     else:
