@@ -5,14 +5,15 @@ Libraries show host and port in their errors. A special character in a password 
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
 _DATABASE = re.compile(r"/*[0-9]*/?\s*")
+# options of redis-py that need an object of Python's
+_OBJECTS = {"credential_provider", "redis_connect_func"}
 
 PERCENT_ENCODE = "percent-encode special characters of user and password, such as / as %2F"
 
@@ -120,16 +121,18 @@ def _check_options(url: str) -> None:
     from redis.asyncio import ConnectionPool  # noqa: PLC0415
     from redis.exceptions import RedisError  # noqa: PLC0415
 
-    # redis-py's own errors stop no service, because it can do without Redis
-    with suppress(RedisError):
-        try:
-            pool: Any = ConnectionPool.from_url(url)
-            # this opens no connection
-            pool.make_connection()
-        except (TypeError, ValueError) as error:
-            message = f"the options after `?`: {error}"
-            raise ValueError(message) from None
-        except (AttributeError, NameError):
-            # redis-py's own mistakes in handling a value that it does not expect, such as `retry=3`
-            message = "the options after `?`: redis-py cannot use the value of one of them"
-            raise ValueError(message) from None
+    if given := _OBJECTS & parse_qs(urlsplit(url).query).keys():
+        message = f"the options after `?`: {', '.join(sorted(given))} cannot be part of a URL"
+        raise ValueError(message)
+    try:
+        pool: Any = ConnectionPool.from_url(url)
+        # this opens no connection
+        connection = pool.make_connection()
+        connection.encoder.encode("text")
+    except (RedisError, TypeError, ValueError, LookupError) as error:
+        message = f"the options after `?`: {error}"
+        raise ValueError(message) from None
+    except (AttributeError, NameError):
+        # redis-py's own mistakes in handling a value that it does not expect, such as `retry=3`
+        message = "the options after `?`: redis-py cannot use the value of one of them"
+        raise ValueError(message) from None
