@@ -102,13 +102,21 @@ async def test_schedules_are_independent(database: Database, schedule: Schedule)
 
 
 async def test_no_query_runs_between_slots(database: Database, schedule: Schedule, sql_engine: Engine) -> None:
-    subject = Scheduler(database, [schedule])
+    hourly = Schedule(schedule.job, every=60 * MINUTE)
+    subject = Scheduler(database, [schedule, hourly])
     for start in (NOON, NOON + 5 * MINUTE):
-        await subject.fire_if_due(schedule, start)
+        for each in (schedule, hourly):
+            await subject.fire_if_due(each, start)
         with recorded_statements(sql_engine) as statements:
             for minutes in range(5):
-                assert not await subject.fire_if_due(schedule, start + minutes * MINUTE)
+                for each in (schedule, hourly):
+                    assert not await subject.fire_if_due(each, start + minutes * MINUTE)
         assert statements == []
+
+
+def test_slots_need_a_time_between_them() -> None:
+    with pytest.raises(ValueError, match="the schedule of sample needs a time between two slots"):
+        Schedule(Job("sample"), every=timedelta())
 
 
 @pytest.mark.commits

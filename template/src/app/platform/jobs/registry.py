@@ -68,11 +68,19 @@ class Schedule:
     """A job without arguments that is due at regular times, counted from 1970-01-01 00:00 UTC plus an offset.
 
     For example, `every=timedelta(days=1), offset=timedelta(hours=3)` is 03:00 UTC each day.
+
+    Raises:
+        ValueError: `every` is not positive.
     """
 
     job: Job
     every: timedelta
     offset: timedelta = timedelta()
+
+    def __post_init__(self) -> None:
+        if self.every <= timedelta():
+            message = f"the schedule of {self.job.name} needs a time between two slots, not {self.every}"
+            raise ValueError(message)
 
     def slot(self, now: datetime) -> datetime:
         """Return the latest time, not after `now`, at which the job is due."""

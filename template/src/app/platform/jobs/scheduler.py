@@ -36,7 +36,7 @@ class Scheduler:
         self._database = database
         self._schedules = deque(schedules)
         # the slot of each schedule that needs no further query
-        self._settled: dict[str, datetime] = {}
+        self._settled: dict[Schedule, datetime] = {}
         # the database's clock, and when it was read by this process's monotonic one
         self._read: tuple[datetime, float] | None = None
 
@@ -64,19 +64,19 @@ class Scheduler:
         """Enqueue the job unless the current slot was fired before, and return whether it was enqueued now."""
         slot = schedule.slot(now)
         name = schedule.job.name
-        if self._settled.get(name) == slot:
+        if self._settled.get(schedule) == slot:
             return False
         first_seen = insert(JobSchedule).values(name=name, slot=slot).on_conflict_do_nothing()
         # a slot beyond the next one was written by a clock that was wrong
         other = or_(JobSchedule.slot < slot, JobSchedule.slot > now + schedule.every)
         take = update(JobSchedule).where(JobSchedule.name == name, other).values(slot=slot)
         async with self._database.transaction() as session:
-            if name not in self._settled:
+            if schedule not in self._settled:
                 await session.execute(first_seen)
             fired = await session.scalar(take.returning(JobSchedule.name)) is not None
             if fired:
                 await enqueue(session, schedule.job)
-        self._settled[name] = slot
+        self._settled[schedule] = slot
         if fired:
             metrics.SCHEDULES_FIRED.labels(name).inc()
             log.info("schedule_fired", job=name, slot=slot.isoformat())
