@@ -1,4 +1,4 @@
-"""`ahead`: the next batch is made while the caller works on the last one."""
+"""`ahead`: the next batch is made while the caller works on the previous one."""
 
 import asyncio
 import gc
@@ -13,11 +13,17 @@ from tests.support.server import PATIENCE
 
 
 class Source:
-    """Yields batches of two numbers without end, and knows how many it was asked for; before `stuck_at`, it waits."""
+    """Yields batches of two numbers without end, and knows how many it was asked for.
 
-    def __init__(self, *, stuck_at: int = 0, broken_at: int = 0) -> None:
+    Before `stuck_at`, it waits; when it is cancelled there, a source with a slow end waits for `end`.
+    """
+
+    def __init__(self, *, stuck_at: int = 0, broken_at: int = 0, slow_end: bool = False) -> None:
         self.asked = 0
         self.stuck = asyncio.Event()
+        self.ending, self.end = asyncio.Event(), asyncio.Event()
+        if not slow_end:
+            self.end.set()
         self._stuck_at = stuck_at
         self._broken_at = broken_at
 
@@ -26,7 +32,11 @@ class Source:
             self.asked += 1
             if self.asked == self._stuck_at:
                 self.stuck.set()
-                await asyncio.Event().wait()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.ending.set()
+                    await self.end.wait()
             if self.asked == self._broken_at:
                 raise ZeroDivisionError
             yield [self.asked, -self.asked]
@@ -96,6 +106,30 @@ async def test_cancelled_caller_leaves_nothing_behind() -> None:
             await reading
     # those of other tests may end meanwhile
     assert asyncio.all_tasks() <= before
+
+
+async def test_caller_that_is_cancelled_twice_is_cancelled_all_the_same(complaints: list[dict[str, Any]]) -> None:
+    source = Source(stuck_at=2, slow_end=True)
+
+    async def read() -> None:
+        async with aclosing(ahead(source.batches(), str)) as made:
+            async for _ in made:
+                await asyncio.Event().wait()
+
+    reading = asyncio.create_task(read())
+    async with asyncio.timeout(PATIENCE):
+        await source.stuck.wait()
+        reading.cancel()
+        await source.ending.wait()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    source.end.set()
+    await some_turns()
+    gc.collect()
+    await some_turns()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert complaints == []
 
 
 async def test_error_that_nobody_asks_for_is_not_logged(complaints: list[dict[str, Any]]) -> None:

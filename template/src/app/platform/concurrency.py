@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Sequence, Sized
-from contextlib import aclosing
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
@@ -55,23 +54,26 @@ async def ahead(
 ) -> AsyncGenerator[list[ResultT], None]:
     """Yield the batches with `prepare(item)` in place of each item, in the same sequence.
 
-    The next batch is read and prepared while the caller works on the last one, and waits until the caller asks for it.
+    The next batch is read and prepared while the caller works on the previous one, and waits until the caller asks for
+    it. So `batches` and `prepare` must not use the caller's session, nor anything else that serves one task at a time.
     Use it in `async with aclosing(ahead(...))`, so that nothing goes on when the caller fails.
 
     Raises:
         Exception: reading or preparing this batch raised it.
     """
-    async with aclosing(_prepared(batches, prepare)) as prepared:
-        coming = asyncio.ensure_future(anext(prepared, None))
-        try:
-            while (batch := await coming) is not None:
-                coming = asyncio.ensure_future(anext(prepared, None))
-                yield batch
-        finally:
-            await cancel_and_wait(coming)
-            if coming.done() and not coming.cancelled():
-                # the caller has failed before; asyncio would log an error that nobody asks for
-                coming.exception()
+    prepared = _prepared(batches, prepare)
+    coming = asyncio.ensure_future(anext(prepared, None))
+    try:
+        while (batch := await coming) is not None:
+            coming = asyncio.ensure_future(anext(prepared, None))
+            yield batch
+    finally:
+        # the caller has failed before; asyncio would log an error that nobody asks for
+        coming.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await cancel_and_wait(coming)
+        # a generator that still runs, in a task that swallows its cancellation, cannot be closed
+        if coming.done():
+            await prepared.aclose()
 
 
 async def _prepared(
