@@ -9,7 +9,19 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Boolean, CheckConstraint, Column, Integer, MetaData, Numeric, Table, make_url, select, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    literal,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.exc import DataError, IntegrityError, InvalidRequestError
@@ -136,11 +148,12 @@ async def test_largest_numbers_come_back(berlin: Database, number: Decimal) -> N
 
 
 async def test_parts_of_arrays_and_json_are_found(berlin: Database) -> None:
-    key = await stored(berlin)
+    key = await stored(berlin, prices=Range(Decimal(1), Decimal(3)))
     parts: list[tuple[str, object, object]] = [
         ("words__contains", ["NULL", "a,b"], ["a"]),
         ("numbers__contains", [0], [0, 1]),
         ("data__contains", {"a": [1]}, {"a": [2]}),
+        ("prices__contains", Decimal(2), Decimal(3)),
         ("name__contains", "", "%"),
     ]
     async with berlin.read() as session:
@@ -148,6 +161,14 @@ async def test_parts_of_arrays_and_json_are_found(berlin: Database) -> None:
             query = select(Thing.id).where(condition(Thing, name, part))
             assert (await session.scalars(query)).all() == [key]
             assert (await session.scalars(select(Thing.id).where(condition(Thing, name, other)))).all() == []
+
+
+@pytest.mark.parametrize("part", [5, literal("%"), ["%"], None])
+@pytest.mark.parametrize("name", ["name__contains", "price__contains", "name__starts_with"])
+def test_only_texts_are_parts_of_texts(name: str, part: object) -> None:
+    """Anything else would not be escaped."""
+    with pytest.raises(TypeError):
+        condition(Thing, name, part)
 
 
 async def test_moment_without_a_time_zone_is_in_utc(berlin: Database, monkeypatch: pytest.MonkeyPatch) -> None:

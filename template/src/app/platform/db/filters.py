@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, ColumnExpressionArgument, cast
+from sqlalchemy.sql.operators import ColumnOperators
 
 from app.platform.db.base import Base
 from app.platform.db.ranges import type_of_ends
@@ -23,7 +24,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "not_in": lambda column, values: column.not_in(values),
     "like": lambda column, pattern: column.like(pattern),
     "ilike": lambda column, pattern: column.ilike(pattern),
-    "contains": lambda column, part: column.contains(_inside(column, part), **_plain(part)),
+    "contains": lambda column, part: column.contains(_inside(column, part), **_escaping(column)),
     "starts_with": lambda column, text: column.startswith(text, autoescape=True),
     "is_null": lambda column, yes: column.is_(None) if yes else column.is_not(None),
 }
@@ -44,9 +45,10 @@ def _inside(column: Any, part: object) -> Any:
     return part if ends is None or type(part) not in _PARTS[ends.python_type] else cast(part, ends)
 
 
-def _plain(part: object) -> dict[str, bool]:
-    # a list or a dictionary is part of an array or of JSON
-    return {"autoescape": True} if isinstance(part, str) else {}
+def _escaping(column: Any) -> dict[str, bool]:
+    # arrays, ranges and JSON have an operator of their own instead of LIKE
+    likes = column.type.comparator_factory.contains is ColumnOperators.contains
+    return {"autoescape": True} if likes else {}
 
 
 def split(model: type[Base], name: str) -> tuple[str, str]:
