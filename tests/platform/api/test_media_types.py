@@ -10,6 +10,9 @@ from tests.support.client import problem
 
 JSON = "application/json"
 FORMS = "application/x-www-form-urlencoded, multipart/form-data"
+MULTIPART = b"".join(
+    b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\nada\r\n' % name for name in (b"username", b"password")
+) + b"--b--\r\n"
 PERSON = b'{"email": "ada@example.com", "password": "correct horse"}'
 
 
@@ -53,7 +56,11 @@ async def test_body_of_unknown_length_has_a_type_too(client: httpx.AsyncClient) 
 
 @pytest.mark.parametrize(
     ("path", "given", "body"),
-    [("users", JSON, PERSON), ("auth/token", FORMS.partition(",")[0], b"username=a&password=b")],
+    [
+        ("users", JSON, PERSON),
+        ("auth/token", FORMS.partition(",")[0], b"username=a&password=b"),
+        ("auth/token", "multipart/form-data; boundary=b", MULTIPART),
+    ],
 )
 async def test_compressed_body_is_refused_as_such(
     client: httpx.AsyncClient, path: str, given: str, body: bytes

@@ -23,6 +23,7 @@ from pydantic_core.core_schema import (
     with_info_wrap_validator_function,
 )
 
+from app.platform.choice_names import NAMED, name_of
 from app.platform.json_errors import MAX_DEPTH, error_details, first_errors, not_json, too_deep
 
 _SEQUENCES = frozenset({"frozenset", "list", "set", "tuple"})
@@ -86,22 +87,14 @@ def _adapt_node(node: dict[str, Any], kind: str) -> None:
 
 def _adapt_union(node: dict[str, Any]) -> None:
     kinds = [choice["type"] for choice in node["choices"] if isinstance(choice, dict)]
-    # give each checked choice a label, because error locations would show the name of the check otherwise
+    # give such choices a label, because error locations would show the names of checks otherwise
     node["choices"] = [
-        (choice, _label(choice)) if isinstance(choice, dict) and choice["type"] in {*_CHECKS, *_WRAPPERS} else choice
+        (choice, name_of(choice)) if isinstance(choice, dict) and choice["type"] in {*_CHECKS, *NAMED} else choice
         for choice in node["choices"]
     ]
     if "str" in kinds and _TEXT.intersection(kinds):
         # in its "smart" mode pydantic would prefer `str` to every checked type
         node["mode"] = "left_to_right"
-
-
-def _label(choice: Any) -> str:
-    """Return the type that a choice is about, below its validators: pydantic would show their names."""
-    while choice["type"] in _WRAPPERS:
-        choice = choice.get("schema") or choice.get("strict_schema") or choice.get("python_schema")
-    # instances may be of several classes
-    return str(getattr(choice.get("cls"), "__name__", None) or choice["type"])
 
 
 def _with_check(node: Any, check: Callable[[Any], Any]) -> CoreSchema:
@@ -194,7 +187,6 @@ def _no_boolean(value: Any) -> Any:
 
 _TEXT = frozenset({"bytes", "date", "datetime", "decimal", "time", "timedelta"})
 _TEXT_OR_UUID = _TEXT | {"uuid"}
-_WRAPPERS = frozenset({"function-after", "function-before", "function-wrap", "json-or-python", "lax-or-strict"})
 _CHECKS: dict[Any, Callable[[Any], Any]] = {
     "bytes": _text("", "some text", bytes),
     "date": _text(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", "2030-01-31", date),

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError, ValidationException, WebS
 from fastapi.responses import Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import compile_path
 
@@ -97,7 +98,7 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     # FastAPI reports every failure to read a body as status 400
     if isinstance(error.__cause__, ClientDisconnect):
         return problem(ClientLeft())
-    if error.status_code == Malformed.status and is_parsed(request) and (refused := encoded(request)):
+    if _is_unparsed(error) and is_parsed(request) and (refused := encoded(request)):
         return problem(refused)
     kind = _OF_THE_FRAMEWORK.get(error.status_code)
     code = kind.code if kind else f"http_{error.status_code}"
@@ -106,6 +107,11 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
     if error.status_code == MethodNotAllowed.status:
         headers["Allow"] = ", ".join(_methods(request, headers))
     return document(error.status_code, code, title, _detail(error), headers)
+
+
+def _is_unparsed(error: HTTPException) -> bool:
+    """Return whether FastAPI or Starlette says that it could not parse the body, and not the route itself."""
+    return error.detail == _UNPARSED or isinstance(error.__context__, MultiPartException)
 
 
 def _detail(error: HTTPException) -> str:
