@@ -1,6 +1,7 @@
 """Invalidation: after the commit, against loads that began before it, and while Redis does not answer."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from contextvars import Context
 from functools import partial
 
@@ -8,11 +9,12 @@ import pytest
 import structlog
 from redis.asyncio import Redis
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.platform.cache import connection
 from app.platform.cache.caches import no_caches
 from app.platform.cache.keys import Names
-from app.platform.db.session import Database
+from app.platform.db.session import Database, SessionProvider
 from app.platform.db.shared import shared_transaction
 from app.platform.errors import OutcomeUnknown
 from tests.platform.cache.conftest import Price, Process, Source, Start, counted, until
@@ -164,6 +166,36 @@ async def test_block_on_a_provider_invalidates_when_what_it_wrote_is_committed(
             source.cents = 3
         seen.append(await read_elsewhere())
     assert seen == [1, 2, 3]
+
+
+@pytest.mark.commits
+async def test_block_on_a_provider_of_another_kind_is_refused_inside_a_unit_of_work(
+    start: Start, source: Source, database: Database
+) -> None:
+    class Counting:
+        """Counts transactions: of the database, or of a shared one."""
+
+        def __init__(self, provider: SessionProvider) -> None:
+            self._provider = provider
+            self.counted = 0
+
+        def transaction(self, *, autoflush: bool = True) -> AbstractAsyncContextManager[AsyncSession]:
+            self.counted += 1
+            return self._provider.transaction(autoflush=autoflush)
+
+        def read(self) -> AbstractAsyncContextManager[AsyncSession]:
+            return self._provider.read()
+
+    process = start()
+    await process.read(source)
+    async with shared_transaction(database) as steps:
+        # nobody knows whether this shares the open transaction
+        with pytest.raises(RuntimeError, match="use `invalidate_after` instead of `invalidating`"):
+            async with process.prices.invalidating("tea", provider=Counting(steps)):
+                pytest.fail("the block has begun")
+    async with process.prices.invalidating("tea", provider=Counting(database)):
+        source.cents = 2
+    assert await process.read(source) == 2
 
 
 async def test_caches_that_are_off_need_no_process(source: Source) -> None:

@@ -67,7 +67,12 @@ async def test_session_is_made_when_something_asks_for_it(database_settings: Dat
         assert await in_one_step(session, seven, prebuilt=True) == 7
         with pytest.raises(AttributeError, match="'LazySession' object has no attribute 'colour'"):
             _ = session.colour
+    async with database.read() as session:
+        assert isinstance(session, LazySession)
+        await in_one_step(session, seven, prebuilt=True)
     await database.close()
+    # the end of the block did not ask for it either
+    assert not session.is_made
 
 
 def test_reset_serves_a_new_event_loop(database_settings: DatabaseSettings) -> None:

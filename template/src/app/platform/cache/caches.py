@@ -20,7 +20,7 @@ from app.platform.cache.store import Store
 from app.platform.context import actor
 from app.platform.db.afterwards import Work, after_transaction
 from app.platform.db.gate import current_place
-from app.platform.db.session import SessionProvider
+from app.platform.db.session import Database, SessionProvider
 from app.platform.db.shared import SharedTransaction
 
 MAX_CACHES = 500
@@ -58,7 +58,8 @@ class SharedCache(ReadCache[ValueT]):
         With `provider`, on which the block writes: if that shares an open transaction, do so when it has committed.
 
         Raises:
-            RuntimeError: the block is inside of a unit of work, and `provider` does not say whose.
+            RuntimeError: the block is inside of a unit of work, and `provider`, which is neither a `Database` nor a
+                `SharedTransaction`, does not say whose.
         """
         return _at_the_end(self.dropping(key), provider)
 
@@ -98,7 +99,8 @@ class UserCache(ReadCache[ValueT]):
         With `provider`, on which the block writes: if that shares an open transaction, do so when it has committed.
 
         Raises:
-            RuntimeError: the block is inside of a unit of work, and `provider` does not say whose.
+            RuntimeError: the block is inside of a unit of work, and `provider`, which is neither a `Database` nor a
+                `SharedTransaction`, does not say whose.
         """
         return _at_the_end(self.dropping((user, *key)), provider)
 
@@ -119,7 +121,8 @@ async def _at_the_end(drop: Work | None, provider: SessionProvider | None) -> As
         _after(provider.session, drop)
         yield
         return
-    if provider is None and current_place():
+    # another kind of provider may share the transaction that is open
+    if not isinstance(provider, Database) and current_place():
         message = "the transaction around this block commits after it: use `invalidate_after` instead of `invalidating`"
         raise RuntimeError(message)
     try:
