@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from contextvars import Context
 from typing import Any
+from uuid import uuid4
 
 import httpx2 as httpx
 import pytest
@@ -73,16 +74,21 @@ async def test_what_is_refused_changes_no_summary(client: httpx.AsyncClient, sql
     ada, bob = await sign_up(client), await sign_up(client)
     once = ada | {"Idempotency-Key": "once"}
     key = (await client.post(ORDERS, json=BODY, headers=once)).json()["id"]
-    assert await counts(client, ada) == {"pending": 1}
+    paid = (await client.post(ORDERS, json=BODY, headers=ada)).json()["id"]
+    await client.post(f"{ORDERS}/{paid}/pay", headers=ada)
+    assert await counts(client, ada) == {"paid": 1, "pending": 1}
     refused = [
         await client.post(ORDERS, json={"lines": []}, headers=ada),
         await client.post(ORDERS, json={"lines": BODY["lines"][:1]}, headers=once),
         await client.post(f"{ORDERS}/import", content=b'{"lines": []}', headers=ada | NDJSON),
         await client.post(f"{ORDERS}/{key}/pay", headers=bob),
+        await client.post(f"{ORDERS}/{uuid4()}/pay", headers=ada),
+        await client.post(f"{ORDERS}/{paid}/pay", headers=ada),
+        await client.post(f"{ORDERS}/{paid}/cancel", headers=ada),
     ]
-    assert [answer.status_code for answer in refused] == [422, 422, 422, 404]
+    assert [answer.status_code for answer in refused] == [422, 422, 422, 404, 404, 409, 409]
     with recorded_statements(sql_engine) as statements:
-        assert await counts(client, ada) == {"pending": 1}
+        assert await counts(client, ada) == {"paid": 1, "pending": 1}
     assert statements == []
 
 

@@ -131,6 +131,8 @@ class OrderService:
 
     async def _settle(self, owner: UUID, order_id: UUID, status: OrderStatus) -> OrderRead:
         async def settle(steps: SessionProvider) -> Order:
+            async with steps.transaction() as session:
+                self._summaries.invalidate_after(session, owner)
             orders = OrderDAO(steps)
             order = await orders.lock(owner, order_id)
             if order is None:
@@ -142,5 +144,4 @@ class OrderService:
                     await self._on_paid(session, owner, order_id)
             return await orders.update_status(owner, order_id, status)
 
-        async with self._summaries.invalidating(owner, provider=self._database):
-            return OrderRead.model_validate(await execute_transaction(self._database, settle))
+        return OrderRead.model_validate(await execute_transaction(self._database, settle))
