@@ -1,13 +1,11 @@
 """Orders for the tests of the service, and helpers to count the stored rows."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from uuid import UUID, uuid4
 
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from app.config import Settings
 from app.features.orders.models import Order, OrderLine
 from app.features.orders.schemas import LineCreate, OrderCreate
 from app.features.users.schemas import UserCreate
@@ -41,9 +39,3 @@ async def rows(database: Database, model: type[Order | OrderLine | IdempotencyKe
 def claim(owner: UUID, key: str = "one", body: OrderCreate = BASKET) -> Claim:
     """Return the claim of a key for a basket."""
     return Claim.of(owner, key, "create_order", body)
-
-
-def with_cache(settings: Settings, redis_url: str) -> Settings:
-    """Return settings with the cache, and with patience: a busy machine is no outage of Redis."""
-    process = settings.process.model_copy(update={"redis_url": SecretStr(redis_url)})
-    return replace(settings, process=process, cache=settings.cache.model_copy(update={"enabled": True, "timeout": 5.0}))

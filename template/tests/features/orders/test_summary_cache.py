@@ -20,7 +20,8 @@ from app.platform.http.lifespan import State
 from app.resources import Resources
 from app.services import Services
 from dev import services as servers
-from tests.features.orders.baskets import BASKET, batches, claim, register, with_cache
+from tests.features.orders.baskets import BASKET, batches, claim, register
+from tests.support.caches import with_cache
 from tests.support.client import client_of, sign_up
 from tests.support.sql import recorded_statements
 

@@ -10,7 +10,8 @@ from app.config import Settings
 from app.features.orders.models import Order
 from app.platform.db.session import Database
 from app.services import Services
-from tests.features.orders.baskets import BASKET, register, with_cache
+from tests.features.orders.baskets import BASKET, register
+from tests.support.caches import with_cache
 from tests.support.sql import recorded_statements
 
 

@@ -1,4 +1,4 @@
-"""The cache of summaries. What writes orders drops the summaries of their owners from it."""
+"""The cache of summaries. Code that writes orders has to drop their owners' summaries."""
 
 from app.features.orders.schemas import OrderSummary
 from app.platform.cache.caches import Caches, UserCache, no_caches

@@ -19,7 +19,7 @@ def refusal(request: Request) -> UnsupportedType | None:
 
 
 def is_parsed(request: Request) -> bool:
-    """Return whether FastAPI parses the body of the request's route, or else its function reads it, if there is one."""
+    """Return whether FastAPI parses the body of the request's route; false if its function reads the body itself."""
     return _accepted(request) is not None
 
 
