@@ -40,7 +40,7 @@ def name_of(schema: Any) -> str:
 
 def _parts(schema: Any) -> Iterator[str]:
     for key in _PARTS:
-        found = schema.get(key, ())
+        found = schema.get(key) or ()
         for part in found if isinstance(found, list | tuple) else [found]:
             # a choice may have a label already
             yield part[1] if isinstance(part, tuple) else name_of(part)
