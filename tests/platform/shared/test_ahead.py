@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.platform import concurrency
 from app.platform.concurrency import ahead
 from tests.support.server import PATIENCE
 
@@ -131,6 +132,18 @@ async def test_caller_that_is_cancelled_twice_is_cancelled_all_the_same(complain
     # those of other tests may end meanwhile
     assert asyncio.all_tasks() <= before
     assert complaints == []
+
+
+async def test_source_that_does_not_end_hides_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, before = Source(stuck_at=2), asyncio.all_tasks()
+    monkeypatch.setattr(concurrency, "CANCEL_SECONDS", 0.0)
+    with pytest.raises(KeyError):
+        async with aclosing(ahead(source.batches(), str)) as made:
+            await anext(made)
+            await source.stuck.wait()
+            raise KeyError
+    monkeypatch.undo()
+    await concurrency.cancel_and_wait(*(asyncio.all_tasks() - before))
 
 
 async def test_error_that_nobody_asks_for_is_not_logged(complaints: list[dict[str, Any]]) -> None:
