@@ -44,7 +44,7 @@ async def batches(
     size: int = 2000,
     line_limit: int = 65_536,
 ) -> AsyncIterator[list[ModelT]]:
-    """Yield the documents in lists of `size` at most; long documents make shorter lists, of 512 KiB of text.
+    """Yield the documents in lists of `size` at most; long documents make shorter lists, of about 512 KiB of text.
 
     Only one list, one chunk and one line, of `line_limit` bytes at most, are in memory.
 

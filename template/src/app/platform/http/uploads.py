@@ -29,7 +29,7 @@ class Lines(Generic[ModelT]):
         self._refusal = refusal
 
     def batches(self) -> AsyncIterator[list[ModelT]]:
-        """Yield the documents in lists of 2000 and 512 KiB of text at most, as often as it is called."""
+        """Yield the documents in lists of at most 2000, or about 512 KiB of text, as often as it is called."""
         return ndjson.batches(self._spool.chunks(), self._model, self._refusal)
 
     def claim(self, key: str | None, operation: str) -> Claim | None:
