@@ -10,9 +10,12 @@ from tests.support.client import problem
 
 JSON = "application/json"
 FORMS = "application/x-www-form-urlencoded, multipart/form-data"
-MULTIPART = b"".join(
-    b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\nada\r\n' % name for name in (b"username", b"password")
-) + b"--b--\r\n"
+MULTIPART = (
+    b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\nada\r\n' % name for name in (b"username", b"password")
+    )
+    + b"--b--\r\n"
+)
 PERSON = b'{"email": "ada@example.com", "password": "correct horse"}'
 
 

@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address
 from types import SimpleNamespace
-from typing import Any
 from uuid import UUID
 
 import httpx2 as httpx
@@ -12,7 +11,7 @@ import pytest
 from fastapi import FastAPI, HTTPException, Request
 from pydantic import SecretStr
 
-from app.platform.schemas import Base64, RequestModel, ResponseModel
+from app.platform.schemas import Base64, ResponseModel
 from tests.platform.support.everything import Box, Branch, Circle, Colour, Converted, Everything, Level, Tree, Validated
 from tests.support.client import problem
 
