@@ -73,7 +73,7 @@ async def test_long_documents_make_short_batches() -> None:
     ],
 )
 async def test_line_that_is_too_long_is_named_like_others(parts: list[bytes]) -> None:
-    with pytest.raises(Refused, match=r"^Line 3: document: The line should have at most 100 bytes\.$"):
+    with pytest.raises(Refused, match=r"^Line 3: document: The line is longer than 100 bytes\.$"):
         await numbers(*parts)
 
 

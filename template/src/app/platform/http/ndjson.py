@@ -59,7 +59,7 @@ async def batches(
             if number % _PAUSE == 0:
                 await asyncio.sleep(0)
             if len(line) > line_limit:
-                message = f"Line {number}: document: The line should have at most {line_limit} bytes."
+                message = f"Line {number}: document: The line is longer than {line_limit} bytes."
                 raise refusal(message)
             if not line or line.isspace():
                 continue
