@@ -32,7 +32,7 @@ class OwnPostgresql(PostgresqlImpl):
     def compare_server_default(
         self, inspector_column: Column[Any], metadata_column: Column[Any], *rendered: str | None
     ) -> bool:
-        """Return whether a default is another one than that of the database, as PostgreSQL writes both."""
+        """Return whether a default is another one than that of the database, by its SQL and by its value."""
         is_counted = metadata_column is metadata_column.table.autoincrement_column
         if self.connection is None or is_counted or None in rendered:
             theirs: Any = super()
