@@ -1,5 +1,9 @@
 """Imports of a module merge as sets: in their sections, by their names, and not where both sides changed one name."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 BASE = """\
@@ -96,3 +100,33 @@ def test_what_the_owner_still_uses_stays_imported() -> None:
     )
     assert completed(theirs, before) == theirs
     assert completed("not Python", before) == "not Python"
+
+
+def test_imports_are_found_by_the_lines_of_python() -> None:
+    """A form feed ends a line for `str.splitlines`, but not for Python."""
+    from dev.template.needed import completed  # noqa: PLC0415 - importable only in a test run
+
+    text = '"""Page\x0c\u2028one."""\n\nimport os\n\nnames = os, sys\n'
+    assert completed(text, "import os\nimport sys\n") == text.replace("import os\n", "import os\nimport sys\n")
+
+
+def test_names_are_not_added_to_an_import_of_everything() -> None:
+    from dev.template.needed import completed  # noqa: PLC0415 - importable only in a test run
+
+    text = "from app.heavy import *\n\nOWN = Thing\n"
+    assert "\nfrom app.heavy import Thing\n" in f"\n{completed(text, 'from app.heavy import Thing')}"
+
+
+def test_what_new_lines_of_the_template_use_stays_imported(tmp_path: Path) -> None:
+    """The owner has removed an import that the template's new lines need."""
+    from dev.template.needed import restore  # noqa: PLC0415 - importable only in a test run
+
+    base, mine = "import os\nimport re\n\nA = os, re\n", "import os\n\nA = os\n"
+    new = f"{base}B = re\n"
+    place = tmp_path / "app.py"
+    place.write_text("import os\n\nA = os\nB = re\n")
+    sides = {name: {"app.py": text.encode()} for name, text in (("base", base), ("before", mine), ("new", new))}
+    project: Any = SimpleNamespace(root=tmp_path, noted=lambda _: set())
+    merge: Any = SimpleNamespace(project=project, **sides)
+    restore(merge)
+    assert place.read_text() == "import os\nimport re\n\nA = os\nB = re\n"

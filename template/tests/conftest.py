@@ -88,9 +88,11 @@ def _production_logs() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _logs_of_all_levels() -> Iterator[None]:
+    before = structlog.get_config()["wrapper_class"]
     yield
     # a test of a command, say, has configured fewer, and the next test may look for the others
-    logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
+    if structlog.get_config()["wrapper_class"] is not before:
+        logging.configure(LogSettings.model_construct(level="DEBUG"), Environment.PRODUCTION)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import ast
 import tempfile
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 from dev.template.merge import Merge, lines_of, merge_into
@@ -83,7 +84,8 @@ def split(text: str) -> Module | None:
     numbers = [number for number, node in enumerate(body) if isinstance(node, ast.Import | ast.ImportFrom)]
     if not numbers or numbers[-1] - numbers[0] + 1 != len(numbers):
         return None
-    lines = text.splitlines(keepends=True)
+    # as Python counts them: `splitlines` also ends lines at a form feed
+    lines = list(StringIO(text, newline="\n"))
     nodes = [body[number] for number in numbers]
     start, end = nodes[0].lineno - 1, nodes[-1].end_lineno or 0
     imports: list[str] = []

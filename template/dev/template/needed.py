@@ -1,4 +1,4 @@
-"""Puts back imports that the template no longer needs, if the owner's lines in the file use them."""
+"""Puts back imports that one side no longer needs, if lines of the other side in the file use them."""
 
 import ast
 
@@ -14,10 +14,10 @@ def restore(merge: Merge) -> None:
         if not path.endswith(".py") or mine == merge.base[path] or not place.is_file() or place.read_bytes() == mine:
             continue
         try:
-            text, before = place.read_bytes().decode(), mine.decode()
+            text, before, new = (each.decode() for each in (place.read_bytes(), mine, merge.new[path]))
         except UnicodeDecodeError:
             continue
-        if (complete := completed(text, before)) != text:
+        if (complete := completed(completed(text, before), new)) != text:
             place.write_bytes(complete.encode())
 
 
@@ -41,7 +41,7 @@ def _add(sections: list[list[str]], line: str, names: set[str], place: tuple[lis
     """Add names to the import of their module, or the import to its section."""
     for section in sections:
         for number, each in enumerate(section):
-            if same_module(line, each) and "#" not in each:
+            if same_module(line, each) and not {"#", "*"} & set(each):
                 section[number] = join(each, names | names_of(each))
                 return
     insert(sections, join(line, names) if line.startswith("from ") else line, *place)

@@ -144,9 +144,13 @@ class Project:
     def ignored(self, paths: Iterable[str]) -> list[str]:
         """Return those of the paths that git ignores, whether they exist or not."""
         command = ["git", "check-ignore", "-z", "--stdin"]
-        given = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        # git refuses what is beyond a symbolic link, and does not track it either
+        direct = (path for path in paths if not any((self.root / each).is_symlink() for each in Path(path).parents))
+        given = b"".join(os.fsencode(path) + b"\0" for path in direct)
         # its status is 1 if there are none
         done = subprocess.run(command, cwd=self.root, input=given, capture_output=True, check=False)
+        if done.returncode > 1:
+            raise TemplateError(f"git check-ignore failed: {done.stderr.decode(errors='replace').strip()}")
         return sorted(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
 
     def stage_conflict(self, path: str, base: bytes, mine: bytes, new: bytes) -> None:

@@ -1,10 +1,12 @@
 """A process ends in time, whatever keeps it from ending, and says what that was."""
 
+import asyncio
 import json
 import time
 from pathlib import Path
 from typing import Any
 
+from app.platform import ending
 from tests.support.server import PATIENCE, Server, environment, serving
 
 ROOT = Path(__file__).parents[3]
@@ -37,6 +39,16 @@ def test_resources_that_do_not_end_do_not_keep_the_process(tmp_path: Path, migra
     assert late["event"] == "process_ended_late"
     assert "Stubborn.warm_up in sleep (tasks.py:" in str(late["tasks"])
     assert "forgotten in Thread.run (threading.py:" in str(late["threads"])
+
+
+def test_nothing_ends_where_the_main_thread_goes_on() -> None:
+    """Such as a test of an owner, which would end pytest."""
+
+    async def end() -> None:
+        ending.end_within(0.05)
+
+    asyncio.run(end())
+    time.sleep(0.2)
 
 
 def test_start_that_hangs_ends_after_a_signal(tmp_path: Path, migrated_url: str) -> None:

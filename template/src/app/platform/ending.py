@@ -1,4 +1,7 @@
-"""The end of a process has a bound, whatever swallows its cancellation or keeps a thread busy."""
+"""The end of a process has a bound, whatever swallows its cancellation or keeps a thread busy.
+
+Code that blocks the event loop keeps the process from learning that it is to end: only a supervisor can kill it then.
+"""
 
 import asyncio
 import os
@@ -40,6 +43,7 @@ def end_within(seconds: float) -> None:
     """Have this process end with status 1 if it still runs after some seconds, and log what it has waited for.
 
     Call it in the event loop of a process that is to end. It cannot be undone; of several bounds the first one counts.
+    Nothing happens when the loop was closed and the main thread goes on, as in a test.
     """
     timer = threading.Timer(seconds, _end, [asyncio.get_running_loop()])
     timer.name, timer.daemon = "end of the process", True
@@ -47,6 +51,9 @@ def end_within(seconds: float) -> None:
 
 
 def _end(loop: asyncio.AbstractEventLoop) -> None:
+    # the main thread counts as ended while the interpreter waits for other threads
+    if loop.is_closed() and threading.main_thread().is_alive():
+        return
     # also when nobody reads the log, and writing into it waits
     last = threading.Timer(1.0, os._exit, [1])
     last.daemon = True

@@ -6,7 +6,7 @@ Libraries show host and port in their errors. A special character in a password 
 import re
 from collections.abc import Mapping
 from typing import Any, Self
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
@@ -106,10 +106,11 @@ def _check_parts(url: str) -> None:
         raise ValueError(PERCENT_ENCODE) from None
     if misplaced or parts.fragment or "@" in parts.path + parts.query:
         raise ValueError(PERCENT_ENCODE)
+    is_redis = parts.scheme in {"redis", "rediss"}
     if parts.port == 0:
         message = "the port is 0"
         raise ValueError(message)
-    if parts.scheme in {"redis", "rediss"} and not _DATABASE.fullmatch(parts.path):
+    if is_redis and not _DATABASE.fullmatch(unquote(parts.path)) and "db" not in parse_qs(parts.query):
         # redis-py would use the database 0
         message = "after the host, only the number of a database may follow, such as /0"
         raise ValueError(message)

@@ -60,7 +60,7 @@ class Server(uvicorn.Server):
         self._stopping: asyncio.Event | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve; from the signal to stop, the process has a bound, whatever keeps it from ending."""
+        """Serve; from the signal to stop, the process has a bound, unless code blocks the event loop."""
         self._is_process = True
         super().run(sockets)
 
