@@ -33,6 +33,8 @@ class OwnPostgresql(PostgresqlImpl):
         self, inspector_column: Column[Any], metadata_column: Column[Any], *rendered: str | None
     ) -> bool:
         """Return whether a default is another one than that of the database, by its SQL and by its value."""
+        if len(set(rendered)) == 1:
+            return False
         is_counted = metadata_column is metadata_column.table.autoincrement_column
         if self.connection is None or is_counted or None in rendered:
             theirs: Any = super()
