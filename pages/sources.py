@@ -45,6 +45,7 @@ Overview <self>
 explorer
 docs/adopting
 docs/dashboards
+docs/measurements
 docs/adr/index
 CONTRIBUTING
 CHANGELOG
