@@ -71,7 +71,7 @@ def test_a_renamed_file_gets_the_change(update: Update) -> None:
 
 
 def test_a_renamed_package_gets_the_changes_and_what_is_new_in_it(update: Update) -> None:
-    """The release adds an import beside those that the owner rewrote; what is wrong with the new lines is said."""
+    """The release adds an import next to those that the owner has rewritten, and the tool names wrong new ones."""
     run("git", "mv", FOLDER, "src/app/platform/identity", cwd=update.root)
     for file in update.root.rglob("src/**/*.py"):
         file.write_text(file.read_text().replace("app.platform.auth", "app.platform.identity"))

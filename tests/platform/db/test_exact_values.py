@@ -1,7 +1,7 @@
 """Values are stored and compared as they are, with both drivers: neither rounded, cut off, nor of another type."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -128,6 +128,29 @@ async def test_float_is_the_number_that_python_shows(session: AsyncSession) -> N
     await session.flush()
     assert await session.scalar(select(Exact.rate == Decimal("10.12")))
     assert await session.scalar(select(func.upper(Exact.prices) == Decimal("10.12")))
+
+
+class ZoneWithoutHash(tzinfo):
+    """A time zone as those of dateutil."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def utcoffset(self, moment: datetime | None) -> timedelta:  # noqa: ARG002
+        return 9 * HOUR
+
+    def dst(self, moment: datetime | None) -> timedelta:  # noqa: ARG002
+        return timedelta()
+
+    def tzname(self, moment: datetime | None) -> str:  # noqa: ARG002
+        return "JST"
+
+
+async def test_time_zones_need_no_hash(session: AsyncSession) -> None:
+    there = NOON.astimezone(ZoneWithoutHash())
+    session.add(row := Exact(at=there, ats=[there], open=Range(there, None)))
+    await session.flush()
+    await session.refresh(row)
+    assert (row.at, row.ats, row.open) == (NOON, [NOON], Range(NOON, None))
 
 
 async def test_moments_and_times_get_or_lose_the_zone_as_the_column_needs(session: AsyncSession) -> None:

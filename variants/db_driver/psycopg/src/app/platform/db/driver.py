@@ -51,7 +51,8 @@ class _Ranges(_PsycopgMultiRange):
 
 
 def _readable(value: Any) -> Any:
-    if isinstance(value, datetime) and value.tzinfo not in {None, UTC}:
+    # by identity: some libraries' time zones have no hash
+    if isinstance(value, datetime) and value.tzinfo is not None and value.tzinfo is not UTC:
         try:
             value.astimezone(UTC)
         except OverflowError as error:
